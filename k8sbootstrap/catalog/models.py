@@ -1,0 +1,85 @@
+"""What the release catalogue says, as data types. The data itself is ``releases.yaml``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class ArtifactFile:
+    """One file that a host may need, identified as ``NAME/VERSION/ARCH/FILE``."""
+
+    name: str
+    """Project: kubernetes, etcd, cni-plugins, cri-dockerd, crictl, containerd, runc, or an image: pause, busybox."""
+    version: str
+    arch: str
+    """amd64 or arm64."""
+    file: str
+    """File name, such as kubelet; for images always image.tar."""
+    sha256: str | None = None
+    """Hex digest of the file itself; None where upstream publishes none for it."""
+    url: str | None = None
+    """Upstream address of the file, or of the archive that holds it; None for images."""
+    url_sha256: str | None = None
+    """Hex digest of the archive at ``url`` when that is an archive."""
+    member: str | None = None
+    """Path of the file inside the archive at ``url``; None when ``url`` is the file itself."""
+    checksum_url: str | None = None
+    """Upstream checksum file beside ``url``, used over TLS when no digest is known."""
+
+    @property
+    def key(self) -> str:
+        """``NAME/VERSION/ARCH/FILE``: the path in a cache, directory or mirror."""
+        return f"{self.name}/{self.version}/{self.arch}/{self.file}"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A container image that nodes use, pulled by the runtime unless a source has it as a tar file."""
+
+    ref: str
+    """Full reference, such as registry.k8s.io/pause:3.10.1."""
+    artifact: ArtifactFile
+    """Where a docker-archive tar of it would be in a source (optional there)."""
+
+
+@dataclass(frozen=True)
+class Minor:
+    """What one Kubernetes minor takes: flags, fields, API versions. Passed to roles as it is."""
+
+    minor: str
+    """MAJOR.MINOR, such as 1.36."""
+    flags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Component to extra flags of this minor, such as kube-scheduler: {port: "0"}."""
+    runtime_flags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Runtime (docker, containerd) to kubelet flags of this minor."""
+    kubelet_config: Mapping[str, object] = field(default_factory=dict)
+    """Fields of KubeletConfiguration that this minor takes beyond the common ones."""
+    runtime_endpoint_in_config: bool = True
+    """Whether KubeletConfiguration has containerRuntimeEndpoint (else it is a flag)."""
+    register_taints_in_config: bool = True
+    """Whether KubeletConfiguration has registerWithTaints (else it is a flag)."""
+    scheduler_config_api: str = "kubescheduler.config.k8s.io/v1"
+    control_plane_taint: str = "node-role.kubernetes.io/control-plane"
+    control_plane_labels: tuple[str, ...] = ("node-role.kubernetes.io/control-plane",)
+    admission_plugins: tuple[str, ...] = ("NodeRestriction",)
+    cri_dockerd: bool = True
+    """Whether docker is driven by cri-dockerd (else by the kubelet's dockershim)."""
+    fail_cgroup_v1: bool = False
+    """Whether the kubelet refuses cgroup v1 hosts unless failCgroupV1 is false."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One Kubernetes release for one architecture, with all that goes with it."""
+
+    version: str
+    arch: str
+    minor: Minor
+    binaries: Mapping[str, ArtifactFile]
+    """kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kubectl, etcd, etcdctl, and (where
+    the runtime needs it) cri-dockerd, to their files."""
+    cni_plugins: Mapping[str, ArtifactFile]
+    """bridge, host-local, loopback, portmap."""
+    pause: Image
+    test_image: Image
+    """Small image with a shell, httpd, wget and nc (busybox), for verify's pods."""

@@ -1,0 +1,107 @@
+"""The command group, the options every command shares, and the one place where errors become exit codes."""
+
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from k8sbootstrap import __version__
+from k8sbootstrap.errors import K8sBootstrapError
+
+COMMANDS = (
+    "init",
+    "validate",
+    "schema",
+    "render",
+    "preflight",
+    "up",
+    "verify",
+    "status",
+    "kubeconfig",
+    "reset",
+    "lab",
+)
+"""In the order a newcomer meets them. Each is ``command`` in the module of the same name beside this one."""
+
+
+@dataclass(frozen=True)
+class Globals:
+    """The options given before the command, as ``ctx.obj``."""
+
+    file: Path
+    """cluster.yaml."""
+    verbosity: int
+    console: Console
+    """Human-readable output, on standard output."""
+    errors: Console
+    """Warnings and errors, on standard error."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when that command is asked for: the others cost nothing at start."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Every command, in the order of ``COMMANDS``."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"k8sbootstrap.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "-f",
+    "--file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("cluster.yaml"),
+    show_default=True,
+    help="The cluster's description.",
+)
+@click.option("-v", "--verbose", count=True, help="Say more; twice for Ansible's own output.")
+@click.option("--no-color", is_flag=True, help="Plain output without colors.")
+@click.version_option(__version__, prog_name="k8sbootstrap")
+@click.pass_context
+def cli(ctx: click.Context, file: Path, verbose: int, no_color: bool) -> None:  # noqa: FBT001
+    """Turn bare Linux hosts into a highly available Kubernetes cluster, and keep it right.
+
+    Start with "k8sbootstrap init --master ADDRESS --worker ADDRESS", look at the cluster.yaml it writes, then run
+    "k8sbootstrap up". No hosts at hand? "k8sbootstrap lab up" starts disposable ones on this machine.
+    """
+    ctx.obj = Globals(
+        file=file,
+        verbosity=verbose,
+        console=Console(no_color=no_color, highlight=False, soft_wrap=True),
+        errors=Console(no_color=no_color, highlight=False, stderr=True, soft_wrap=True),
+    )
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit: the entry point of the ``k8sbootstrap`` script."""
+    try:
+        result: Any = cli.main(args=args, prog_name="k8sbootstrap", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except click.exceptions.Exit as exc:
+        sys.exit(exc.exit_code)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except K8sBootstrapError as exc:
+        click.echo(f"{exc}", err=True)
+        if exc.hint:
+            click.echo(f"Next: {exc.hint}", err=True)
+        sys.exit(exc.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(result if isinstance(result, int) else 0)

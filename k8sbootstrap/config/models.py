@@ -1,0 +1,218 @@
+"""cluster.yaml as pydantic models. The docstring under a field is its reference documentation.
+
+Keys are camelCase in the file and snake_case here. Unknown keys are errors (``config.load`` adds suggestions).
+Rules that span fields live in ``config.rules``, so that every problem is collected in one pass.
+"""
+
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+API_VERSION = "k8sbootstrap/v1alpha1"
+
+DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+"""RFC 1123 label: lower case letters, digits and inner hyphens, 63 at most."""
+DnsName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", max_length=253),
+]
+Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Role = Literal["master", "worker", "etcd"]
+Component = Literal[
+    "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"
+]
+
+
+class Model(BaseModel):
+    """Base: camelCase keys, nothing unknown, nothing changed after loading."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class EnvSecret(Model):
+    """A secret read from an environment variable of the controller."""
+
+    env: str
+    """Name of the environment variable."""
+
+
+class FileSecret(Model):
+    """A secret read from a file on the controller; trailing newlines are dropped."""
+
+    file: Path
+    """Path of the file, relative to cluster.yaml."""
+
+
+Secret = EnvSecret | FileSecret
+
+
+class Bastion(Model):
+    """A host that SSH connections pass through."""
+
+    address: str
+    """Host name or IP address of the bastion."""
+    port: Port = 22
+    """TCP port of its SSH server."""
+    user: str | None = None
+    """User to log in as; the host's own SSH user when not given."""
+
+
+class SSH(Model):
+    """How to reach hosts. Every key can be set once for all hosts and again for one host."""
+
+    user: str | None = None
+    """User to log in as. Default: root."""
+    port: Port | None = None
+    """TCP port of the SSH server. Default: 22."""
+    key: Path | None = None
+    """Private key file, relative to cluster.yaml; ~ is expanded. Default: the agent's and OpenSSH's usual keys."""
+    bastion: Bastion | None = None
+    """Host to go through. Default: none, hosts are reached directly."""
+    sudo: bool | None = None
+    """Become root with sudo. Default: true unless the user is root."""
+    sudo_password: Secret | None = None
+    """Password for sudo where it asks for one."""
+
+
+class Taint(Model):
+    """A taint that keeps pods without a matching toleration off a node."""
+
+    key: str
+    """Taint key, such as example.com/dedicated."""
+    value: str = ""
+    """Taint value; may be empty."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+    """What happens to pods that do not tolerate the taint."""
+
+
+class Host(Model):
+    """One Linux machine."""
+
+    name: DnsLabel
+    """Name of the host and of its node: an RFC 1123 label, unique in the cluster."""
+    address: str
+    """Host name or IP address that SSH connects to."""
+    private_address: IPv4Address | None = None
+    """IPv4 address that cluster traffic uses. Default: address, which must be an IPv4 address then."""
+    roles: list[Role] = Field(min_length=1)
+    """What runs here: master (control plane), worker, etcd. Masters hold etcd when no host has the role etcd."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Node labels to set."""
+    taints: list[Taint] | None = None
+    """Node taints. Default: masters that are not workers get the control-plane taint, all others none."""
+    ssh: SSH = Field(default_factory=SSH)
+    """How to reach this host, where it differs from the cluster's ssh settings."""
+
+
+class Kubernetes(Model):
+    """The Kubernetes release and its components' settings."""
+
+    version: Version
+    """Kubernetes release, MAJOR.MINOR.PATCH without a leading v."""
+    extra_args: dict[Component, dict[str, str]] = Field(default_factory=dict)
+    """Extra flags per component, flag name without dashes to value; they win over k8sbootstrap's own."""
+
+
+class Runtime(Model):
+    """The container runtime."""
+
+    name: Literal["docker", "containerd"] = "docker"
+    """docker (dockershim below Kubernetes 1.24, cri-dockerd from 1.24 on) or containerd."""
+
+
+class Network(Model):
+    """Addresses of pods and Services."""
+
+    plugin: Literal["routed"] = "routed"
+    """Pod network. routed: a bridge per node, plain routes on one network, VXLAN between networks."""
+    pod_cidr: IPv4Network = Field(default=IPv4Network("10.244.0.0/16"), alias="podCIDR")
+    """Range of pod addresses; every node gets a /nodeCIDRMaskSize of it."""
+    service_cidr: IPv4Network = Field(default=IPv4Network("10.96.0.0/16"), alias="serviceCIDR")
+    """Range of Service addresses; the first is the API's, the tenth the cluster DNS's."""
+    node_cidr_mask_size: int = Field(default=24, ge=17, le=28, alias="nodeCIDRMaskSize")
+    """Prefix length of each node's podCIDR."""
+    dns_domain: DnsName = "cluster.local"
+    """DNS domain of Services."""
+
+
+class Api(Model):
+    """How clients reach the Kubernetes API."""
+
+    endpoint: str | None = None
+    """HOST or HOST:PORT of a load balancer in front of the masters. Default: none is needed; workers reach every
+    master through a local haproxy, and the admin kubeconfig names the first master."""
+    port: Port = 6443
+    """TCP port of the API server on every master, and of the local haproxy on workers."""
+    extra_sans: list[str] = Field(default_factory=list, alias="extraSANs")
+    """More host names or IP addresses that the API server's certificate is valid for."""
+
+
+class DirectorySource(Model):
+    """A directory on the controller with files laid out as NAME/VERSION/ARCH/FILE."""
+
+    directory: Path
+    """Path of the directory, relative to cluster.yaml; ~ is expanded."""
+
+
+class MirrorSource(Model):
+    """An HTTP(S) server with files laid out as NAME/VERSION/ARCH/FILE."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
+    """Base URL. Hosts fetch from it themselves where they can reach it."""
+
+
+class Artifacts(Model):
+    """Where the files to install come from: the local cache first, then sources in order, then upstream."""
+
+    sources: list[DirectorySource | MirrorSource] = Field(default_factory=list)
+    """Directories and mirrors, asked in this order before upstream."""
+    upstream: bool = True
+    """Whether files that no source has may be fetched from the projects' own release sites."""
+
+
+class Proxy(Model):
+    """HTTP proxy for downloads, package managers and the container runtime on hosts."""
+
+    http: str | None = None
+    """Proxy URL for http:// requests."""
+    https: str | None = None
+    """Proxy URL for https:// requests."""
+    no_proxy: list[str] = Field(default_factory=list)
+    """Names, addresses and CIDRs reached directly; the cluster's own are always added."""
+
+
+class Cluster(Model):
+    """A whole cluster.yaml."""
+
+    api_version: Literal["k8sbootstrap/v1alpha1"]
+    """Version of this file's format."""
+    kind: Literal["Cluster"]
+    """Always Cluster."""
+    name: DnsLabel
+    """Name of the cluster; names the state directory and the kubeconfig's context."""
+    kubernetes: Kubernetes
+    """The Kubernetes release and its components' settings."""
+    hosts: list[Host] = Field(min_length=1)
+    """The machines, in order; the first master is the one that the admin kubeconfig names."""
+    ssh: SSH = Field(default_factory=SSH)
+    """How to reach hosts, for all that do not say otherwise."""
+    runtime: Runtime = Field(default_factory=Runtime)
+    """The container runtime."""
+    network: Network = Field(default_factory=Network)
+    """Addresses of pods and Services."""
+    api: Api = Field(default_factory=Api)
+    """How clients reach the Kubernetes API."""
+    artifacts: Artifacts = Field(default_factory=Artifacts)
+    """Where the files to install come from."""
+    proxy: Proxy = Field(default_factory=Proxy)
+    """HTTP proxy for hosts."""

@@ -1,0 +1,102 @@
+"""The desired state: every address, endpoint, SAN and role of every host, computed once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from k8sbootstrap.catalog.models import Release
+from k8sbootstrap.config.models import Cluster, Taint
+
+
+@dataclass(frozen=True)
+class BastionTarget:
+    """The host that SSH passes through."""
+
+    address: str
+    port: int
+    user: str
+
+
+@dataclass(frozen=True)
+class SSHTarget:
+    """Everything needed to open an SSH connection to one host and become root there."""
+
+    host: str
+    """The host's name in cluster.yaml, for messages."""
+    address: str
+    port: int
+    user: str
+    key: Path | None
+    """Private key file, absolute; None for the agent and OpenSSH's usual keys."""
+    bastion: BastionTarget | None
+    sudo: bool
+    sudo_password: str | None
+    known_hosts: Path
+    """The cluster's own known_hosts file."""
+
+    def __repr__(self) -> str:
+        return f"SSHTarget({self.user}@{self.address}:{self.port})"  # never the password
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """One host as it should be."""
+
+    name: str
+    address: str
+    """Where SSH goes."""
+    private_address: IPv4Address
+    """Where cluster traffic goes."""
+    roles: frozenset[str]
+    """Effective roles: master, worker, etcd (masters carry etcd when it is stacked)."""
+    ssh: SSHTarget
+    labels: Mapping[str, str]
+    taints: tuple[Taint, ...]
+
+    @property
+    def is_master(self) -> bool:
+        """Runs the control plane."""
+        return "master" in self.roles
+
+    @property
+    def is_etcd(self) -> bool:
+        """Runs an etcd member."""
+        return "etcd" in self.roles
+
+    @property
+    def is_node(self) -> bool:
+        """Runs a kubelet: masters and workers do, hosts that only hold etcd do not."""
+        return bool(self.roles & {"master", "worker"})
+
+
+@dataclass(frozen=True)
+class ClusterPlan:
+    """The whole cluster as it should be."""
+
+    config: Cluster
+    release: Release
+    hosts: tuple[HostPlan, ...]
+    api_endpoint: str
+    """HOST:PORT that the admin kubeconfig names."""
+    node_api_endpoint: str
+    """HOST:PORT that kubelets and kube-proxies use: 127.0.0.1:PORT, or the external endpoint on workers."""
+    kubernetes_service_ip: IPv4Address
+    dns_service_ip: IPv4Address
+    api_sans: tuple[str, ...]
+    """SANs common to every API server's certificate: Service names, Service address, endpoint, extras."""
+
+    @property
+    def masters(self) -> tuple[HostPlan, ...]:
+        """Hosts that run the control plane, in the file's order."""
+        return tuple(host for host in self.hosts if host.is_master)
+
+    @property
+    def etcd_members(self) -> tuple[HostPlan, ...]:
+        """Hosts that run etcd, in the file's order."""
+        return tuple(host for host in self.hosts if host.is_etcd)
+
+    @property
+    def nodes(self) -> tuple[HostPlan, ...]:
+        """Hosts that run a kubelet, in the file's order."""
+        return tuple(host for host in self.hosts if host.is_node)

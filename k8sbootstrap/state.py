@@ -1,0 +1,60 @@
+"""The state directory: what this program keeps between runs, next to cluster.yaml."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class State:
+    """Paths under ``.k8sbootstrap/CLUSTER/`` beside the cluster file. The directory is mode 0700.
+
+    Args:
+        directory: ``<folder of cluster.yaml>/.k8sbootstrap/<cluster name>``.
+    """
+
+    directory: Path
+
+    @classmethod
+    def beside(cls, cluster_file: Path, cluster_name: str) -> "State":
+        """The state that belongs to ``cluster_file``; nothing is created yet."""
+        return cls(cluster_file.resolve().parent / ".k8sbootstrap" / cluster_name)
+
+    @property
+    def pki(self) -> Path:
+        """Certificates, keys and component kubeconfigs (see ``k8sbootstrap.pki``)."""
+        return self.directory / "pki"
+
+    @property
+    def known_hosts(self) -> Path:
+        """Host keys that were accepted, in OpenSSH's known_hosts format."""
+        return self.directory / "known_hosts"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The admin kubeconfig, mode 0600."""
+        return self.directory / "admin.kubeconfig"
+
+    @property
+    def inventory(self) -> Path:
+        """The Ansible inventory of the latest run."""
+        return self.directory / "inventory"
+
+    @property
+    def runs(self) -> Path:
+        """One folder per run: events, Ansible's own log, verify's results."""
+        return self.directory / "runs"
+
+    @property
+    def lock(self) -> Path:
+        """Held while a command changes hosts."""
+        return self.directory / "lock"
+
+    @property
+    def artifact_pins(self) -> Path:
+        """sha256 of files that no published checksum covers, pinned at first use (JSON)."""
+        return self.directory / "artifact-pins.json"
+
+    def create(self) -> None:
+        """Make the directory, readable by its owner alone."""
+        self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, exist_ok=True)
