@@ -6,7 +6,7 @@ Rules that span fields live in ``config.rules``, so that every problem is collec
 
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -25,6 +25,9 @@ Role = Literal["master", "worker", "etcd"]
 Component = Literal[
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"
 ]
+
+ConfiguredComponent = Literal["kubelet", "kube-proxy", "kube-scheduler"]
+"""Components that read a configuration file."""
 
 
 class Model(BaseModel):
@@ -121,6 +124,8 @@ class Kubernetes(Model):
     """Kubernetes release, MAJOR.MINOR.PATCH without a leading v."""
     extra_args: dict[Component, dict[str, str]] = Field(default_factory=dict)
     """Extra flags per component, flag name without dashes to value; they win over k8sbootstrap's own."""
+    extra_config: dict[ConfiguredComponent, dict[str, Any]] = Field(default_factory=dict)
+    """Extra fields of the configuration files of kubelet, kube-proxy and kube-scheduler; merged over k8sbootstrap's."""
 
 
 class Runtime(Model):
