@@ -1,0 +1,1 @@
+"""cluster.yaml: its models, loading it with every problem found, and its reference documentation."""

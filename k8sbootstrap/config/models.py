@@ -1,25 +1,29 @@
 """cluster.yaml as pydantic models. The docstring under a field is its reference documentation.
 
-Keys are camelCase in the file and snake_case here. Unknown keys are errors (``config.load`` adds suggestions).
+Keys are camelCase in the file and snake_case here. Unknown keys are errors; ``config.explain`` suggests.
 Rules that span fields live in ``config.rules``, so that every problem is collected in one pass.
 """
 
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 from pydantic.alias_generators import to_camel
 
 API_VERSION = "k8sbootstrap/v1alpha1"
 
-DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+VERSION = r"^\d+\.\d+\.\d+$"
+HTTP_URL = r"^https?://[^\s]+$"
+
+DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL)]
 """RFC 1123 label: lower case letters, digits and inner hyphens, 63 at most."""
-DnsName = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", max_length=253),
-]
-Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
+DnsName = Annotated[str, StringConstraints(pattern=DNS_NAME, max_length=253)]
+Version = Annotated[str, StringConstraints(pattern=VERSION)]
+HttpUrl = Annotated[str, StringConstraints(pattern=HTTP_URL)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Role = Literal["master", "worker", "etcd"]
 Component = Literal[
@@ -42,6 +46,22 @@ class Model(BaseModel):
     )
 
 
+def variant(key: str) -> str:
+    """The mark that the variant of a union with this key leaves in pydantic's error locations."""
+    return f"({key})"
+
+
+def _chosen_by(*keys: str) -> Callable[[Any], str | None]:
+    """Pick a union's variant by the one key that is there: errors then speak of that variant alone."""
+
+    def choose(value: Any) -> str | None:
+        has = value.__contains__ if isinstance(value, dict) else lambda key: hasattr(value, key)
+        present = [key for key in keys if has(key)]
+        return variant(present[0]) if len(present) == 1 else None
+
+    return choose
+
+
 class EnvSecret(Model):
     """A secret read from an environment variable of the controller."""
 
@@ -56,7 +76,10 @@ class FileSecret(Model):
     """Path of the file, relative to cluster.yaml."""
 
 
-Secret = EnvSecret | FileSecret
+Secret = Annotated[
+    Annotated[EnvSecret, Tag(variant("env"))] | Annotated[FileSecret, Tag(variant("file"))],
+    Discriminator(_chosen_by("env", "file"), custom_error_type="one_of", custom_error_message="env, file"),
+]
 
 
 class Bastion(Model):
@@ -78,7 +101,8 @@ class SSH(Model):
     port: Port | None = None
     """TCP port of the SSH server. Default: 22."""
     key: Path | None = None
-    """Private key file, relative to cluster.yaml; ~ is expanded. Default: the agent's and OpenSSH's usual keys."""
+    """Private key file, relative to cluster.yaml; ~ is expanded. Default: the keys of the agent and OpenSSH's
+    usual ones."""
     bastion: Bastion | None = None
     """Host to go through. Default: none, hosts are reached directly."""
     sudo: bool | None = None
@@ -108,7 +132,8 @@ class Host(Model):
     private_address: IPv4Address | None = None
     """IPv4 address that cluster traffic uses. Default: address, which must be an IPv4 address then."""
     roles: list[Role] = Field(min_length=1)
-    """What runs here: master (control plane), worker, etcd. Masters hold etcd when no host has the role etcd."""
+    """What runs here: master (control plane), worker, etcd. Masters hold etcd when no host has the role
+    etcd."""
     labels: dict[str, str] = Field(default_factory=dict)
     """Node labels to set."""
     taints: list[Taint] | None = None
@@ -125,7 +150,8 @@ class Kubernetes(Model):
     extra_args: dict[Component, dict[str, str]] = Field(default_factory=dict)
     """Extra flags per component, flag name without dashes to value; they win over k8sbootstrap's own."""
     extra_config: dict[ConfiguredComponent, dict[str, Any]] = Field(default_factory=dict)
-    """Extra fields of the configuration files of kubelet, kube-proxy and kube-scheduler; merged over k8sbootstrap's."""
+    """Extra fields of the configuration files of kubelet, kube-proxy and kube-scheduler, merged over
+    k8sbootstrap's."""
 
 
 class Runtime(Model):
@@ -154,8 +180,9 @@ class Api(Model):
     """How clients reach the Kubernetes API."""
 
     endpoint: str | None = None
-    """HOST or HOST:PORT of a load balancer in front of the masters. Default: none is needed; workers reach every
-    master through a local haproxy, and the admin kubeconfig names the first master."""
+    """HOST or HOST:PORT (6443 when not given) of a load balancer in front of the masters. Default: none is
+    needed; workers reach every master through a local haproxy, and the admin kubeconfig names the first
+    master."""
     port: Port = 6443
     """TCP port of the API server on every master, and of the local haproxy on workers."""
     extra_sans: list[str] = Field(default_factory=list, alias="extraSANs")
@@ -172,14 +199,22 @@ class DirectorySource(Model):
 class MirrorSource(Model):
     """An HTTP(S) server with files laid out as NAME/VERSION/ARCH/FILE."""
 
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
+    url: HttpUrl
     """Base URL. Hosts fetch from it themselves where they can reach it."""
+
+
+Source = Annotated[
+    Annotated[DirectorySource, Tag(variant("directory"))] | Annotated[MirrorSource, Tag(variant("url"))],
+    Discriminator(
+        _chosen_by("directory", "url"), custom_error_type="one_of", custom_error_message="directory, url"
+    ),
+]
 
 
 class Artifacts(Model):
     """Where the files to install come from: the local cache first, then sources in order, then upstream."""
 
-    sources: list[DirectorySource | MirrorSource] = Field(default_factory=list)
+    sources: list[Source] = Field(default_factory=list)
     """Directories and mirrors, asked in this order before upstream."""
     upstream: bool = True
     """Whether files that no source has may be fetched from the projects' own release sites."""
@@ -188,9 +223,9 @@ class Artifacts(Model):
 class Proxy(Model):
     """HTTP proxy for downloads, package managers and the container runtime on hosts."""
 
-    http: str | None = None
+    http: HttpUrl | None = None
     """Proxy URL for http:// requests."""
-    https: str | None = None
+    https: HttpUrl | None = None
     """Proxy URL for https:// requests."""
     no_proxy: list[str] = Field(default_factory=list)
     """Names, addresses and CIDRs reached directly; the cluster's own are always added."""

@@ -1,0 +1,1 @@
+"""The desired state of a cluster, computed once from its configuration and the release catalogue."""

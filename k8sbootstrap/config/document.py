@@ -1,0 +1,178 @@
+"""A YAML file as plain data that remembers on which line everything was written."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from k8sbootstrap.errors import Problem
+
+Location = tuple[str | int, ...]
+"""Keys and list positions from the top of a document, spelled as in the file."""
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+def spell(location: Location) -> str:
+    """Write a location as users read it.
+
+    Returns:
+        For example ``hosts[1].address``; empty for the top of the document.
+    """
+    text = ""
+    for step in location:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += f".{step}" if text else step
+    return text
+
+
+@dataclass
+class Document:
+    """The content of one YAML file.
+
+    Args:
+        file: The file, spelled as the user gave it.
+    """
+
+    file: Path
+    data: Any = None
+    """Dicts, lists and scalars."""
+    problems: list[Problem] = field(default_factory=list)
+    """What is wrong with the file as YAML: syntax, duplicate keys."""
+    lines: dict[Location, int] = field(default_factory=dict)
+    """1-based line of every key and list entry."""
+
+    def line(self, location: Location) -> int:
+        """The line of a location, or of the nearest thing around it; 1 for an empty file."""
+        for length in range(len(location), -1, -1):
+            if location[:length] in self.lines:
+                return self.lines[location[:length]]
+        return 1
+
+    def problem(self, location: Location, message: str, fix: str) -> Problem:
+        """A problem with the value at ``location``, its line filled in."""
+        return Problem(self.file, self.line(location), spell(location), message, fix)
+
+    def at(self, location: Location) -> Any:
+        """The value at a location; None where there is none."""
+        value = self.data
+        for step in location:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+
+def read(file: Path) -> Document:
+    """Read a YAML file. Never raises for what users can get wrong; the result's ``problems`` say it."""
+    document = Document(file)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        fix = 'name the file with -f, or write one with "k8sbootstrap init"'
+        document.problems.append(Problem(file, 0, "", f"does not exist; {fix}", ""))
+        return document
+    except UnicodeDecodeError:
+        document.problems.append(Problem(file, 0, "", "is not UTF-8 text; save it as UTF-8", ""))
+        return document
+    except OSError as exc:
+        reason = exc.strerror or type(exc).__name__
+        document.problems.append(Problem(file, 0, "", f"cannot be read: {reason}", ""))
+        return document
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.YAMLError as exc:
+        document.problems.append(_syntax_problem(file, exc))
+        return document
+    try:
+        node = loader.get_single_node()
+        if node is not None:
+            document.data = _Reader(loader, document).value(node, ())
+    except yaml.YAMLError as exc:
+        document.problems.append(_syntax_problem(file, exc))
+    except RecursionError:
+        document.problems.append(
+            Problem(file, 0, "", "is nested too deeply, or an anchor refers to itself", "")
+        )
+    finally:
+        loader.dispose()
+    return document
+
+
+def _syntax_problem(file: Path, exc: yaml.YAMLError) -> Problem:
+    mark = getattr(exc, "problem_mark", None)
+    line = mark.line + 1 if mark is not None else 0
+    detail = getattr(exc, "problem", None) or str(exc).splitlines()[0]
+    if "but found another document" in str(detail):
+        return Problem(file, line, "", "holds more than one YAML document; keep one file per cluster", "")
+    if "character '\\t'" in str(detail):
+        return Problem(file, line, "", "is indented with a tab; YAML takes spaces only", "")
+    context = getattr(exc, "context", None)
+    detail = f"{detail} ({context})" if context else detail
+    return Problem(file, line, "", f"is not valid YAML: {detail}", "")
+
+
+class _Reader:
+    """Turns YAML nodes into values and notes the lines."""
+
+    def __init__(self, loader: yaml.SafeLoader, document: Document) -> None:
+        self._loader = loader
+        self._document = document
+        self._open: set[int] = set()
+        self._flattened: set[int] = set()
+
+    def value(self, node: yaml.Node, location: Location) -> Any:
+        """The value of ``node``, whose place is ``location``."""
+        self._document.lines.setdefault(location, node.start_mark.line + 1)
+        if id(node) in self._open:
+            raise yaml.MarkedYAMLError(problem="an anchor refers to itself", problem_mark=node.start_mark)
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return dict(self._pairs(node, location))
+            if isinstance(node, yaml.SequenceNode):
+                return [self.value(item, (*location, index)) for index, item in enumerate(node.value)]
+            return self._scalar(node)
+        finally:
+            self._open.discard(id(node))
+
+    def _pairs(self, node: yaml.MappingNode, location: Location) -> Iterator[tuple[Any, Any]]:
+        if id(node) not in self._flattened:  # an aliased mapping comes by once per alias
+            self._flattened.add(id(node))
+            self._check_duplicates(node, location)
+            self._loader.flatten_mapping(node)
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            inner = (*location, str(key))
+            self._document.lines[inner] = key_node.start_mark.line + 1
+            yield key, self.value(value_node, inner)
+
+    def _check_duplicates(self, node: yaml.MappingNode, location: Location) -> None:
+        first: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue
+            key, line = self._key(key_node), key_node.start_mark.line + 1
+            if (same := (type(key), key)) in first:
+                where = spell((*location, str(key)))
+                what = f"the key is given twice, first on line {first[same]}"
+                self._document.problems.append(
+                    Problem(self._document.file, line, where, what, "keep one of them")
+                )
+            first.setdefault(same, line)
+
+    def _key(self, node: yaml.Node) -> Any:
+        if not isinstance(node, yaml.ScalarNode):
+            raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=node.start_mark)
+        return self._scalar(node)
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        try:
+            return self._loader.construct_object(node)
+        except ValueError as exc:
+            raise yaml.MarkedYAMLError(problem=str(exc), problem_mark=node.start_mark) from exc

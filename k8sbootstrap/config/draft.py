@@ -1,0 +1,74 @@
+"""The parts of a cluster file that are valid on their own, so that rules can speak before everything is."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from k8sbootstrap.config.models import (
+    SSH,
+    Api,
+    Artifacts,
+    Host,
+    Kubernetes,
+    Model,
+    Network,
+    Runtime,
+)
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What could be read of a ``Cluster``. None stands for a part that has errors of its own."""
+
+    kubernetes: Kubernetes | None
+    hosts: Mapping[int, Host]
+    """Valid hosts by their position in the file."""
+    all_hosts: bool
+    """Whether ``hosts`` holds every host of the file: counting makes sense only then."""
+    ssh: SSH | None
+    runtime: Runtime | None
+    network: Network | None
+    api: Api | None
+    artifacts: Artifacts | None
+
+    @classmethod
+    def of(cls, data: Any, bad: Iterable[tuple[str | int, ...]]) -> "Draft":
+        """Read what can be read.
+
+        Args:
+            data: The file's content.
+            bad: Locations at which validating it as a ``Cluster`` found errors.
+        """
+        content = data if isinstance(data, dict) else {}
+        bad = set(bad)
+        bad_keys = {location[0] for location in bad if location}
+        bad_hosts = {location[1] for location in bad if location[:1] == ("hosts",) and len(location) > 1}
+
+        def part(key: str, model: type[M], *, required: bool = False) -> M | None:
+            if key in bad_keys or (required and key not in content):
+                return None
+            return model.model_validate(content.get(key, {}), by_alias=True, by_name=False)
+
+        raw_hosts = content.get("hosts")
+        hosts = raw_hosts if isinstance(raw_hosts, list) else []
+        return cls(
+            kubernetes=part("kubernetes", Kubernetes, required=True),
+            hosts={
+                index: Host.model_validate(host, by_alias=True, by_name=False)
+                for index, host in enumerate(hosts)
+                if index not in bad_hosts
+            },
+            all_hosts="hosts" not in bad_keys and bool(hosts),
+            ssh=part("ssh", SSH),
+            runtime=part("runtime", Runtime),
+            network=part("network", Network),
+            api=part("api", Api),
+            artifacts=part("artifacts", Artifacts),
+        )
+
+    def effective_etcd(self) -> list[int]:
+        """Positions of the hosts that hold etcd: those of role etcd, or else the masters."""
+        separate = [index for index, host in self.hosts.items() if "etcd" in host.roles]
+        return separate or [index for index, host in self.hosts.items() if "master" in host.roles]

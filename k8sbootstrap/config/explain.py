@@ -1,0 +1,216 @@
+"""pydantic's errors in the user's words: what is wrong, and what would be right."""
+
+import difflib
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from k8sbootstrap.config import models
+from k8sbootstrap.config.document import Document, Location
+from k8sbootstrap.errors import Problem
+
+Words = tuple[str, str]
+"""What is wrong, and what would be right."""
+
+_PATTERNS: Mapping[str, Words] = {
+    models.DNS_LABEL: (
+        "is not a valid name",
+        "use lower case letters, digits and hyphens, at most 63, with a letter or digit at both ends",
+    ),
+    models.DNS_NAME: (
+        "is not a DNS name",
+        "use lower case letters, digits and hyphens in parts separated by dots, such as cluster.local",
+    ),
+    models.VERSION: (
+        "is not a release number",
+        "write MAJOR.MINOR.PATCH without a leading v, such as 1.36.2",
+    ),
+    models.HTTP_URL: ("is not a URL", "write one that starts with http:// or https://"),
+}
+
+_SHAPES: Mapping[str, Words] = {
+    "model_type": ("must hold keys", "write KEY: VALUE lines indented below it"),
+    "model_attributes_type": ("must hold keys", "write KEY: VALUE lines indented below it"),
+    "dict_type": ("must hold keys", "write KEY: VALUE lines indented below it"),
+    "list_type": ("must be a list", 'write one "- ENTRY" line for each entry'),
+    "string_type": ("must be text", "put it in quotes"),
+    "int_type": ("must be a whole number", ""),
+    "int_parsing": ("must be a whole number", ""),
+    "int_from_float": ("must be a whole number", ""),
+    "bool_type": ("must be true or false", ""),
+    "bool_parsing": ("must be true or false", ""),
+    "path_type": ("must be the path of a file or directory", ""),
+    "ip_v4_address": ("must be an IPv4 address", "write it as in 10.0.0.11"),
+    "ip_v4_network": ("must be an IPv4 range", "write it as in 10.244.0.0/16"),
+}
+
+
+def explain(error: ErrorDetails, document: Document, model: type[BaseModel]) -> Problem:
+    """Translate one pydantic error.
+
+    Args:
+        error: An entry of ``ValidationError.errors()``.
+        document: The file that was validated.
+        model: The model of the whole document.
+    """
+    location = location_of(error)
+    if error["type"] == "missing":
+        return document.problem(location, "is missing", f'add "{location[-1]}: ..."')
+    if error["type"] == "extra_forbidden":
+        return document.problem(
+            location, *_unknown_key(str(location[-1]), known_keys(model, error["loc"][:-1]))
+        )
+    if error["input"] is None:
+        what = "is empty" if location else "the file is empty"
+        return document.problem(location, what, "give it a value or remove the key" if location else "")
+    words = _WORDS.get(error["type"], _other)
+    return document.problem(location, *words(error))
+
+
+def location_of(error: ErrorDetails) -> Location:
+    """Where in the file an error is: pydantic's location without its marks for union variants and keys."""
+    return tuple(step for step in error["loc"] if not _is_mark(step))
+
+
+def known_keys(model: type[BaseModel], location: Iterable[str | int]) -> list[str]:
+    """The keys that may stand at a pydantic location below ``model``, spelled as in the file."""
+    annotation: Any = model
+    for step in location:
+        if isinstance(step, str):
+            annotation = _step(annotation, step)
+    return [
+        field.alias or name for part in _models_in(annotation) for name, field in part.model_fields.items()
+    ]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that ``word`` was probably meant to be; empty when none is close."""
+    flat = {_flatten(name): name for name in known}
+    close = difflib.get_close_matches(_flatten(word), flat, n=1, cutoff=0.6)
+    return flat[close[0]] if close else ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A fix: the nearest known word, or all of them when none is near."""
+    names = list(known)
+    near = nearest(word, names)
+    return f"did you mean {near}?" if near else f"known here: {', '.join(names)}"
+
+
+def _flatten(word: str) -> str:
+    return word.lower().replace("_", "").replace("-", "")
+
+
+def _is_mark(step: str | int) -> bool:
+    return isinstance(step, str) and (step == "[key]" or (step.startswith("(") and step.endswith(")")))
+
+
+def _step(annotation: Any, step: str) -> Any:
+    """The type of the key ``step`` inside a type, or the union's variant that ``step`` marks."""
+    candidates = _models_in(annotation)
+    for candidate in candidates:
+        for name, field in candidate.model_fields.items():
+            if step == models.variant(name):
+                return candidate
+            if step == (field.alias or name):
+                return field.annotation
+    return None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The model classes inside an annotation such as ``list[Model] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _models_in(part)]
+
+
+def _unknown_key(key: str, known: list[str]) -> Words:
+    return "is not a known key", did_you_mean(key, known)
+
+
+def _shape(error: ErrorDetails) -> Words:
+    what, fix = _SHAPES[error["type"]]
+    value = error["input"]
+    if error["type"] == "string_type" and isinstance(value, dict | list):
+        fix = ""
+    elif error["type"] == "string_type":
+        fix = f'put it in quotes: "{_plain(value)}"'
+    elif error["type"] == "ip_v4_network":
+        fix = _range_fix(value) or fix
+    return f"{what}, not {_show(value)}", fix
+
+
+def _range_fix(value: Any) -> str:
+    """A range whose address has host bits set, written right; empty for anything else."""
+    try:
+        return f"write {ipaddress.IPv4Network(value, strict=False)}"
+    except ValueError:
+        return ""
+
+
+def _literal(error: ErrorDetails) -> Words:
+    expected = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+    if len(expected) == 1:
+        return f"must be {expected[0]}, not {_show(error['input'])}", ""
+    return (
+        f"must be one of {', '.join(expected)}, not {_show(error['input'])}",
+        f"did you mean {near}?" if (near := nearest(str(error["input"]), expected)) else "",
+    )
+
+
+def _pattern(error: ErrorDetails) -> Words:
+    what, fix = _PATTERNS[error["ctx"]["pattern"]]
+    secret = "@" in str(error["input"])  # a URL may hold a password
+    return f"{'the value' if secret else _show(error['input'])} {what}", fix
+
+
+def _length(error: ErrorDetails) -> Words:
+    return "is too long", f"use at most {error['ctx']['max_length']} characters"
+
+
+def _one_of(error: ErrorDetails) -> Words:
+    return f"must have exactly one of the keys {error['msg']}", ""
+
+
+def _bound(error: ErrorDetails) -> Words:
+    context = error["ctx"]
+    if "le" in context:
+        return f"{error['input']} is too large", f"use {context['le']} or less"
+    return f"{error['input']} is too small", f"use {context['ge']} or more"
+
+
+def _too_short(error: ErrorDetails) -> Words:  # noqa: ARG001
+    return "must have at least one entry", ""
+
+
+def _other(error: ErrorDetails) -> Words:
+    return f"{_show(error['input'])} is not accepted: {error['msg']}", ""
+
+
+_WORDS: Mapping[str, Callable[[ErrorDetails], Words]] = {
+    **dict.fromkeys(_SHAPES, _shape),
+    "literal_error": _literal,
+    "string_pattern_mismatch": _pattern,
+    "string_too_long": _length,
+    "one_of": _one_of,
+    "greater_than_equal": _bound,
+    "less_than_equal": _bound,
+    "too_short": _too_short,
+}
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _show(value: Any) -> str:
+    """A value as a message may show it: short, and never what may be a mapping with secrets."""
+    if isinstance(value, dict):
+        return "keys"
+    if isinstance(value, list):
+        return "a list"
+    text = _plain(value)
+    return f'"{text}"' if isinstance(value, str) else text

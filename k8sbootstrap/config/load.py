@@ -1,0 +1,65 @@
+"""From the file cluster.yaml to a ``Cluster``, with every problem found at once; and its secrets."""
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from k8sbootstrap.config import document, rules
+from k8sbootstrap.config.draft import Draft
+from k8sbootstrap.config.explain import explain
+from k8sbootstrap.config.models import Cluster, EnvSecret, Secret
+from k8sbootstrap.errors import ConfigError, Problem
+
+
+def load_cluster(path: Path) -> Cluster:
+    """Read and check a cluster file. Reads local files that it names; touches no network.
+
+    Args:
+        path: The cluster file; problems name it as it is spelled here.
+
+    Raises:
+        ConfigError: Something is wrong; carries all problems in the order of their lines.
+    """
+    source = document.read(path)
+    problems = list(source.problems)
+    if source.data is None and problems:
+        raise ConfigError(problems)
+    cluster: Cluster | None = None
+    bad_locations = []
+    try:
+        # In the file keys are camelCase only: one spelling, the one that the schema knows.
+        cluster = Cluster.model_validate(source.data, by_alias=True, by_name=False)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False)
+        problems += [explain(error, source, Cluster) for error in errors]
+        bad_locations = [error["loc"] for error in errors]
+    draft = Draft.of(source.data, bad_locations)
+    problems += [source.problem(*finding) for finding in rules.check(draft, path.resolve().parent)]
+    if problems or cluster is None:
+        raise ConfigError(sorted(problems, key=lambda problem: problem.line))
+    return cluster
+
+
+def resolve_secret(secret: Secret, base: Path) -> str:
+    """Fetch a secret from where the cluster file says it is.
+
+    Args:
+        secret: What the cluster file says.
+        base: The folder of the cluster file.
+
+    Raises:
+        ConfigError: The variable is not set or the file cannot be read; names the source, never its content.
+    """
+    if isinstance(secret, EnvSecret):
+        value = os.environ.get(secret.env)
+        if not value:
+            what = f"the environment variable {secret.env} is not set; export it, a secret is read from it"
+            raise ConfigError([Problem(base, 0, "", what, "")])
+        return value
+    file = base / secret.file.expanduser()
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = getattr(exc, "strerror", None) or "is not UTF-8 text"
+        raise ConfigError([Problem(file, 0, "", f"the secret cannot be read: {reason}", "")]) from exc
