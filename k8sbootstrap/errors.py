@@ -54,6 +54,12 @@ class ConfigError(K8sBootstrapError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class UnknownReleaseError(K8sBootstrapError):
+    """The release catalogue does not have what cluster.yaml asks for."""
+
+    exit_code = 3
+
+
 class PreflightError(K8sBootstrapError):
     """A host is not fit for what was asked of it; nothing was changed."""
 

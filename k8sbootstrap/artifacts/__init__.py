@@ -1,0 +1,1 @@
+"""Getting the files to install: cache, directories, mirrors, upstream; every one checked against its hash."""

@@ -1,0 +1,1 @@
+"""The release catalogue: what can be installed, from where, and what each Kubernetes minor takes."""

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 
 @dataclass(frozen=True)
@@ -9,7 +12,7 @@ class ArtifactFile:
     """One file that a host may need, identified as ``NAME/VERSION/ARCH/FILE``."""
 
     name: str
-    """Project: kubernetes, etcd, cni-plugins, cri-dockerd, crictl, containerd, runc, or an image: pause, busybox."""
+    """Project (kubernetes, etcd, cni-plugins, cri-dockerd) or image (pause, busybox)."""
     version: str
     arch: str
     """amd64 or arm64."""
@@ -46,6 +49,8 @@ class Image:
 class Minor:
     """What one Kubernetes minor takes: flags, fields, API versions. Passed to roles as it is."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     minor: str
     """MAJOR.MINOR, such as 1.36."""
     flags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -76,10 +81,12 @@ class Release:
     arch: str
     minor: Minor
     binaries: Mapping[str, ArtifactFile]
-    """kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kubectl, etcd, etcdctl, and (where
-    the runtime needs it) cri-dockerd, to their files."""
+    """kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kubectl, etcd, etcdctl
+    and (where the runtime needs it) cri-dockerd, to their files."""
     cni_plugins: Mapping[str, ArtifactFile]
     """bridge, host-local, loopback, portmap."""
+    runtime_endpoint: str
+    """The kubelet's CRI endpoint, as in unix:///run/cri-dockerd.sock; empty for the dockershim."""
     pause: Image
     test_image: Image
     """Small image with a shell, httpd, wget and nc (busybox), for verify's pods."""

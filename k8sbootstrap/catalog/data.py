@@ -1,0 +1,123 @@
+"""The release catalogue's file format: ``releases.yaml`` as pydantic models. Unknown keys are errors."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Annotated, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from k8sbootstrap.catalog.models import Minor
+
+ARCHITECTURES = ("amd64", "arm64")
+
+_HASH_KEY = r"^(kubernetes|etcd|cni-plugins|cri-dockerd)/[\d.]+/(amd64|arm64)(/[a-z-]+)?$"
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _NamedByProject(_Model):
+    """Keys are names of projects, with hyphens in the file."""
+
+    model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
+
+
+class Project(_Model):
+    """One upstream project: its files and the templates of their addresses."""
+
+    files: tuple[str, ...]
+    url: str
+    """Address of a file, or of the archive that holds it; takes {version}, {arch} and {file}."""
+    member: str | None = None
+    """Path inside the archive; None where ``url`` is the file itself."""
+    checksum_url: str | None = None
+    """Address of the published checksum; takes {url} as well."""
+
+
+class Projects(_NamedByProject):
+    """Every project that files come from."""
+
+    kubernetes: Project
+    etcd: Project
+    cni_plugins: Project
+    cri_dockerd: Project
+
+
+class Images(_Model):
+    """The repository of each image."""
+
+    pause: str
+    busybox: str
+
+
+class Versions(_NamedByProject):
+    """The versions that go with one Kubernetes release."""
+
+    etcd: str
+    cni_plugins: str
+    cri_dockerd: str | None = None
+    pause: str
+
+
+class Catalogue(_Model):
+    """The whole of ``releases.yaml``."""
+
+    projects: Projects
+    images: Images
+    test_image: str
+    runtime_endpoints: Mapping[str, str]
+    minors: tuple[Minor, ...]
+    releases: Mapping[Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")], Versions]
+    sha256: Mapping[Annotated[str, Field(pattern=_HASH_KEY)], Sha256]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        minors = {minor.minor: minor for minor in self.minors}
+        for version, versions in self.releases.items():
+            minor = minors.get(minor_of(version))
+            if minor is None:
+                raise ValueError(f"release {version}: minors has no entry {minor_of(version)}")
+            if minor.cri_dockerd != (versions.cri_dockerd is not None):
+                raise ValueError(
+                    f"release {version}: cri-dockerd has a version exactly where its minor uses it"
+                )
+        for key in self.sha256:
+            self._check_hash(*key.split("/"))
+        return self
+
+    def _check_hash(self, name: str, version: str, _arch: str, file: str | None = None) -> None:
+        project: Project = getattr(self.projects, name.replace("-", "_"))
+        used = {name: set(self.releases)} if name == "kubernetes" else {}
+        for versions in self.releases.values():
+            for key, value in versions.model_dump(by_alias=True).items():
+                used.setdefault(key, set()).add(value)
+        if version not in used[name]:
+            raise ValueError(f"sha256 {name}/{version}: no release uses it")
+        if file is None and project.member is None:
+            raise ValueError(f"sha256 {name}/{version}: {name} publishes no archive")
+        if file is not None and file not in project.files:
+            raise ValueError(f"sha256 {name}/{version}/{file}: no such file")
+
+
+def minor_of(version: str) -> str:
+    """MAJOR.MINOR of MAJOR.MINOR.PATCH."""
+    return version.rpartition(".")[0]
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """Read ``releases.yaml``, once.
+
+    Returns:
+        The catalogue that this version of the program carries.
+
+    Raises:
+        pydantic.ValidationError: The file has an unknown key or contradicts itself.
+    """
+    text = resources.files("k8sbootstrap.catalog").joinpath("releases.yaml").read_text(encoding="utf-8")
+    return Catalogue.model_validate(yaml.safe_load(text))

@@ -1,0 +1,159 @@
+import dataclasses
+from importlib import resources
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue
+from k8sbootstrap.catalog.models import ArtifactFile, Release
+from k8sbootstrap.catalog.resolve import default_version, release, versions
+from k8sbootstrap.errors import UnknownReleaseError
+
+EVERY = [(v, a, r) for v in versions() for a in ARCHITECTURES for r in ("docker", "containerd")]
+
+
+@pytest.fixture
+def document():
+    return yaml.safe_load(resources.files("k8sbootstrap.catalog").joinpath("releases.yaml").read_text())
+
+
+def all_files(rel: Release) -> list[ArtifactFile]:
+    return [*rel.binaries.values(), *rel.cni_plugins.values()]
+
+
+def test_versions_are_newest_first_by_number_not_by_text():
+    found = versions()
+    assert found == sorted(found, key=lambda v: [int(part) for part in v.split(".")], reverse=True)
+    assert {"1.20.2", "1.36.0", "1.36.4"} <= set(found)
+    assert default_version() == found[0] == "1.36.4"
+
+
+@pytest.mark.parametrize(("version", "arch", "runtime"), EVERY)
+def test_every_release_is_complete(version, arch, runtime):
+    rel = release(version, arch, runtime)
+    assert {
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kubelet",
+        "kube-proxy",
+        "kubectl",
+        "etcd",
+        "etcdctl",
+    } <= set(rel.binaries)
+    assert set(rel.cni_plugins) == {"bridge", "host-local", "loopback", "portmap"}
+    assert ("cri-dockerd" in rel.binaries) == (runtime == "docker" and rel.minor.cri_dockerd)
+    assert version.startswith(rel.minor.minor + ".")
+    for file in all_files(rel):
+        assert file.arch == arch
+        assert file.url.startswith("https://")
+        assert arch in file.url
+        assert file.version in file.url
+        assert file.sha256 or file.url_sha256 or file.checksum_url, f"nothing vouches for {file.key}"
+        assert "{" not in f"{file.url}{file.member}{file.checksum_url}"
+        assert file.member is None or file.sha256 or file.url_sha256
+    assert rel.binaries["kubelet"].sha256
+    assert rel.binaries["kubectl"].sha256
+    assert rel.pause.artifact.key == f"pause/{rel.pause.ref.rpartition(':')[2]}/{arch}/image.tar"
+    assert rel.test_image.artifact.file == "image.tar"
+
+
+@pytest.mark.parametrize(("version", "arch", "runtime"), EVERY)
+def test_flags_hold_no_template(version, arch, runtime):
+    minor = release(version, arch, runtime).minor
+    assert "{" not in str([list(flags.values()) for flags in minor.runtime_flags.values()])
+
+
+def test_1_20_takes_what_the_dockershim_and_v1beta1_need():
+    rel = release("1.20.2", "amd64", "docker")
+    assert rel.runtime_endpoint == ""
+    assert rel.minor.flags["kube-scheduler"] == {"port": "0"}
+    assert rel.minor.runtime_flags["docker"]["pod-infra-container-image"] == rel.pause.ref
+    assert rel.minor.runtime_flags["containerd"]["container-runtime-endpoint"] == (
+        release("1.20.2", "amd64", "containerd").runtime_endpoint
+    )
+    assert rel.minor.scheduler_config_api == "kubescheduler.config.k8s.io/v1beta1"
+    assert rel.minor.control_plane_labels == ("node-role.kubernetes.io/master",)
+    assert not rel.minor.register_taints_in_config
+    assert rel.binaries["etcd"].member == "etcd-v3.4.23-linux-amd64/etcd"
+
+
+def test_1_36_takes_fields_instead_of_flags():
+    rel = release("1.36.4", "arm64", "docker")
+    assert rel.runtime_endpoint == "unix:///run/cri-dockerd.sock"
+    assert (
+        release("1.36.4", "arm64", "containerd").runtime_endpoint == "unix:///run/containerd/containerd.sock"
+    )
+    assert not rel.minor.flags
+    assert not rel.minor.runtime_flags
+    assert rel.minor.runtime_endpoint_in_config
+    assert rel.minor.fail_cgroup_v1
+    assert not release("1.34.11", "amd64", "docker").minor.fail_cgroup_v1
+
+
+def test_architectures_have_different_hashes():
+    amd, arm = (release("1.36.4", arch, "docker") for arch in ARCHITECTURES)
+    for name, file in amd.binaries.items():
+        other = arm.binaries[name]
+        assert (file.sha256, file.url_sha256) == (None, None) or (file.sha256, file.url_sha256) != (
+            other.sha256,
+            other.url_sha256,
+        )
+
+
+def test_unknown_version_lists_the_nearest():
+    with pytest.raises(
+        UnknownReleaseError, match=r"1\.36\.9 .*nearest are 1\.36\.4, 1\.36\.3, 1\.36\.2"
+    ) as caught:
+        release("1.36.9", "amd64", "docker")
+    assert caught.value.exit_code == 3
+    assert "kubernetes.version" in caught.value.hint
+    with pytest.raises(UnknownReleaseError, match=r"nearest are .*1\.20\.2"):
+        release("1.21.0", "amd64", "docker")
+
+
+def test_unknown_architecture_and_runtime_are_named():
+    with pytest.raises(UnknownReleaseError, match="riscv64, only for amd64 and arm64"):
+        release("1.36.4", "riscv64", "docker")
+    with pytest.raises(UnknownReleaseError, match="rkt"):
+        release("1.36.4", "amd64", "rkt")
+
+
+def set_at(document, path, value):
+    for key in path[:-1]:
+        document = document[key]
+    document[path[-1]] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("surprise",), 1, "surprise"),
+        (("projects", "etcd", "mirror"), "x", "mirror"),
+        (("projects", "etcdd"), {}, "etcdd"),
+        (("minors", 0, "fail_cgroup"), True, "fail_cgroup"),
+        (("releases", "1.36.4", "coredns"), "1.11", "coredns"),
+        (
+            ("releases", "1.37.0"),
+            {"etcd": "3.6.8", "cni-plugins": "1.9.1", "pause": "3.10.2"},
+            "no entry 1.37",
+        ),
+        (("releases", "1.36.4", "cri-dockerd"), None, "cri-dockerd"),
+        (("sha256", "etcd/3.6.8/amd64"), "abc", "sha256"),
+        (("sha256", "etcd/9.9.9/amd64"), "0" * 64, "no release uses it"),
+        (("sha256", "etcd/3.6.8/amd64/etdc"), "0" * 64, "no such file"),
+        (("sha256", "etcdd/3.6.8/amd64"), "0" * 64, "sha256"),
+        (("sha256", "kubernetes/1.36.4/amd64"), "0" * 64, "no archive"),
+    ],
+)
+def test_a_wrong_catalogue_is_refused(document, path, value, said):
+    Catalogue.model_validate(document)
+    set_at(document, path, value)
+    with pytest.raises(ValidationError, match=said):
+        Catalogue.model_validate(document)
+
+
+def test_release_is_immutable():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        release("1.36.4", "amd64", "docker").version = "1"
