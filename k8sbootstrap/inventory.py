@@ -1,0 +1,212 @@
+"""The one place where configuration becomes Ansible variables.
+
+``render_inventory`` writes a directory that ``ansible-playbook -i`` takes: ``hosts.yml``, ``group_vars/`` and
+``host_vars/``, from the templates in ``inventory/templates``. It holds paths to secrets, never secrets.
+"""
+
+import os
+import shlex
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import jinja2
+import yaml
+
+from k8sbootstrap.catalog.models import ArtifactFile, Image
+from k8sbootstrap.catalog.packages import host_packages
+from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.resources import data_dir
+from k8sbootstrap.state import State
+
+SUDO_PASSWORD_VARIABLE = "K8SBOOTSTRAP_SUDO_PASSWORD_"  # noqa: S105
+"""Prefix of the environment variables that hand sudo passwords to Ansible: they never reach a file."""
+
+
+class FetchedFile(Protocol):
+    """What the inventory needs to know of a file that was fetched; ``artifacts.fetch.Fetched`` is one."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is on the controller."""
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest that was checked."""
+
+    @property
+    def url(self) -> str | None:
+        """Where hosts may fetch it themselves."""
+
+
+def sudo_password_variable(host: str) -> str:
+    """The environment variable that holds one host's sudo password."""
+    return SUDO_PASSWORD_VARIABLE + host.upper().replace("-", "_")
+
+
+def render_inventory(
+    plan: ClusterPlan, state: State, artifacts: Mapping[str, FetchedFile], output: Path
+) -> list[Path]:
+    """Write the inventory of a cluster.
+
+    Args:
+        plan: The desired state.
+        state: Where the PKI and known_hosts are.
+        artifacts: Every file to install by ``ArtifactFile.key``; images may be missing, nodes pull those.
+        output: Directory to write into; made with mode 0700.
+
+    Returns:
+        The files of the inventory. A file whose content is right already is left alone.
+
+    Raises:
+        KeyError: ``artifacts`` lacks a file that the release needs.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(data_dir() / "inventory" / "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - YAML, not HTML
+    )
+    environment.filters["yaml"] = _yaml
+    shared = _shared(plan, state, artifacts)
+    files = {
+        "hosts.yml": environment.get_template("hosts.yml.j2").render(plan=plan),
+        "group_vars/all.yml": environment.get_template("all.yml.j2").render(plan=plan, **shared),
+    }
+    for host in plan.hosts:
+        files[f"host_vars/{host.name}.yml"] = environment.get_template("host.yml.j2").render(
+            plan=plan, host=host, **shared, **_of_host(plan, host)
+        )
+    output.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for stale in sorted((output / "host_vars").glob("*.yml")):
+        if f"host_vars/{stale.name}" not in files:
+            stale.unlink()
+    return [_write(output / name, text) for name, text in files.items()]
+
+
+def _shared(plan: ClusterPlan, state: State, artifacts: Mapping[str, FetchedFile]) -> dict[str, Any]:
+    release, config = plan.release, plan.config
+    binaries = {name: _artifact(file, artifacts) for name, file in release.binaries.items()}
+    args = {component: dict(flags) for component, flags in config.kubernetes.extra_args.items()}
+    return {
+        "pki": str(state.pki),
+        "known_hosts": str(state.known_hosts),
+        "binaries": binaries,
+        "cni_plugins": {name: _artifact(file, artifacts) for name, file in release.cni_plugins.items()},
+        "images": [
+            _image(image, artifacts)
+            for image in (release.pause, release.test_image)
+            if image.artifact.key in artifacts
+        ],
+        "masters": {host.name: str(host.private_address) for host in plan.masters},
+        "etcd_members": {host.name: str(host.private_address) for host in plan.etcd_members},
+        "nodes": {host.name: _node(plan, host) for host in plan.nodes},
+        "release_flags": {name: dict(flags) for name, flags in release.minor.flags.items()},
+        "runtime_flags": dict(release.minor.runtime_flags.get(config.runtime.name, {})),
+        "extra_args": args,
+        "extra_config": {name: dict(fields) for name, fields in config.kubernetes.extra_config.items()},
+        "proxy": _proxy(plan),
+    }
+
+
+def _of_host(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
+    balanced = host.is_node and not host.is_master and plan.config.api.endpoint is None
+    packages, hold_units = host_packages(
+        plan.config.runtime.name if host.is_node else None, balanced=balanced
+    )
+    local = f"127.0.0.1:{plan.config.api.port}"
+    return {
+        "packages": packages,
+        "hold_units": hold_units,
+        "api_server": f"https://{local if host.is_master else plan.node_api_endpoint}",
+        "proxy_kubeconfig": "kube-proxy.conf" if host.is_master else "kube-proxy-worker.conf",
+        "taints": [taint.model_dump(exclude_defaults=True) for taint in host.taints],
+        "ssh_arguments": _ssh_arguments(host),
+        "sudo_password_variable": sudo_password_variable(host.name),
+    }
+
+
+def _artifact(file: ArtifactFile, artifacts: Mapping[str, FetchedFile]) -> dict[str, str | None]:
+    fetched = artifacts[file.key]
+    return {"path": str(fetched.path), "sha256": fetched.sha256, "url": fetched.url}
+
+
+def _image(image: Image, artifacts: Mapping[str, FetchedFile]) -> dict[str, Any]:
+    return {"ref": image.ref, "artifact": _artifact(image.artifact, artifacts)}
+
+
+def _node(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
+    labels = dict(host.labels)
+    if host.is_master:
+        labels.update(dict.fromkeys(plan.release.minor.control_plane_labels, ""))
+    if host.is_master and "worker" not in host.roles:
+        labels["node.kubernetes.io/exclude-from-external-load-balancers"] = ""
+    taints = [taint.model_dump() for taint in host.taints]
+    return {"address": str(host.private_address), "labels": labels, "taints": taints}
+
+
+def _proxy(plan: ClusterPlan) -> dict[str, str]:
+    """Proxy variables in both spellings that programs look for; the cluster's own addresses are always direct."""
+    proxy = plan.config.proxy
+    if not proxy.http and not proxy.https:
+        return {}
+    own = ["127.0.0.1", "localhost", ".svc", f".{plan.config.network.dns_domain}"]
+    own += [str(plan.config.network.pod_cidr), str(plan.config.network.service_cidr)]
+    own += [str(host.private_address) for host in plan.hosts]
+    values = {
+        "http_proxy": proxy.http,
+        "https_proxy": proxy.https,
+        "no_proxy": ",".join([*own, *proxy.no_proxy]),
+    }
+    return {
+        spelling: value
+        for name, value in values.items()
+        if value is not None
+        for spelling in (name, name.upper())
+    }
+
+
+def _ssh_arguments(host: HostPlan) -> str:
+    """Options for OpenSSH: the cluster's own known_hosts, checked strictly, also for the bastion."""
+    target = host.ssh
+    options = ["-o", f"UserKnownHostsFile={target.known_hosts}", "-o", "StrictHostKeyChecking=yes"]
+    if target.key:
+        options += ["-o", "IdentitiesOnly=yes"]
+    bastion = target.bastion
+    if bastion:
+        key = ["-i", str(target.key)] if target.key else []
+        hop = [
+            "ssh",
+            *options,
+            *key,
+            "-W",
+            "[%h]:%p",
+            "-p",
+            str(bastion.port),
+            f"{bastion.user}@{bastion.address}",
+        ]
+        options += ["-o", f"ProxyCommand={shlex.join(hop)}"]
+    return shlex.join(options)
+
+
+def _yaml(value: Any) -> str:
+    """A value on one line of YAML (JSON is YAML, and has no surprises with quoting)."""
+    return (
+        yaml.safe_dump(value, default_flow_style=True, width=10**9, sort_keys=False)
+        .removesuffix("\n...\n")
+        .rstrip("\n")
+    )
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists() and path.read_text() == text:
+        return path
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w") as out:
+        out.write(text)
+    Path(temporary).replace(path)
+    return path

@@ -1,0 +1,146 @@
+"""``component``: everything one component needs on a host, in one module call.
+
+Users, directories, templates, copied files, binaries, container images and systemd units go to the host together. A
+call costs one round trip when nothing differs; binaries travel only when the host has neither the right file nor a
+mirror to fetch it from. Works in check mode, with diffs.
+
+Options:
+    name (str): Component; what it no longer lists is removed from the host.
+    cluster (str): Name of the cluster, for the host's record.
+    users (list of {name, home}): System users.
+    directories (list of {path, mode, owner, group}).
+    files (list): ``dest``, one of ``template`` (in the role), ``src`` (path on the controller) or ``content``; ``mode``,
+        ``owner``, ``group``, ``secret`` (never shown in diffs) and ``restarts`` (units that must restart when it
+        changes; default: all units of the component).
+    binaries (list of {dest, artifact, mode, restarts}): ``artifact`` is {path, sha256, url}.
+    units (list of {name, health, timeout, rolling, reload}): See module_utils/k8sbootstrap_units.py.
+    images (list of {ref, artifact}), runtime (docker or containerd): Images to load when the runtime lacks them.
+    residue (list of paths): What the component's programs create themselves; recorded for reset.
+    restart (bool), peers (list of health): Only restart what waits for it, after seeing that every peer is healthy.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+
+IMAGE_FOLDER = "/var/lib/k8sbootstrap/images"
+
+
+class ActionModule(ActionBase):
+    """Renders the request, calls the module, and sends the binaries that the host turns out to lack."""
+
+    TRANSFERS_FILES = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Standard entry point of an action plugin."""
+        result = super().run(tmp, task_vars)
+        request = self._request(self._task.args, task_vars or {})
+        sources = {item["dest"]: item.pop("path") for item in request["binaries"]}
+        try:
+            result.update(self._call(request, {}, task_vars))
+            missing = result.pop("missing", None)
+            if missing:
+                result.update(self._call(request, self._send(missing, sources), task_vars))
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)  # noqa: SLF001
+        return result
+
+    def _call(self, request, uploads, task_vars):
+        arguments = {"request": json.dumps(request), "uploads": uploads}
+        return self._execute_module(module_name="component", module_args=arguments, task_vars=task_vars)
+
+    def _send(self, missing, sources):
+        folder = self._make_tmp_path()
+        uploads = {}
+        for number, dest in enumerate(missing):
+            source = sources[dest]
+            if not source or not os.path.isfile(source):
+                raise AnsibleActionFail(
+                    f"{dest} is not on the host, no mirror served it there, and the controller has no file "
+                    f"{source or '(none given)'} to send; run k8sbootstrap render or up again to fetch it"
+                )
+            uploads[dest] = self._transfer_file(
+                source, self._connection._shell.join_path(folder, str(number))
+            )  # noqa: SLF001
+        return uploads
+
+    def _request(self, args, task_vars):
+        units = [
+            dict({"health": None, "timeout": 60, "rolling": False, "reload": False}, **unit)
+            for unit in args.get("units") or []
+        ]
+        restarts = [unit["name"] for unit in units]
+        images = args.get("images") or []
+        binaries = [self._binary(item, restarts) for item in args.get("binaries") or []]
+        tars = {}
+        for image in images:
+            tar = f"{IMAGE_FOLDER}/{image['ref'].replace('/', '_').replace(':', '_')}.tar"
+            tars[image["ref"]] = tar
+            binaries.append(
+                self._binary({"dest": tar, "artifact": image["artifact"], "mode": "0600", "restarts": []}, [])
+            )
+        directories = list(args.get("directories") or [])
+        if images:
+            directories.append({"path": IMAGE_FOLDER, "mode": "0700"})
+        return {
+            "name": args["name"],
+            "cluster": args.get("cluster") or "",
+            "users": args.get("users") or [],
+            "directories": [dict({"mode": "0755"}, **item) for item in directories],
+            "files": [self._file(item, restarts, task_vars) for item in args.get("files") or []],
+            "binaries": binaries,
+            "units": units,
+            "images": [{"ref": image["ref"], "tar": tars[image["ref"]]} for image in images],
+            "runtime": args.get("runtime") or "",
+            "residue": args.get("residue") or [],
+            "restart": bool(args.get("restart")),
+            "peers": args.get("peers") or [],
+        }
+
+    @staticmethod
+    def _binary(item, restarts):
+        artifact = item["artifact"]
+        return {
+            "dest": item["dest"],
+            "mode": item.get("mode") or "0755",
+            "restarts": item.get("restarts", restarts),
+            "sha256": artifact["sha256"],
+            "url": artifact.get("url"),
+            "path": artifact.get("path"),
+        }
+
+    def _file(self, item, restarts, task_vars):
+        if "template" in item:
+            content = self._render(item["template"], item, task_vars).encode()
+        elif "src" in item:
+            try:
+                content = Path(item["src"]).expanduser().read_bytes()
+            except OSError as error:
+                raise AnsibleActionFail(f"{item['dest']} can't be made: {error}") from error
+        else:
+            content = str(item["content"]).encode()
+        return {
+            "dest": item["dest"],
+            "content": base64.b64encode(content).decode(),
+            "mode": item.get("mode") or "0644",
+            "owner": item.get("owner") or "root",
+            "group": item.get("group") or "root",
+            "secret": bool(item.get("secret")),
+            "restarts": item.get("restarts", restarts),
+        }
+
+    def _render(self, name, item, task_vars):
+        path = self._find_needle("templates", name)
+        source = trust_as_template(self._loader.get_text_file_contents(path))
+        variables = dict(task_vars, **(item.get("vars") or {}))
+        templar = self._templar.copy_with_new_env(
+            searchpath=[str(Path(path).parent)], available_variables=variables
+        )
+        return str(templar.template(source, escape_backslashes=False, overrides={"trim_blocks": True}) or "")

@@ -1,0 +1,184 @@
+"""Tells k8sbootstrap what a playbook does while it does it: one JSON object per line on a pipe.
+
+Silent unless K8SBOOTSTRAP_EVENTS_FD names an open file descriptor, so plain ansible-playbook runs are not
+touched. ``k8sbootstrap.runner.events`` reads the lines; VERSION goes up when an old reader would misread them.
+Output that a task hides with no_log never reaches the pipe: only its status and warnings do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible.plugins.callback import CallbackBase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ansible.executor.stats import AggregateStats
+    from ansible.executor.task_result import CallbackTaskResult
+    from ansible.inventory.host import Host
+    from ansible.playbook import Playbook
+    from ansible.playbook.play import Play
+    from ansible.playbook.task import Task
+
+DOCUMENTATION = """
+name: k8sbootstrap_events
+type: aggregate
+short_description: writes one JSON object per event to a pipe
+description:
+  - Inert unless the environment variable K8SBOOTSTRAP_EVENTS_FD names an open file descriptor.
+"""
+
+FD_VARIABLE = "K8SBOOTSTRAP_EVENTS_FD"
+VERSION = 1
+TEXT_LIMIT = 8000
+"""Characters kept of a failed command's output: the end, where the reason usually is."""
+
+
+class CallbackModule(CallbackBase):
+    """Writes events; has no options, so that it needs no configuration to load."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "k8sbootstrap_events"
+
+    def __init__(self) -> None:
+        super().__init__()
+        fd = os.environ.get(FD_VARIABLE)
+        self.disabled = fd is None
+        if fd is None:
+            return
+        self._fd = int(fd)
+        os.set_inheritable(self._fd, False)  # ssh's background processes must not keep the pipe open
+        self._phase = ""
+        self._started: dict[tuple[str, str], float] = {}
+
+    def v2_playbook_on_start(self, playbook: Playbook) -> None:
+        self._emit("playbook_started", playbook=Path(playbook._file_name).stem)  # noqa: SLF001
+
+    def v2_playbook_on_play_start(self, play: Play) -> None:
+        # import_playbook keeps where a play was written: that file's name is the phase.
+        self._phase = Path(play.get_path().rpartition(":")[0]).stem
+        variables = play.get_variable_manager().get_vars(play=play, include_hostvars=False)
+        hosts = [str(host) for host in variables["ansible_play_batch"]]
+        self._emit("play_started", phase=self._phase, play=play.get_name(), hosts=hosts)
+
+    def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:  # noqa: ARG002, FBT001
+        self._emit("task_started", **self._task(task), handler=False)
+
+    def v2_playbook_on_handler_task_start(self, task: Task) -> None:
+        self._emit("task_started", **self._task(task), handler=True)
+
+    def v2_runner_on_start(self, host: Host, task: Task) -> None:
+        self._started[host.get_name(), task._uuid] = time.monotonic()  # noqa: SLF001
+
+    def v2_runner_retry(self, result: CallbackTaskResult) -> None:
+        self._emit(
+            "task_retried",
+            **self._task(result.task),
+            host=result.host.get_name(),
+            attempt=int(result.result.get("attempts", 0)),
+            retries=int(result.result.get("retries", 0)),
+        )
+
+    def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
+        self._result(result, "changed" if result.is_changed() else "ok")
+
+    def v2_runner_on_skipped(self, result: CallbackTaskResult) -> None:
+        self._result(result, "skipped")
+
+    def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
+        self._result(result, "unreachable", failure=_failure(result))
+
+    def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:  # noqa: FBT001, FBT002
+        self._result(result, "failed", ignored=bool(ignore_errors), failure=_failure(result))
+
+    def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
+        self._emit("stats", hosts={str(host): stats.summarize(host) for host in sorted(stats.processed)})
+
+    def _result(self, result: CallbackTaskResult, status: str, **more: Any) -> None:
+        host = result.host.get_name()
+        started = self._started.pop((host, result.task._uuid), None)  # noqa: SLF001
+        body = result.result
+        self._emit(
+            "task_result",
+            **self._task(result.task),
+            host=host,
+            status=status,
+            seconds=0.0 if started is None else round(time.monotonic() - started, 3),
+            restarted=_texts(body.get("restarted")),
+            warnings=_texts(body.get("warnings")),
+            diff=None if _hidden(body) else body.get("diff"),
+            **more,
+        )
+
+    def _task(self, task: Task) -> dict[str, Any]:
+        # The task's own name, not get_name(): that one repeats the role.
+        return {
+            "phase": self._phase,
+            "task": str(task.name or task.action),
+            "role": str(task._role.get_name()) if task._role else "",  # noqa: SLF001
+            "action": str(task.action),
+        }
+
+    def _emit(self, kind: str, **fields: Any) -> None:
+        event = {"v": VERSION, "kind": kind, "time": round(time.time(), 3), **fields}
+        data = json.dumps(event, default=str).encode() + b"\n"
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+
+def _hidden(body: Mapping[str, Any]) -> bool:
+    return bool(body.get("_ansible_no_log") or "censored" in body)
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list | tuple) else []
+
+
+def _failure(result: CallbackTaskResult) -> dict[str, Any]:
+    """Why a task failed, from its result or, for a loop, from the first item that failed."""
+    body = result.result
+    item = next(_failed_items(body.get("results")), None)
+    cause = body if item is None else item
+    if _hidden(body) or _hidden(cause):
+        return {"hidden": True}
+    msg = _end(cause.get("msg"))
+    root = _root_cause(result) if item is None else ""
+    return {
+        "item": "" if item is None else str(item.get("_ansible_item_label", item.get("item", ""))),
+        "msg": msg if root in msg else f"{msg.rstrip('.')}: {root}",
+        "rc": cause.get("rc") if isinstance(cause.get("rc"), int) else None,
+        "cmd": _command(cause.get("cmd")),
+        "stdout": _end(cause.get("stdout", cause.get("module_stdout"))),
+        "stderr": _end(cause.get("stderr", cause.get("module_stderr"))),
+    }
+
+
+def _root_cause(result: CallbackTaskResult) -> str:
+    """The innermost message of the exception chain, which a module's own msg may leave out."""
+    event = result.exception.event if result.exception else None
+    text = ""
+    while event is not None:
+        text = str(event.msg)
+        event = event.chain.event if event.chain and event.chain.follow else None
+    return text
+
+
+def _failed_items(results: object) -> Iterable[Mapping[str, Any]]:
+    items = results if isinstance(results, list) else []
+    return (
+        item for item in items if isinstance(item, dict) and (item.get("failed") or item.get("unreachable"))
+    )
+
+
+def _command(cmd: object) -> str:
+    return " ".join(map(str, cmd)) if isinstance(cmd, list | tuple) else str(cmd or "")
+
+
+def _end(text: object) -> str:
+    return str(text or "").strip()[-TEXT_LIMIT:]

@@ -1,0 +1,66 @@
+"""Filters that the roles' templates share."""
+
+from __future__ import annotations
+
+
+def systemd_flags(flags: dict) -> str:
+    """Turn flags into the continuation lines of a systemd ExecStart, sorted, in --flag=value form.
+
+    ``%`` and ``$`` are escaped as systemd.service(5) and systemd.unit(5) want it, values with blanks are quoted, and
+    flags whose value is None are left out.
+    """
+    lines = []
+    for name, value in sorted(flags.items()):
+        if value is None:
+            continue
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        word = f"--{name}={text}".replace("\\", "\\\\").replace("%", "%%").replace("$", "$$")
+        if any(char in word for char in " \t'\";"):
+            word = '"' + word.replace('"', '\\"') + '"'
+        lines.append("  " + word)
+    return " \\\n".join(lines)
+
+
+def member_urls(members: dict, scheme: str, port: int, first: str = "") -> str:
+    """Comma-separated URLs of members (name to address), the one named ``first`` in front."""
+    order = sorted(members, key=lambda name: (name != first, list(members).index(name)))
+    return ",".join(f"{scheme}://{members[name]}:{port}" for name in order)
+
+
+def member_pairs(members: dict, scheme: str, port: int) -> str:
+    """``name=scheme://address:port`` of every member, comma-separated, as etcd's initial-cluster wants it."""
+    return ",".join(f"{name}={scheme}://{address}:{port}" for name, address in members.items())
+
+
+def peer_health(members: dict, own: str, scheme: str, port: int, path: str, tls: dict) -> list:
+    """Health endpoints (url, ca, cert, key) of every member but ``own``."""
+    return [
+        dict(tls, url=f"{scheme}://{address}:{port}{path}")
+        for name, address in members.items()
+        if name != own
+    ]
+
+
+def taint_flag(taint: dict) -> str:
+    """A taint in the form of the kubelet's flag, ``key=value:effect``."""
+    return f"{taint['key']}={taint.get('value') or ''}:{taint['effect']}"
+
+
+def plugin_binary(name: str, artifacts: dict) -> dict:
+    """A CNI plugin as a binary of the ``component`` action."""
+    return {"dest": f"/opt/cni/bin/{name}", "artifact": artifacts[name], "restarts": []}
+
+
+class FilterModule:
+    """What Ansible loads."""
+
+    def filters(self) -> dict:
+        """Filter names to functions."""
+        return {
+            "systemd_flags": systemd_flags,
+            "member_urls": member_urls,
+            "member_pairs": member_pairs,
+            "peer_health": peer_health,
+            "taint_flag": taint_flag,
+            "plugin_binary": plugin_binary,
+        }

@@ -1,0 +1,171 @@
+"""Packages, kernel modules and sysctls of a host, in one call."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.k8sbootstrap_record import Record
+
+DOCUMENTATION = """
+module: host_base
+short_description: Brings packages, kernel modules and sysctls to the wanted state
+description:
+  - Installs the packages that are missing in one transaction, without letting their services start with the
+    distribution's default configuration.
+  - What it did is kept in the host's record, so that reset can take exactly that off again.
+options:
+  cluster: {description: Name of the cluster, type: str, required: true}
+  packages: {description: Distribution packages, type: list, elements: str, default: []}
+  hold_units:
+    description: Units that must not start while packages are installed; their roles start them.
+    type: list
+    elements: str
+    default: []
+  kernel_modules: {description: Kernel modules to load, type: list, elements: str, default: []}
+  sysctls: {description: Kernel settings, type: dict, default: {}}
+  environment_proxy: {description: Proxy variables for the package manager, type: dict, default: {}}
+"""
+
+
+class HostError(Exception):
+    """Something the host refused; the text names the command's own error."""
+
+
+def _run(command: list, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, env=dict(os.environ, LC_ALL="C", **environment)
+    )
+
+
+class Debian:
+    """apt and dpkg."""
+
+    def installed(self) -> set:
+        """Names of all installed packages."""
+        out = _run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"]).stdout
+        return {line.split()[0] for line in out.splitlines() if line.endswith(" installed")}
+
+    def install(self, packages: list, proxy: dict) -> None:
+        """Install in one transaction; refresh the package lists only when the first attempt fails."""
+        environment = dict(proxy, DEBIAN_FRONTEND="noninteractive")
+        options = ["-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=120"]
+        install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *options, *packages]
+        _run(["dpkg", "--configure", "-a"], **environment)
+        if _run(install, **environment).returncode == 0:
+            return
+        update = _run(["apt-get", "update", "-q"], **environment)
+        done = _run(install, **environment)
+        if done.returncode != 0:
+            said = [
+                line
+                for line in (update.stderr + done.stdout + done.stderr).splitlines()
+                if line.startswith(("E:", "W:"))
+            ]
+            raise HostError("apt-get install {} failed: {}".format(" ".join(packages), " ".join(said[-6:])))
+
+
+def _packages(params: dict, record: Record, check_mode: bool) -> list:
+    manager = Debian()
+    before = manager.installed()
+    missing = [name for name in params["packages"] if name not in before]
+    if not missing:
+        return []
+    if check_mode:
+        return missing
+    held = [f"{unit}" for unit in params["hold_units"]]
+    # --runtime masks vanish with a reboot, so a run killed here can't leave a service masked for good
+    already = {unit for unit in held if _run(["systemctl", "is-active", unit]).returncode == 0}
+    held = [unit for unit in held if unit not in already]
+    if held:
+        _run(["systemctl", "mask", "--runtime", *held])
+    try:
+        manager.install(missing, params["environment_proxy"])
+    finally:
+        if held:
+            _run(["systemctl", "unmask", "--runtime", *held])
+        new = sorted(manager.installed() - before)
+        record.data["packages"] = sorted(set(record.data["packages"]) | set(new))
+        record.save()
+    return missing
+
+
+def _modules(names: list, record: Record, check_mode: bool) -> list:
+    loaded = []
+    for name in names:
+        if os.path.isdir(f"/sys/module/{name}"):
+            continue
+        loaded.append(name)
+        if check_mode:
+            continue
+        if not shutil.which("modprobe"):
+            raise HostError(
+                f"kernel module {name} is not loaded and modprobe is not installed (package kmod)"
+            )
+        done = _run(["modprobe", name])
+        if done.returncode != 0:
+            raise HostError(f"modprobe {name} failed: {done.stderr.strip()}")
+        record.data["modules"] = sorted({*record.data["modules"], name})
+    return loaded
+
+
+def _sysctls(wanted: dict, record: Record, check_mode: bool) -> list:
+    changed = []
+    for name, value in sorted(wanted.items()):
+        path = "/proc/sys/" + name.replace(".", "/")
+        try:
+            with open(path, encoding="ascii") as handle:
+                now = handle.read().strip()
+        except OSError as error:
+            if check_mode:
+                changed.append(name)
+                continue
+            raise HostError(f"sysctl {name} can't be read: {error}") from error
+        if now == str(value):
+            continue
+        changed.append(name)
+        if check_mode:
+            continue
+        record.data["sysctls"].setdefault(name, now)
+        record.save()
+        try:
+            with open(path, "w", encoding="ascii") as handle:
+                handle.write(str(value))
+        except OSError as error:
+            raise HostError(f"sysctl {name}={value} was refused: {error}") from error
+    return changed
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "cluster": {"type": "str", "required": True},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "hold_units": {"type": "list", "elements": "str", "default": []},
+            "kernel_modules": {"type": "list", "elements": "str", "default": []},
+            "sysctls": {"type": "dict", "default": {}},
+            "environment_proxy": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    params, check = module.params, module.check_mode
+    record = Record(check)
+    record.data["cluster"] = params["cluster"]
+    try:
+        record.save()
+        changes = [f"package {name} installed" for name in _packages(params, record, check)]
+        changes += [
+            f"kernel module {name} loaded" for name in _modules(params["kernel_modules"], record, check)
+        ]
+        changes += [f"sysctl {name} set" for name in _sysctls(params["sysctls"], record, check)]
+        record.save()
+    except (HostError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(changes), changes=changes)
+
+
+if __name__ == "__main__":
+    main()

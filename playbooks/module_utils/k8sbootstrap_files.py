@@ -1,0 +1,291 @@
+"""Users, directories, files and binaries of a component: compared with what is there, changed only where they differ."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import grp
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import urllib.error
+import urllib.request
+
+from ansible.module_utils.k8sbootstrap_record import ORIGINALS, Record, write_atomically
+
+_UNIT_FOLDER = "/etc/systemd/system/"
+
+
+class FileSet:
+    """Applies the file part of a component's request.
+
+    ``changes`` collects one line per change, ``diffs`` Ansible diffs (secrets only as "changed"), and
+    ``touched_units`` the units whose inputs changed.
+    """
+
+    def __init__(self, request: dict, record: Record, check_mode: bool) -> None:
+        self.request = request
+        self.record = record
+        self.part = record.component(request["name"])
+        self.check_mode = check_mode
+        self.changes: list = []
+        self.diffs: list = []
+
+    def missing_binaries(self, uploads: dict) -> list:
+        """Destinations of binaries that are neither here nor uploaded nor to be had from their URLs.
+
+        Binaries that a mirror serves are fetched here. Nothing else on the host has been changed yet.
+        """
+        missing = []
+        for binary in self.request["binaries"]:
+            dest = binary["dest"]
+            if dest in uploads or self._has(dest, binary["sha256"]):
+                continue
+            if self.check_mode:
+                continue
+            fetched = self._download(binary)
+            if fetched:
+                uploads[dest] = fetched
+            else:
+                missing.append(dest)
+        return missing
+
+    def apply(self, uploads: dict) -> None:
+        """Bring users, directories, files and binaries to the wanted state, and remove what is no longer wanted."""
+        for user in self.request["users"]:
+            self._user(user)
+        for path in self.request["residue"]:
+            if path not in self.part["residue"] and not os.path.lexists(path):
+                self.part["residue"].append(path)
+        for directory in self.request["directories"]:
+            self._directory(directory)
+        self.record.save()
+        for wanted in self.request["files"]:
+            content = base64.b64decode(wanted["content"])
+            self._file(wanted, hashlib.sha256(content).hexdigest(), lambda content=content: content)
+        for wanted in self.request["binaries"]:
+            source = uploads.get(wanted["dest"])
+            self._file(dict(wanted, secret=True), wanted["sha256"], lambda source=source: source)
+        self._prune()
+        self.record.save()
+
+    # users and directories
+
+    def _user(self, wanted: dict) -> None:
+        try:
+            pwd.getpwnam(wanted["name"])
+            return
+        except KeyError:
+            self.changes.append("user {} added".format(wanted["name"]))
+        if self.check_mode:
+            return
+        command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
+        subprocess.run(
+            [*command, "--home-dir", wanted["home"], wanted["name"]], check=True, capture_output=True
+        )
+        self.part["users"].append(wanted["name"])
+        self.record.save()
+
+    def _directory(self, wanted: dict) -> None:
+        path = wanted["path"]
+        mode = int(wanted["mode"], 8)
+        made = []
+        parent = path
+        while not os.path.isdir(parent):
+            made.insert(0, parent)
+            parent = os.path.dirname(parent)
+        if made:
+            self.changes.append(f"directory {path} made")
+            if self.check_mode:
+                return
+            for new in made:
+                os.mkdir(new, 0o755)
+                self.part["directories"].append(new)
+        uid, gid = _ids(wanted)
+        now = os.stat(path)
+        if (stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid) != (mode, uid, gid):
+            if not made:
+                self.changes.append(f"directory {path} mode or owner set")
+            if not self.check_mode:
+                os.chown(path, uid, gid)
+                os.chmod(path, mode)
+
+    # files
+
+    def _file(self, wanted: dict, digest: str, source) -> None:
+        dest = wanted["dest"]
+        mode = int(wanted["mode"], 8)
+        known = self.part["files"].get(dest)
+        same_content = self._has(dest, digest)
+        owned = _ids(wanted) if not self.check_mode or _exists(wanted) else (None, None)
+        now = os.stat(dest) if os.path.exists(dest) else None
+        if same_content and now and (stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid) == (mode, *owned):
+            if known is None:
+                self.part["files"][dest] = self._entry(dest, digest, None)
+            return
+        if same_content:
+            self.changes.append(f"{dest} mode or owner set")
+            if not self.check_mode:
+                os.chown(dest, *owned)
+                os.chmod(dest, mode)
+                self.part["files"][dest] = self._entry(dest, digest, (known or {}).get("original"))
+            return
+        self.changes.append("{} {}".format(dest, "changed" if now else "added"))
+        self._diff(wanted, now, source)
+        units = [unit for unit in wanted["restarts"] if _is_loaded_and_not_inactive(unit)]
+        if self.check_mode:
+            self.record.data["pending_restarts"] += [
+                u for u in units if u not in self.record.data["pending_restarts"]
+            ]
+            return
+        original = known["original"] if known else self._keep_original(dest)
+        self.record.pend(units)
+        content = source()
+        if isinstance(content, bytes):
+            write_atomically(dest, content, mode, *owned)
+        else:
+            self._place_upload(content, dest, mode, owned, digest)
+        self.part["files"][dest] = self._entry(dest, digest, original)
+        self.record.save()
+
+    def _has(self, dest: str, digest: str) -> bool:
+        """Whether ``dest`` has this content. Large files are hashed only when their inode, size or ctime changed."""
+        try:
+            now = os.stat(dest)
+        except OSError:
+            return False
+        known = self.part["files"].get(dest)
+        if known and known.get("stat") == _stat_key(now):
+            return known["sha256"] == digest
+        return _sha256(dest) == digest
+
+    def _entry(self, dest: str, digest: str, original) -> dict:
+        now = os.stat(dest)
+        return {
+            "sha256": digest,
+            "mode": f"{stat.S_IMODE(now.st_mode):04o}",
+            "uid": now.st_uid,
+            "gid": now.st_gid,
+            "stat": _stat_key(now),
+            "original": original,
+        }
+
+    def _keep_original(self, dest: str):
+        """Keep a copy of somebody else's file, so that reset can put it back; its name, or None."""
+        if not os.path.isfile(dest):
+            return None
+        os.makedirs(ORIGINALS, mode=0o700, exist_ok=True)
+        name = hashlib.sha256(dest.encode()).hexdigest()[:16]
+        if not os.path.exists(os.path.join(ORIGINALS, name)):
+            shutil.copy2(dest, os.path.join(ORIGINALS, name))
+            owner = os.stat(dest)
+            os.chown(os.path.join(ORIGINALS, name), owner.st_uid, owner.st_gid)
+        return name
+
+    def _place_upload(self, upload: str, dest: str, mode: int, owned, digest: str) -> None:
+        found = _sha256(upload)
+        if found != digest:
+            raise ValueError(f"{dest} arrived with sha256 {found} instead of {digest}")
+        temporary = f"{dest}.k8sbootstrap-new"
+        shutil.move(upload, temporary)
+        os.chown(temporary, *owned)
+        os.chmod(temporary, mode)
+        os.replace(temporary, dest)
+
+    def _diff(self, wanted: dict, now, source) -> None:
+        dest = wanted["dest"]
+        if wanted.get("secret"):
+            self.diffs.append(
+                {"prepared": "{}: {} (contents not shown)\n".format(dest, "changed" if now else "added")}
+            )
+            return
+        before = []
+        if now:
+            with open(dest, encoding="utf-8", errors="replace") as handle:
+                before = handle.read().splitlines(keepends=True)
+        after = source().decode("utf-8", "replace").splitlines(keepends=True)
+        text = "".join(difflib.unified_diff(before, after, dest if now else "/dev/null", dest))
+        self.diffs.append({"prepared": text})
+
+    def _download(self, binary: dict):
+        """Fetch a binary from the mirror the controller named; None when this host can't."""
+        url = binary.get("url")
+        if not url:
+            return None
+        target = "{}.k8sbootstrap-download".format(binary["dest"])
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer, open(target, "wb") as out:
+                shutil.copyfileobj(answer, out, 1 << 20)
+        except (OSError, urllib.error.URLError):
+            if os.path.exists(target):
+                os.unlink(target)
+            return None
+        if _sha256(target) != binary["sha256"]:
+            os.unlink(target)
+            return None
+        return target
+
+    # what is no longer wanted
+
+    def _prune(self) -> None:
+        wanted = {item["dest"] for item in self.request["files"] + self.request["binaries"]}
+        for dest in sorted(set(self.part["files"]) - wanted):
+            self.changes.append(f"{dest} removed")
+            if self.check_mode:
+                continue
+            if dest.startswith(_UNIT_FOLDER) and dest.count("/") == _UNIT_FOLDER.count("/"):
+                subprocess.run(
+                    ["systemctl", "disable", "--now", os.path.basename(dest)],
+                    check=False,
+                    capture_output=True,
+                )
+            restore(dest, self.part["files"].pop(dest)["original"])
+            self.record.save()
+
+
+def restore(dest: str, original) -> None:
+    """Remove a file of ours; put back the one that was there before us, if there was one."""
+    if original and os.path.exists(os.path.join(ORIGINALS, original)):
+        kept = os.path.join(ORIGINALS, original)
+        owner = os.stat(kept)
+        shutil.copy2(kept, dest)
+        os.chown(dest, owner.st_uid, owner.st_gid)
+        os.unlink(kept)
+    elif os.path.lexists(dest):
+        os.unlink(dest)
+
+
+def _ids(wanted: dict):
+    return pwd.getpwnam(wanted.get("owner") or "root").pw_uid, grp.getgrnam(
+        wanted.get("group") or "root"
+    ).gr_gid
+
+
+def _exists(wanted: dict) -> bool:
+    try:
+        _ids(wanted)
+    except KeyError:
+        return False
+    return True
+
+
+def _stat_key(now: os.stat_result) -> list:
+    return [now.st_size, now.st_ino, now.st_ctime_ns]
+
+
+def _sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        for block in iter(lambda: handle.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _is_loaded_and_not_inactive(unit: str) -> bool:
+    command = ["systemctl", "show", "-p", "LoadState", "-p", "ActiveState", unit]
+    out = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    return "LoadState=loaded" in out and "ActiveState=inactive" not in out

@@ -1,0 +1,36 @@
+"""kubectl on a master, with the admin kubeconfig that is there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+ADMIN = "/etc/kubernetes/admin.conf"
+
+
+class KubectlError(Exception):
+    """kubectl failed; the text is its own."""
+
+
+def kubectl(*arguments: str, stdin: str = "", kubeconfig: str = ADMIN) -> str:
+    """Run kubectl and return what it printed.
+
+    Raises:
+        KubectlError: with what kubectl printed on standard error.
+    """
+    command = ["/usr/local/bin/kubectl", "--kubeconfig=" + kubeconfig, "--request-timeout=30s", *arguments]
+    done = subprocess.run(command, check=False, input=stdin, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise KubectlError(f"kubectl {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def kubectl_json(*arguments: str, stdin: str = "", kubeconfig: str = ADMIN) -> dict:
+    """Run kubectl with ``-o json``; an empty answer is an empty list."""
+    out = kubectl(*arguments, "-o", "json", stdin=stdin, kubeconfig=kubeconfig)
+    return json.loads(out) if out.strip() else {"items": []}
+
+
+def items(answer: dict) -> list:
+    """The objects in an answer, be it a list or a single object."""
+    return answer["items"] if "items" in answer else [answer]

@@ -1,0 +1,97 @@
+"""The host's record: what k8sbootstrap put on this machine, so that drift is seen and reset takes off exactly that.
+
+``/var/lib/k8sbootstrap/record.json``, mode 0600, root only. It holds hashes, never contents.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+
+DIRECTORY = "/var/lib/k8sbootstrap"
+PATH = DIRECTORY + "/record.json"
+ORIGINALS = DIRECTORY + "/originals"
+
+
+class Record:
+    """The record of one host; ``save`` writes it atomically.
+
+    ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, users, units,
+    residue, images), ``packages`` (names that were installed), ``sysctls`` (name → value before), ``modules``
+    (kernel modules loaded), ``pending_restarts`` (units whose inputs changed since they were last started).
+    """
+
+    def __init__(self, check_mode: bool = False) -> None:
+        self.check_mode = check_mode
+        try:
+            with open(PATH, encoding="utf-8") as handle:
+                self.data = json.load(handle)
+        except FileNotFoundError:
+            self.data = {"version": 1}
+        for key, empty in (
+            ("cluster", ""),
+            ("components", {}),
+            ("packages", []),
+            ("sysctls", {}),
+            ("modules", []),
+            ("pending_restarts", []),
+        ):
+            self.data.setdefault(key, empty)
+        self._saved = json.dumps(self.data, sort_keys=True)
+
+    def component(self, name: str) -> dict:
+        """The part of the record that belongs to one component; made when it is not there."""
+        part = self.data["components"].setdefault(name, {})
+        for key, empty in (
+            ("files", {}),
+            ("directories", []),
+            ("users", []),
+            ("units", []),
+            ("residue", []),
+            ("images", []),
+        ):
+            part.setdefault(key, empty)
+        return part
+
+    def pend(self, units: list) -> None:
+        """Note that these units must restart, and save at once: a run killed right after still restarts them."""
+        missing = [unit for unit in units if unit not in self.data["pending_restarts"]]
+        if missing:
+            self.data["pending_restarts"] += missing
+            self.save()
+
+    def restarted(self, unit: str) -> None:
+        """Note that the unit runs with its current inputs."""
+        if unit in self.data["pending_restarts"]:
+            self.data["pending_restarts"].remove(unit)
+            self.save()
+
+    def save(self) -> None:
+        """Write the record if it changed."""
+        text = json.dumps(self.data, sort_keys=True)
+        if self.check_mode or text == self._saved:
+            return
+        os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+        write_atomically(PATH, text.encode(), 0o600, 0, 0)
+        self._saved = text
+
+
+def write_atomically(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:
+    """Replace ``path`` in one step: readers see the old file or the new one, never a part.
+
+    Raises:
+        OSError: the directory is missing or full; the old file is untouched then.
+    """
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix="." + os.path.basename(path) + ".")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+            os.fchmod(out.fileno(), mode)
+            os.fchown(out.fileno(), uid, gid)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

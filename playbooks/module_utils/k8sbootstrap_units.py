@@ -1,0 +1,191 @@
+"""systemd units of a component: enabled, started, restarted when their inputs changed, and waited for until healthy."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+from ansible.module_utils.k8sbootstrap_record import Record
+
+
+class UnitError(Exception):
+    """A unit did not start or did not become healthy; the text holds the cause and the last journal lines."""
+
+
+class Units:
+    """Applies the unit part of a component's request.
+
+    Args:
+        wanted: dicts with ``name``, ``health`` (None, or ``url`` with optional ``ca``, ``cert``, ``key``), ``timeout``
+            (seconds), ``rolling`` (restart only in ``restart_one_by_one``) and ``reload`` (reload instead of restart).
+    """
+
+    def __init__(self, name: str, wanted: list, record: Record, check_mode: bool) -> None:
+        self.wanted = wanted
+        self.record = record
+        self.part = record.component(name)
+        self.check_mode = check_mode
+        self.started: list = []
+        self.restarted: list = []
+        self.enabled: list = []
+
+    @property
+    def pending(self) -> list:
+        """Units of this component that must restart, but only one host at a time."""
+        waiting = self.record.data["pending_restarts"]
+        return [unit["name"] for unit in self.wanted if unit["rolling"] and unit["name"] in waiting]
+
+    def apply(self) -> None:
+        """Enable and start units, restart those that may restart at once, and wait for the health of all.
+
+        Raises:
+            UnitError: a unit failed.
+        """
+        states = self._states()
+        if not self.check_mode and any(
+            state.get("NeedDaemonReload") == "yes" or state.get("LoadState") != "loaded"
+            for state in states.values()
+        ):
+            _systemctl("daemon-reload")
+            states = self._states()
+        to_enable = [name for name, state in states.items() if state.get("UnitFileState") != "enabled"]
+        if to_enable:
+            self.enabled = to_enable
+            if not self.check_mode:
+                _systemctl("enable", *to_enable)
+        for unit in self.wanted:
+            name = unit["name"]
+            if name not in self.part["units"]:
+                self.part["units"].append(name)
+            active = states.get(name, {}).get("ActiveState") == "active"
+            if not active:
+                self._start(unit)
+            elif name in self.record.data["pending_restarts"] and not unit["rolling"]:
+                self._restart(unit)
+            if unit["name"] not in self.pending:
+                self._wait(unit)
+        self.record.save()
+
+    def restart_one_by_one(self, peers: list) -> None:
+        """Restart the rolling units that wait for it, after seeing that every peer is healthy.
+
+        Args:
+            peers: health endpoints of the other members, as ``health`` of a unit; with one of them down, restarting
+                this one could cost the quorum or the API.
+
+        Raises:
+            UnitError: a peer is not healthy (nothing was restarted), or the unit failed.
+        """
+        for unit in self.wanted:
+            if unit["name"] not in self.pending:
+                continue
+            if not self.check_mode:
+                for peer in peers:
+                    problem = _until_healthy(peer, 15)
+                    if problem:
+                        raise UnitError(
+                            "{} was not restarted: its peer {} is not healthy ({}), and restarting this one too could "
+                            "stop the cluster. Mend that host, then run again.".format(
+                                unit["name"], peer["url"], problem
+                            )
+                        )
+            self._restart(unit)
+            self._wait(unit)
+
+    def _states(self) -> dict:
+        names = [unit["name"] for unit in self.wanted]
+        properties = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload"
+        command = ["systemctl", "show", "-p", properties, *names]
+        out = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+        blocks = [
+            dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+            for block in out.split("\n\n")
+        ]
+        return dict(zip(names, [block for block in blocks if block]))
+
+    def _start(self, unit: dict) -> None:
+        self.started.append(unit["name"])
+        if self.check_mode:
+            return
+        subprocess.run(["systemctl", "reset-failed", unit["name"]], check=False, capture_output=True)
+        _run_unit("start", unit["name"])
+        self.record.restarted(unit["name"])
+
+    def _restart(self, unit: dict) -> None:
+        self.restarted.append(unit["name"])
+        if self.check_mode:
+            return
+        _run_unit("reload-or-restart" if unit["reload"] else "restart", unit["name"])
+
+    def _wait(self, unit: dict) -> None:
+        if self.check_mode:
+            return
+        problem = _until_healthy(unit["health"], unit["timeout"]) if unit["health"] else None
+        if problem:
+            raise UnitError(
+                "%s is not healthy after %d s: %s\n%s"
+                % (unit["name"], unit["timeout"], problem, _journal(unit["name"]))
+            )
+        if unit["name"] in self.restarted:
+            self.record.restarted(unit["name"])
+
+
+def _systemctl(*arguments: str) -> None:
+    subprocess.run(["systemctl", *arguments], check=True, capture_output=True, text=True)
+
+
+def _run_unit(verb: str, name: str) -> None:
+    done = subprocess.run(["systemctl", verb, name], check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise UnitError(f"systemctl {verb} {name} failed: {done.stderr.strip()}\n{_journal(name)}")
+
+
+def _journal(name: str) -> str:
+    command = ["journalctl", "--no-pager", "-o", "cat", "-n", "15", "-u", name]
+    out = subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+    return f"Last lines of its journal:\n{out}" if out else "Its journal is empty."
+
+
+def _until_healthy(health: dict, timeout: float):
+    """Ask the health endpoint until it answers 200; None then, else the last answer in words."""
+    context = None
+    deadline = time.monotonic() + timeout
+    pause = 0.1
+    while True:
+        try:
+            if context is None and health["url"].startswith("https:"):
+                context = _tls(health)
+            with urllib.request.build_opener(
+                urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+            ).open(health["url"], timeout=5) as answer:
+                if answer.status == 200:
+                    return None
+                problem = "%s answered %d" % (health["url"], answer.status)
+        except urllib.error.HTTPError as error:
+            body = error.read(300).decode("utf-8", "replace").strip()
+            problem = "%s answered %d %s" % (health["url"], error.code, body)
+        except (OSError, ValueError) as error:
+            problem = "{}: {}".format(health["url"], getattr(error, "reason", None) or error)
+        if time.monotonic() > deadline:
+            return problem
+        time.sleep(pause)
+        pause = min(pause * 1.5, 1.0)
+
+
+def _tls(health: dict) -> ssl.SSLContext:
+    if not health.get("ca"):
+        # the component made its own certificate and answers on the loopback address only
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    if not os.path.exists(health["ca"]):
+        raise ValueError("{} is missing".format(health["ca"]))
+    context = ssl.create_default_context(cafile=health["ca"])
+    if health.get("cert"):
+        context.load_cert_chain(health["cert"], health["key"])
+    return context
