@@ -70,20 +70,25 @@ class Document:
 
 def read(file: Path) -> Document:
     """Read a YAML file. Never raises for what users can get wrong; the result's ``problems`` say it."""
-    document = Document(file)
     try:
-        text = file.read_text(encoding="utf-8")
+        return parse(file.read_text(encoding="utf-8"), file)
     except FileNotFoundError:
-        fix = 'name the file with -f, or write one with "k8sbootstrap init"'
-        document.problems.append(Problem(file, 0, "", f"does not exist; {fix}", ""))
-        return document
+        message = 'does not exist; name the file with -f, or write one with "k8sbootstrap init"'
     except UnicodeDecodeError:
-        document.problems.append(Problem(file, 0, "", "is not UTF-8 text; save it as UTF-8", ""))
-        return document
+        message = "is not UTF-8 text; save it as UTF-8"
     except OSError as exc:
-        reason = exc.strerror or type(exc).__name__
-        document.problems.append(Problem(file, 0, "", f"cannot be read: {reason}", ""))
-        return document
+        message = f"cannot be read: {exc.strerror or type(exc).__name__}"
+    return Document(file, problems=[Problem(file, 0, "", message, "")])
+
+
+def parse(text: str, file: Path) -> Document:
+    """Read YAML that is in memory.
+
+    Args:
+        text: The YAML.
+        file: The file that it is in, or will be: problems name it.
+    """
+    document = Document(file)
     try:
         loader = yaml.SafeLoader(text)
     except yaml.YAMLError as exc:

@@ -6,9 +6,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from k8sbootstrap.config import document, rules
+from k8sbootstrap.config.document import Document
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.explain import explain
 from k8sbootstrap.config.models import Cluster, EnvSecret, Secret
+from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.errors import ConfigError, Problem
 
 
@@ -21,7 +23,18 @@ def load_cluster(path: Path) -> Cluster:
     Raises:
         ConfigError: Something is wrong; carries all problems in the order of their lines.
     """
-    source = document.read(path)
+    return check(document.read(path))
+
+
+def check(source: Document) -> Cluster:
+    """Check a document that should be a cluster file.
+
+    Args:
+        source: What was read; paths in it are relative to the folder of ``source.file``.
+
+    Raises:
+        ConfigError: As for ``load_cluster``.
+    """
     problems = list(source.problems)
     if source.data is None and problems:
         raise ConfigError(problems)
@@ -35,7 +48,7 @@ def load_cluster(path: Path) -> Cluster:
         problems += [explain(error, source, Cluster) for error in errors]
         bad_locations = [error["loc"] for error in errors]
     draft = Draft.of(source.data, bad_locations)
-    problems += [source.problem(*finding) for finding in rules.check(draft, path.resolve().parent)]
+    problems += [source.problem(*finding) for finding in rules.check(draft, source.file.resolve().parent)]
     if problems or cluster is None:
         raise ConfigError(sorted(problems, key=lambda problem: problem.line))
     return cluster
@@ -57,7 +70,7 @@ def resolve_secret(secret: Secret, base: Path) -> str:
             what = f"the environment variable {secret.env} is not set; export it, a secret is read from it"
             raise ConfigError([Problem(base, 0, "", what, "")])
         return value
-    file = base / secret.file.expanduser()
+    file = local_path(secret.file, base)
     try:
         return file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as exc:

@@ -141,6 +141,16 @@ class Host(Model):
     ssh: SSH = Field(default_factory=SSH)
     """How to reach this host, where it differs from the cluster's ssh settings."""
 
+    @property
+    def cluster_address(self) -> IPv4Address | None:
+        """The IPv4 address that cluster traffic uses; None, an error in a file, where there is none."""
+        if self.private_address is not None:
+            return self.private_address
+        try:
+            return IPv4Address(self.address)
+        except ValueError:
+            return None
+
 
 class Kubernetes(Model):
     """The Kubernetes release and its components' settings."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from k8sbootstrap.catalog.resolve import release
 from k8sbootstrap.config.load import load_cluster, resolve_secret
 from k8sbootstrap.config.models import SSH, Cluster, Host, Taint
+from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.plan.models import BastionTarget, ClusterPlan, HostPlan, SSHTarget
 from k8sbootstrap.state import State
 
@@ -34,7 +35,8 @@ def build_plan(config: Cluster, cluster_file: Path, arch: str = DEFAULT_ARCH) ->
         arch: Architecture of the hosts: amd64 or arm64.
 
     Raises:
-        ConfigError: A secret cannot be read, or the catalogue does not have the release.
+        ConfigError: A secret cannot be read.
+        UnknownReleaseError: The catalogue does not have the release for ``arch``.
     """
     resolved = release(config.kubernetes.version, arch, config.runtime.name)
     stacked = not any("etcd" in host.roles for host in config.hosts)
@@ -90,7 +92,7 @@ def _ssh_target(host: Host, cluster: SSH, base: Path, known_hosts: Path) -> SSHT
         address=host.address,
         port=merged.port or 22,
         user=user,
-        key=base / merged.key.expanduser() if merged.key else None,
+        key=local_path(merged.key, base) if merged.key else None,
         bastion=BastionTarget(bastion.address, bastion.port, bastion.user or user) if bastion else None,
         sudo=merged.sudo if merged.sudo is not None else user != "root",
         sudo_password=resolve_secret(merged.sudo_password, base) if merged.sudo_password else None,

@@ -4,7 +4,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from k8sbootstrap.config.draft import Draft
+from k8sbootstrap.config.rules import files, hosts, kubernetes, network
 from k8sbootstrap.config.rules.finding import Finding
+
+RULES = (
+    kubernetes.catalogued,
+    kubernetes.extra_args,
+    kubernetes.extra_config,
+    hosts.unique_hosts,
+    hosts.addresses,
+    hosts.roles,
+    hosts.labels,
+    hosts.taints,
+    network.ranges,
+    network.overlaps,
+    network.endpoint,
+    network.extra_sans,
+)
+LOCAL_RULES = (files.ssh_files, files.source_directories)
+"""Rules that look at files of this machine."""
 
 
 def check(draft: Draft, base: Path) -> Iterator[Finding]:
@@ -14,4 +32,7 @@ def check(draft: Draft, base: Path) -> Iterator[Finding]:
         draft: The valid parts.
         base: The folder of the cluster file, absolute; relative paths in it start there.
     """
-    yield from ()
+    for rule in RULES:
+        yield from rule(draft)
+    for local_rule in LOCAL_RULES:
+        yield from local_rule(draft, base)

@@ -1,0 +1,87 @@
+"""Rules about address ranges and the API's names."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from k8sbootstrap.config.draft import Draft
+from k8sbootstrap.config.rules.finding import Finding
+from k8sbootstrap.config.rules.syntax import MAX_PORT, is_dns_name, is_ip, is_ipv4
+
+_SERVICE_PREFIXES = range(12, 25)
+"""The apiserver takes no range larger than /12; one smaller than /24 is soon full."""
+_NODE_CIDR_BITS = 16
+"""The controller-manager hands out at most 2**16 node ranges."""
+
+
+def ranges(draft: Draft) -> Iterator[Finding]:
+    """The ranges of pods and Services have sizes that Kubernetes can work with, and room for every node."""
+    network = draft.network
+    if network is None:
+        return
+    if network.service_cidr.prefixlen not in _SERVICE_PREFIXES:
+        size = "large" if network.service_cidr.prefixlen < _SERVICE_PREFIXES[0] else "small"
+        fix = f"use a prefix length from /{_SERVICE_PREFIXES[0]} to /{_SERVICE_PREFIXES[-1]}"
+        yield Finding(("network", "serviceCIDR"), f"{network.service_cidr} is too {size}", fix)
+    bits = network.node_cidr_mask_size - network.pod_cidr.prefixlen
+    if bits > _NODE_CIDR_BITS:
+        yield Finding(
+            ("network", "nodeCIDRMaskSize"),
+            f"{network.pod_cidr} holds more /{network.node_cidr_mask_size} than Kubernetes can hand out",
+            f"use {network.pod_cidr.prefixlen + _NODE_CIDR_BITS} or less, or a smaller podCIDR",
+        )
+        return
+    nodes = sum(bool({"master", "worker"} & set(host.roles)) for host in draft.hosts.values())
+    room = 2**bits if bits >= 0 else 0
+    if nodes > room or room == 0:
+        yield Finding(
+            ("network", "podCIDR"),
+            f"{network.pod_cidr} has room for {room} nodes with a /{network.node_cidr_mask_size} each, "
+            f"and there are {nodes}",
+            "use a larger podCIDR or a larger nodeCIDRMaskSize",
+        )
+
+
+def overlaps(draft: Draft) -> Iterator[Finding]:
+    """Pods, Services and hosts have addresses of their own."""
+    network = draft.network
+    if network is None:
+        return
+    if network.pod_cidr.overlaps(network.service_cidr):
+        yield Finding(
+            ("network", "serviceCIDR"),
+            f"{network.service_cidr} overlaps podCIDR {network.pod_cidr}",
+            "choose two ranges that share no address",
+        )
+    for index, host in draft.hosts.items():
+        own = {"address": host.address, "privateAddress": str(host.private_address)}
+        for key, address in own.items():
+            for name, cidr in (("podCIDR", network.pod_cidr), ("serviceCIDR", network.service_cidr)):
+                if is_ipv4(address) and IPv4Address(address) in cidr:
+                    yield Finding(
+                        ("hosts", index, key),
+                        f"{address} lies inside {name} {cidr}",
+                        f"set network.{name} to a range that no host is in",
+                    )
+
+
+def endpoint(draft: Draft) -> Iterator[Finding]:
+    """An API endpoint is HOST or HOST:PORT."""
+    if draft.api is None or draft.api.endpoint is None:
+        return
+    given = draft.api.endpoint
+    host, colon, port = given.partition(":")
+    good_port = not colon or (port.isdecimal() and 0 < int(port) <= MAX_PORT)
+    if not good_port or not (is_ipv4(host) or is_dns_name(host)):
+        fix = "write HOST or HOST:PORT with a DNS name or IPv4 address, such as api.example.com:6443"
+        yield Finding(("api", "endpoint"), f'"{given}" is not an endpoint', fix)
+
+
+def extra_sans(draft: Draft) -> Iterator[Finding]:
+    """Extra names in the API server's certificate are DNS names (also wildcards) or IP addresses."""
+    for index, name in enumerate(draft.api.extra_sans if draft.api else []):
+        if not is_ip(name) and not is_dns_name(name.removeprefix("*.")):
+            yield Finding(
+                ("api", "extraSANs", index),
+                f'"{name}" is neither a DNS name nor an IP address',
+                "write it without scheme and port, as in api.example.com",
+            )
