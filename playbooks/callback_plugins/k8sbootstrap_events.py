@@ -1,8 +1,8 @@
 """Tells k8sbootstrap what a playbook does while it does it: one JSON object per line on a pipe.
 
 Silent unless K8SBOOTSTRAP_EVENTS_FD names an open file descriptor, so plain ansible-playbook runs are not
-touched. ``k8sbootstrap.runner.events`` reads the lines; VERSION goes up when an old reader would misread them.
-Output that a task hides with no_log never reaches the pipe: only its status and warnings do.
+touched. ``k8sbootstrap.runner.events`` reads the lines; VERSION goes up when an old reader would misread
+them. Output that a task hides with no_log never reaches the pipe: only its status and warnings do.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class CallbackModule(CallbackBase):
         if fd is None:
             return
         self._fd = int(fd)
-        os.set_inheritable(self._fd, False)  # ssh's background processes must not keep the pipe open
+        os.set_inheritable(self._fd, False)  # noqa: FBT003 - ssh's background processes must not keep the pipe open
         self._phase = ""
         self._started: dict[tuple[str, str], float] = {}
 
@@ -110,6 +110,7 @@ class CallbackModule(CallbackBase):
             host=host,
             status=status,
             seconds=0.0 if started is None else round(time.monotonic() - started, 3),
+            changes=_texts(body.get("changes")),
             restarted=_texts(body.get("restarted")),
             warnings=_texts(body.get("warnings")),
             diff=None if _hidden(body) else body.get("diff"),

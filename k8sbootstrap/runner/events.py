@@ -1,0 +1,189 @@
+"""What happens during a run, as typed events, and their form as lines of JSON.
+
+Ansible's side of the pipe is ``playbooks/callback_plugins/k8sbootstrap_events.py``; steps that this program
+does itself are events of the same stream. The run record keeps all of them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+VERSION = 1
+"""Version of the line format that this module writes and understands."""
+
+Status = Literal["ok", "changed", "failed", "skipped", "unreachable"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStarted:
+    """A step of this program itself (preflight, certificates, ...) begins."""
+
+    time: float
+    """Seconds since the epoch, as in all events."""
+    step: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFinished:
+    """A step ended."""
+
+    time: float
+    step: str
+    title: str
+    outcome: Literal["ok", "failed"]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaybookStarted:
+    """ansible-playbook has parsed everything and begins."""
+
+    time: float
+    playbook: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayStarted:
+    """A play begins; a phase may have several, and a play with ``serial`` begins once per batch."""
+
+    time: float
+    phase: str
+    play: str
+    hosts: tuple[str, ...]
+    """Hosts of this batch that are still taking part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStarted:
+    """A task begins on the first of its hosts."""
+
+    time: float
+    phase: str
+    task: str
+    role: str
+    action: str
+    handler: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRetried:
+    """A task that waits for something was not content yet."""
+
+    time: float
+    phase: str
+    host: str
+    task: str
+    role: str
+    action: str
+    attempt: int
+    retries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a task failed on a host."""
+
+    hidden: bool = False
+    """The task hides its output because that may hold secrets; all else is empty then."""
+    item: str = ""
+    """Loop item it failed for."""
+    msg: str = ""
+    rc: int | None = None
+    cmd: str = ""
+    stdout: str = ""
+    stderr: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskResult:
+    """A task ended on one host."""
+
+    time: float
+    phase: str
+    host: str
+    task: str
+    role: str
+    action: str
+    status: Status
+    seconds: float
+    ignored: bool = False
+    """It failed and the playbook goes on regardless."""
+    changes: tuple[str, ...] = ()
+    """What it changed, in words, where the module says so."""
+    restarted: tuple[str, ...] = ()
+    """Services it restarted."""
+    warnings: tuple[str, ...] = ()
+    diff: Any = None
+    """What Ansible shows with --diff, in its own form."""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostStats:
+    """Ansible's own count of a host's results; only what decides whether the host came through."""
+
+    ok: int = 0
+    changed: int = 0
+    failures: int = 0
+    unreachable: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats:
+    """The playbook ended."""
+
+    time: float
+    hosts: Mapping[str, HostStats] = field(default_factory=dict)
+
+
+Event = (
+    StepStarted
+    | StepFinished
+    | PlaybookStarted
+    | PlayStarted
+    | TaskStarted
+    | TaskRetried
+    | TaskResult
+    | Stats
+)
+
+_KINDS: dict[str, type[Event]] = {
+    "step_started": StepStarted,
+    "step_finished": StepFinished,
+    "playbook_started": PlaybookStarted,
+    "play_started": PlayStarted,
+    "task_started": TaskStarted,
+    "task_retried": TaskRetried,
+    "task_result": TaskResult,
+    "stats": Stats,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+_ADAPTERS: dict[str, TypeAdapter[Event]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
+
+
+def parse(line: str) -> Event | None:
+    """The event in ``line``.
+
+    Returns:
+        None for a kind or version this program does not know, and for a line cut off by a crash.
+
+    Raises:
+        ValueError: A known kind lacks a field or has one of the wrong type.
+    """
+    try:
+        document = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    if not isinstance(document, dict) or document.get("v") != VERSION:
+        return None
+    adapter = _ADAPTERS.get(document.get("kind", ""))
+    return adapter.validate_python(document) if adapter else None
+
+
+def encode(event: Event) -> str:
+    """``event`` as one line without the newline; ``parse`` gives it back."""
+    return json.dumps({"v": VERSION, "kind": _NAMES[type(event)], **asdict(event)})

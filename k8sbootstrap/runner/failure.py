@@ -1,0 +1,41 @@
+"""Failures of tasks in words: which host, which task, the command's own reason."""
+
+from k8sbootstrap.runner.events import Failure, TaskResult
+from k8sbootstrap.runner.phases import title
+
+REASON_LINES = 15
+"""Lines shown of a command's output: the last ones."""
+_GENERIC = ("non-zero return code", "MODULE FAILURE")
+"""Starts of messages that say nothing which the command and its output do not say better."""
+
+
+def headline(result: TaskResult) -> str:
+    """One line: host, what happened, at which task of which phase."""
+    what = "could not be reached" if result.status == "unreachable" else "failed"
+    role = f", role {result.role}" if result.role else ""
+    return f'{result.host} {what} at "{result.task}" ({title(result.phase)}{role})'
+
+
+def reason(result: TaskResult) -> list[str]:
+    """Why, in as few lines as tell it: message, command, the end of its output."""
+    failure = result.failure or Failure()
+    lines = []
+    if failure.hidden:
+        lines.append(
+            f"the task hides its output because it may hold secrets; {result.host}'s journal has more"
+        )
+    if failure.item:
+        lines.append(f"for {failure.item}")
+    message = failure.msg.removeprefix("Task failed: ")
+    output = failure.stderr or failure.stdout
+    if message and not (message.startswith(_GENERIC) and (failure.cmd or output)):
+        lines += message.splitlines()
+    if failure.cmd and failure.rc is not None:
+        lines.append(f"{failure.cmd} ended with code {failure.rc}")
+    lines += [line for line in output.splitlines()[-REASON_LINES:] if line not in lines]
+    return lines + [f"warning: {warning}" for warning in result.warnings]
+
+
+def describe(result: TaskResult, indent: str = "    ") -> str:
+    """``headline`` and ``reason`` as one block of text."""
+    return "\n".join([headline(result) + ":", *(indent + line for line in reason(result))])

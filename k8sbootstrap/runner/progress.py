@@ -1,0 +1,131 @@
+"""What the user sees while a run goes, as lines of text. ``live`` shows the same on a terminal as a table."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+
+from k8sbootstrap.runner.board import Board, PhaseState
+from k8sbootstrap.runner.events import (
+    Event,
+    PlayStarted,
+    Stats,
+    StepFinished,
+    StepStarted,
+    TaskResult,
+    TaskRetried,
+    TaskStarted,
+)
+from k8sbootstrap.runner.failure import describe
+from k8sbootstrap.runner.phases import title
+
+TASKS = 1
+"""Verbosity from which every task is shown."""
+ANSIBLE = 2
+"""Verbosity from which Ansible's own output is shown."""
+
+
+class Reporter:
+    """Shows a run as plain lines: a phase's start, each host's result of it, failures in full at once.
+
+    Use it as a context manager around the run.
+
+    Args:
+        console: Where to.
+        verbosity: How often -v was given.
+        started: When the run began, in seconds since the epoch; now, if None.
+    """
+
+    def __init__(self, console: Console, verbosity: int = 0, started: float | None = None) -> None:
+        self.console = console
+        self.verbosity = verbosity
+        self.started = time.time() if started is None else started
+        self._phase: PhaseState | None = None
+        self._warned: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to close."""
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """A block in which the terminal is free for a question."""
+        yield
+
+    def handle(self, event: Event, board: Board) -> None:
+        """Show ``event``, which ``board`` has taken into account already."""
+        if isinstance(event, StepStarted):
+            self.step_started(event)
+        elif isinstance(event, StepFinished):
+            self.step_finished(event)
+        elif isinstance(event, PlayStarted | Stats):
+            self._follow_phase(event.time, board)
+        elif isinstance(event, TaskResult):
+            self._result(event)
+        elif self.verbosity >= TASKS and isinstance(event, TaskStarted):
+            self.line(event.time, f"{title(event.phase)}: {event.task} ...")
+        elif self.verbosity >= TASKS and isinstance(event, TaskRetried):
+            self.line(
+                event.time,
+                f"{title(event.phase)}: {event.host} waits: {event.task} ({event.attempt}/{event.retries})",
+            )
+
+    def log(self, text: str) -> None:
+        """Show a piece of Ansible's own output, if the user asked for that."""
+        if self.verbosity >= ANSIBLE:
+            self.console.print(text.rstrip("\n"), markup=False, style="dim")
+
+    def step_started(self, event: StepStarted) -> None:
+        """A step of the program itself begins."""
+        self.line(event.time, event.title)
+
+    def step_finished(self, event: StepFinished) -> None:
+        """A step of the program itself ended."""
+        if event.outcome == "failed":
+            self.line(event.time, f"{event.title}: failed", style="red")
+
+    def phase_started(self, phase: PhaseState) -> None:
+        """A phase begins."""
+        self.line(phase.started, title(phase.name))
+
+    def phase_finished(self, phase: PhaseState, at: float) -> None:
+        """A phase ended on all of its hosts."""
+        for host, count in phase.hosts.items():
+            tasks = f" ({count.changed} {'task' if count.changed == 1 else 'tasks'})"
+            word = count.progress + (tasks if count.progress == "changed" else "")
+            style = "red" if count.progress in {"failed", "unreachable"} else ""
+            if count.progress != "idle":
+                self.line(at, f"{title(phase.name)}: {host} {word}", style=style)
+
+    def line(self, at: float, text: str, style: str = "") -> None:
+        """One line with the time since the run began."""
+        stamp = f"[{max(0.0, at - self.started):5.1f}s]"
+        self.console.print(f"{stamp} {text}", markup=False, style=style)
+
+    def _follow_phase(self, at: float, board: Board) -> None:
+        if board.current is self._phase:
+            return
+        if self._phase is not None:
+            self.phase_finished(self._phase, at)
+        self._phase = board.current
+        if self._phase is not None:
+            self.phase_started(self._phase)
+
+    def _result(self, event: TaskResult) -> None:
+        if event.status == "unreachable" or (event.status == "failed" and not event.ignored):
+            self.line(event.time, describe(event), style="red")
+            return
+        if self.verbosity >= TASKS and event.status != "skipped":
+            text = f"{title(event.phase)}: {event.host} {event.status}: {event.task} ({event.seconds:.1f}s)"
+            self.line(event.time, "\n    ".join([text, *event.changes]))
+        for warning in event.warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self.line(event.time, f"{event.host}: warning: {warning}", style="yellow")

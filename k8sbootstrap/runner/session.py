@@ -1,0 +1,179 @@
+"""A run: one command that changes hosts, from taking the lock to closing the record.
+
+``up`` and every other command with playbooks go through ``running``: they differ only in what happens inside.
+"""
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Literal, NoReturn
+
+from k8sbootstrap.errors import HostError, InterruptedRunError, K8sBootstrapError
+from k8sbootstrap.plan.models import HostPlan
+from k8sbootstrap.runner import ansible, lock
+from k8sbootstrap.runner.board import Board
+from k8sbootstrap.runner.events import Event, StepFinished, StepStarted, parse
+from k8sbootstrap.runner.failure import describe
+from k8sbootstrap.runner.progress import Reporter
+from k8sbootstrap.runner.record import RunRecord, Summary
+from k8sbootstrap.state import State
+
+_INTERRUPTS = (signal.SIGTERM, signal.SIGHUP)
+_LOG_LINES = 15
+"""Lines of Ansible's log shown when it ends without saying what went wrong."""
+
+
+@dataclass
+class Run:
+    """A run in progress."""
+
+    state: State
+    record: RunRecord
+    reporter: Reporter
+    board: Board = field(default_factory=Board)
+    summary: Summary | None = None
+    """Set when the run has ended."""
+    current: str = ""
+    """Title of the step that runs, or ran last."""
+
+    @property
+    def result(self) -> Summary:
+        """How the run went; asked for after it ended."""
+        if self.summary is None:
+            raise RuntimeError("the run has not ended")
+        return self.summary
+
+    @contextmanager
+    def step(self, name: str, title: str) -> Iterator[None]:
+        """Do something that this program does itself; it is reported, timed and recorded."""
+        self.current = title
+        started = time.time()
+        self._note(StepStarted(time=started, step=name, title=title))
+        outcome: Literal["ok", "failed"] = "failed"
+        try:
+            yield
+            outcome = "ok"
+        finally:
+            now = time.time()
+            seconds = round(now - started, 1)
+            self._note(StepFinished(time=now, step=name, title=title, outcome=outcome, seconds=seconds))
+
+    def playbook(self, name: str, hosts: Sequence[HostPlan]) -> None:
+        """Run the playbook ``name`` (such as ``site.yml``) with the state's inventory.
+
+        Raises:
+            HostError: A task failed on a host or a host could not be reached. The other hosts went on.
+            K8sBootstrapError: Ansible itself failed.
+        """
+        self.record.keep_inventory(self.state.inventory)
+        log = self.record.log
+        position = log.stat().st_size
+        self.board.stats = None
+
+        def show_log() -> None:
+            nonlocal position
+            with log.open("rb") as file:
+                file.seek(position)
+                text = file.read()
+            position += len(text)
+            if text:
+                self.reporter.log(text.decode(errors="replace"))
+
+        code = ansible.run_playbook(
+            ansible.playbook_path(name),
+            hosts=hosts,
+            inventory=self.state.inventory,
+            log=log,
+            on_line=self._take_line,
+            on_tick=show_log,
+        )
+        show_log()
+        check_outcome(code, self.board, log, len(hosts))
+
+    def _take_line(self, line: str) -> None:
+        self.record.write_line(line)
+        event = parse(line)
+        if event is not None:
+            self._report(event)
+
+    def _note(self, event: Event) -> None:
+        self.record.write(event)
+        self._report(event)
+
+    def _report(self, event: Event) -> None:
+        self.board.apply(event)
+        self.reporter.handle(event, self.board)
+
+
+@contextmanager
+def running(state: State, command: str, reporter: Reporter) -> Iterator[Run]:
+    """A run of ``command`` (such as ``k8sbootstrap up``) for the ``with`` block.
+
+    Raises:
+        LockedError: Another command is changing this cluster.
+        InterruptedRunError: The user or the system stopped the run.
+    """
+    state.create()
+    with _signals_interrupt(), lock.hold(state.lock, command), reporter:
+        run = Run(state, RunRecord.begin(state, command), reporter)
+        try:
+            yield run
+        except KeyboardInterrupt:
+            during = f" during: {run.current}" if run.current else ""
+            run.summary = run.record.finish("interrupted", run.board, f"interrupted{during}")
+            raise InterruptedRunError(
+                f'"{command}" was interrupted{during}',
+                hint="run the same command again: it goes on from there",
+            ) from None
+        except BaseException as exc:
+            run.summary = run.record.finish("failed", run.board, str(exc) or type(exc).__name__)
+            raise
+        run.summary = run.record.finish("ok", run.board)
+
+
+def check_outcome(code: int, board: Board, log: Path, hosts: int) -> None:
+    """Raise what ``code``, Ansible's exit code, and the failures on ``board`` amount to.
+
+    Args:
+        code: Exit code; negative when a signal killed Ansible.
+        board: What the playbook's events added up to.
+        log: Ansible's own output.
+        hosts: How many hosts there are.
+    """
+    fatal = board.fatal()
+    if fatal:
+        went_on = "; the others went on" if len(fatal) < hosts else ""
+        raise HostError(
+            "\n".join([f"{len(fatal)} of {hosts} hosts failed{went_on}", *map(describe, fatal)]),
+            hint="mend what is named above, then run the same command again: it goes on from there "
+            f"({log} has all that Ansible said)",
+        )
+    if code or board.stats is None:
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+        raise K8sBootstrapError(
+            "\n".join([f"ansible-playbook {how} before it had run the playbook to its end:", *lines]),
+            hint=f"all that it said is in {log}",
+        )
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Let a request to terminate and a lost terminal interrupt the run as Ctrl-C does."""
+    wanted = [
+        number for number in _INTERRUPTS if signal.getsignal(number) is not signal.SIG_IGN
+    ]  # nohup stays
+    previous = {number: signal.signal(number, _interrupt) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    raise KeyboardInterrupt
