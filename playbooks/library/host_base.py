@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import shutil
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.k8sbootstrap_firewall import list_nft_tables
 from ansible.module_utils.k8sbootstrap_record import Record
 
 DOCUMENTATION = """
@@ -70,6 +73,7 @@ class Debian:
 def _packages(params: dict, record: Record, check_mode: bool) -> list:
     manager = Debian()
     before = manager.installed()
+    users, groups = _names()
     missing = [name for name in params["packages"] if name not in before]
     if not missing:
         return []
@@ -87,9 +91,15 @@ def _packages(params: dict, record: Record, check_mode: bool) -> list:
         if held:
             _run(["systemctl", "unmask", "--runtime", *held])
         new = sorted(manager.installed() - before)
-        record.data["packages"] = sorted(set(record.data["packages"]) | set(new))
+        new_users, new_groups = (sorted(now - then) for now, then in zip(_names(), (users, groups)))
+        for key, names in (("packages", new), ("package_users", new_users), ("package_groups", new_groups)):
+            record.data[key] = sorted({*record.data.get(key, []), *names})
         record.save()
     return missing
+
+
+def _names() -> tuple:
+    return {user.pw_name for user in pwd.getpwall()}, {group.gr_name for group in grp.getgrall()}
 
 
 def _modules(names: list, record: Record, check_mode: bool) -> list:
@@ -154,6 +164,7 @@ def main() -> None:
     params, check = module.params, module.check_mode
     record = Record(check)
     record.data["cluster"] = params["cluster"]
+    record.data.setdefault("nft_tables", list_nft_tables())
     try:
         record.save()
         changes = [f"package {name} installed" for name in _packages(params, record, check)]

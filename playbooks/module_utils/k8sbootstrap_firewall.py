@@ -1,0 +1,82 @@
+"""Takes Kubernetes' own chains out of iptables, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+_OURS = re.compile(r"^(KUBE-|K8SBOOTSTRAP-|CNI-)")
+
+
+def list_nft_tables() -> list:
+    """Names of all nftables tables, such as ``ip nat``; empty without the nft command."""
+    if not shutil.which("nft"):
+        return []
+    out = subprocess.run(["nft", "list", "tables"], check=False, capture_output=True, text=True).stdout
+    return [line.removeprefix("table ").strip() for line in out.splitlines() if line.startswith("table ")]
+
+
+def deletions(saved: str) -> str:
+    """What ``iptables-restore --noflush`` needs to delete our chains and every rule that jumps to them.
+
+    Args:
+        saved: Output of iptables-save.
+
+    Returns:
+        Restore input; empty when there is nothing of ours. Chains and rules of others are not in it.
+    """
+    blocks = []
+    table, chains, rules = "", [], []
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table, chains, rules = line, [], []
+        elif line.startswith(":"):
+            name = line[1:].split()[0]
+            if _OURS.match(name):
+                chains.append(name)
+        elif line.startswith("-A "):
+            chain = line.split()[1]
+            if not _OURS.match(chain) and any(_OURS.match(word) for word in _targets(line)):
+                rules.append("-D " + line[3:])
+        elif line == "COMMIT" and (chains or rules):
+            body = [*rules, *(f"-F {name}" for name in chains), *(f"-X {name}" for name in chains)]
+            blocks.append("\n".join([table, *body, "COMMIT"]))
+    return "\n".join(blocks) + "\n" if blocks else ""
+
+
+def _targets(rule: str) -> list:
+    words = rule.split()
+    return [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("-j", "-g")]
+
+
+def clean(tables_before: list) -> None:
+    """Remove our chains for IPv4 and IPv6, then tables that were not there before us and are empty now.
+
+    Raises:
+        RuntimeError: iptables refused; its own words.
+    """
+    for family in ("iptables", "ip6tables"):
+        if not shutil.which(f"{family}-save"):
+            continue
+        saved = subprocess.run([f"{family}-save"], check=False, capture_output=True, text=True).stdout
+        text = deletions(saved)
+        if not text:
+            continue
+        command = [f"{family}-restore", "--noflush", "--wait"]
+        done = subprocess.run(command, check=False, input=text, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(
+                f"{family}-restore refused to delete Kubernetes' chains: {done.stderr.strip()}"
+            )
+    for table in list_nft_tables():
+        if table not in tables_before and _is_empty(table):
+            subprocess.run(["nft", "delete", "table", *table.split()], check=False, capture_output=True)
+
+
+def _is_empty(table: str) -> bool:
+    out = subprocess.run(
+        ["nft", "list", "table", *table.split()], check=False, capture_output=True, text=True
+    ).stdout
+    ignored = ("table ", "chain ", "type ", "policy ", "}", "#")
+    return not [line for line in out.splitlines() if line.strip() and not line.strip().startswith(ignored)]

@@ -1,0 +1,164 @@
+"""Takes off a host exactly what its record says was put on. Every step may run twice: a killed reset is run again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+
+from ansible.module_utils.k8sbootstrap_files import restore
+from ansible.module_utils.k8sbootstrap_firewall import clean
+from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record
+
+_KUBELET_FIRST = ("kubelet", "kube_proxy")
+_KEEP_LONGEST = ("pod_network", "container_runtime", "host")
+_DOCKER_PODS = ["docker", "ps", "-aq", "--filter", "label=io.kubernetes.pod.uid"]
+
+
+class ResetError(Exception):
+    """A step failed; the text names it and the command's own error."""
+
+
+class Reset:
+    """Undoes the record of one host. ``done`` collects one line per thing taken off."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.components = record.data["components"]
+        self.done: list = []
+
+    def run(self) -> None:
+        """Take everything off.
+
+        Raises:
+            ResetError: something would not go; what is left is still in the record.
+        """
+        self._stop(_KUBELET_FIRST)
+        self._pods()
+        if os.path.exists("/usr/local/bin/kube-proxy"):
+            _quietly("/usr/local/bin/kube-proxy", "--cleanup")
+        if os.path.exists("/usr/local/lib/k8sbootstrap/pod-network"):
+            _quietly("/usr/local/lib/k8sbootstrap/pod-network", "remove")
+        self._stop([name for name in self.components if name not in _KEEP_LONGEST])
+        self._stop(_KEEP_LONGEST)
+        self._network()
+        self._unmount()
+        for name in sorted(self.components, key=lambda name: name in _KEEP_LONGEST):
+            self._component(name)
+        _quietly("systemctl", "daemon-reload")
+        self._packages()
+        self._trees([path for part in self.components.values() for path in part["residue"]])
+        self._users()
+        self._kernel()
+        _quietly("systemctl", "daemon-reload")
+        _quietly("systemctl", "reset-failed")
+        shutil.rmtree(DIRECTORY, ignore_errors=True)
+
+    def _stop(self, names) -> None:
+        for name in names:
+            for unit in self.components.get(name, {}).get("units", []):
+                _quietly("systemctl", "disable", "--now", unit)
+                self.done.append(f"{unit} stopped and disabled")
+
+    def _pods(self) -> None:
+        """Remove pods' containers, so that their mounts, network namespaces and processes are gone."""
+        if shutil.which("docker") and _quietly("systemctl", "is-active", "docker.service").returncode == 0:
+            ids = _quietly(*_DOCKER_PODS).stdout.split()
+            if ids:
+                _quietly("docker", "rm", "-f", "-v", *ids)
+        elif shutil.which("ctr") and _quietly("systemctl", "is-active", "containerd.service").returncode == 0:
+            ctr = ("ctr", "-n", "k8s.io")
+            for task in _quietly(*ctr, "tasks", "ls", "-q").stdout.split():
+                _quietly(*ctr, "tasks", "kill", "-s", "SIGKILL", task)
+            for container in _quietly(*ctr, "containers", "ls", "-q").stdout.split():
+                _quietly(*ctr, "tasks", "delete", "-f", container)
+                _quietly(*ctr, "containers", "delete", container)
+        _quietly("systemctl", "stop", "kubepods.slice")
+
+    def _network(self) -> None:
+        for link in ("cni0", "k8s-vxlan"):
+            _quietly("ip", "link", "del", link)
+        for name in _quietly("ip", "-o", "netns", "list").stdout.splitlines():
+            if name.startswith("cni-"):
+                _quietly("ip", "netns", "del", name.split()[0])
+        try:
+            clean(self.record.data.get("nft_tables", []))
+        except RuntimeError as error:
+            raise ResetError(str(error)) from error
+
+    def _unmount(self) -> None:
+        roots = [
+            path for part in self.components.values() for path in [*part["directories"], *part["residue"]]
+        ]
+        with open("/proc/self/mounts", encoding="utf-8") as handle:
+            points = [line.split()[1].encode().decode("unicode_escape") for line in handle]
+        for point in sorted(points, reverse=True):
+            if any(point.startswith(root.rstrip("/") + "/") for root in roots):
+                _quietly("umount", "--lazy", point)
+
+    def _component(self, name: str) -> None:
+        part = self.components[name]
+        for dest, entry in sorted(part["files"].items()):
+            try:
+                restore(dest, entry["original"])
+            except OSError as error:
+                raise ResetError(f"{dest} can't be taken off: {error}") from error
+            self.done.append(f"{dest} removed")
+        part["files"] = {}
+        self._trees(part["residue"])
+        self._trees(sorted(part["directories"], reverse=True))
+        self.record.save()
+
+    def _trees(self, paths: list) -> None:
+        for path in paths:
+            if os.path.lexists(path):
+                shutil.rmtree(path, ignore_errors=True)
+                if os.path.lexists(path):
+                    with contextlib.suppress(OSError):
+                        os.unlink(path)
+                if os.path.lexists(path):
+                    raise ResetError(
+                        f"{path} can't be removed; is something mounted or running there? Run reset again."
+                    )
+                self.done.append(f"{path} removed")
+
+    def _packages(self) -> None:
+        packages = self.record.data["packages"]
+        if not packages:
+            return
+        environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", LC_ALL="C")
+        command = ["apt-get", "purge", "-y", "-q", "-o", "DPkg::Lock::Timeout=120", *packages]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+        if done.returncode != 0:
+            raise ResetError(f"apt-get purge failed: {(done.stderr or done.stdout).strip()[-500:]}")
+        self.done += [f"package {name} purged" for name in packages]
+        self.record.data["packages"] = []
+        self.record.save()
+
+    def _users(self) -> None:
+        users = [name for part in self.components.values() for name in part["users"]]
+        for name in users + self.record.data.get("package_users", []):
+            _quietly("userdel", name)
+            self.done.append(f"user {name} removed")
+        for name in self.record.data.get("package_groups", []):
+            _quietly("groupdel", name)
+
+    def _kernel(self) -> None:
+        for name, value in self.record.data["sysctls"].items():
+            with (
+                contextlib.suppress(OSError),
+                open("/proc/sys/" + name.replace(".", "/"), "w", encoding="ascii") as out,
+            ):
+                out.write(value)
+                self.done.append(f"sysctl {name} set back to {value}")
+        for name in self.record.data["modules"]:
+            _quietly("modprobe", "-r", name)
+
+
+def _quietly(*command: str) -> subprocess.CompletedProcess:
+    """Run a command whose failure means that there was nothing to do."""
+    try:
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, 127, "", "")
