@@ -37,11 +37,16 @@ class Problem:
     fix: str
     """What would be right."""
 
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else str(self.file)
-        where = f" {self.path}:" if self.path else ":"
+    @property
+    def described(self) -> str:
+        """The problem without the file that it is in."""
+        where = f"{self.path}: " if self.path else ""
         fix = f"; {self.fix}" if self.fix else ""
-        return f"{place}{where} {self.message}{fix}" if self.path else f"{place}: {self.message}{fix}"
+        return f"{where}{self.message}{fix}"
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else f"{self.file}:"
+        return f"{place} {self.described}"
 
 
 class ConfigError(K8sBootstrapError):

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ COMMANDS = (
     "lab",
 )
 """In the order a newcomer meets them. Each is ``command`` in the module of the same name beside this one."""
+
+_MEANT = (K8sBootstrapError, click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError)
+"""What ``main`` knows how to end with."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,24 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an exception that nobody meant to raise becomes one line, with -v a traceback."""
+        try:
+            return super().invoke(ctx)
+        except _MEANT:
+            raise
+        except Exception as exc:
+            hint = 'this is a bug; "k8sbootstrap -v COMMAND" prints the traceback to report it with'
+            if ctx.params["verbose"]:
+                traceback.print_exc()
+                hint = "this is a bug; report it with the traceback above"
+            first_line = str(exc).partition("\n")[0]
+            raise K8sBootstrapError(f"Unexpected {type(exc).__name__}: {first_line}", hint=hint) from exc
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.option(
     "-f",
     "--file",
@@ -73,8 +93,8 @@ class LazyGroup(click.Group):
 def cli(ctx: click.Context, file: Path, verbose: int, no_color: bool) -> None:  # noqa: FBT001
     """Turn bare Linux hosts into a highly available Kubernetes cluster, and keep it right.
 
-    Start with "k8sbootstrap init --master ADDRESS --worker ADDRESS", look at the cluster.yaml it writes, then run
-    "k8sbootstrap up". No hosts at hand? "k8sbootstrap lab up" starts disposable ones on this machine.
+    Start with "k8sbootstrap init --master ADDRESS --worker ADDRESS", look at the cluster.yaml it writes, then
+    run "k8sbootstrap up". No hosts at hand? "k8sbootstrap lab up" starts disposable ones on this machine.
     """
     ctx.obj = Globals(
         file=file,

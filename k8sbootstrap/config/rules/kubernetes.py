@@ -1,127 +1,15 @@
 """Rules about the release and its components' settings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from k8sbootstrap.catalog.resolve import release
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.rules.finding import Finding
+from k8sbootstrap.config.rules.owned import OWNED_FIELDS, OWNED_FLAGS
 from k8sbootstrap.config.rules.syntax import is_flag
 from k8sbootstrap.errors import UnknownReleaseError
 
 _ANY_CATALOGUED_ARCH = "amd64"
-
-OWNED_FLAGS: Mapping[str, Mapping[str, str]] = {
-    "etcd": dict.fromkeys(
-        (
-            "advertise-client-urls",
-            "cert-file",
-            "client-cert-auth",
-            "config-file",
-            "data-dir",
-            "initial-advertise-peer-urls",
-            "initial-cluster",
-            "initial-cluster-state",
-            "key-file",
-            "listen-client-urls",
-            "listen-peer-urls",
-            "name",
-            "peer-cert-file",
-            "peer-client-cert-auth",
-            "peer-key-file",
-            "peer-trusted-ca-file",
-            "trusted-ca-file",
-        ),
-        "",
-    ),
-    "kube-apiserver": {
-        **dict.fromkeys(
-            (
-                "client-ca-file",
-                "etcd-cafile",
-                "etcd-certfile",
-                "etcd-keyfile",
-                "etcd-servers",
-                "kubelet-certificate-authority",
-                "kubelet-client-certificate",
-                "kubelet-client-key",
-                "proxy-client-cert-file",
-                "proxy-client-key-file",
-                "requestheader-client-ca-file",
-                "service-account-key-file",
-                "service-account-signing-key-file",
-                "tls-cert-file",
-                "tls-private-key-file",
-            ),
-            "",
-        ),
-        "advertise-address": "hosts[].privateAddress",
-        "secure-port": "api.port",
-        "service-cluster-ip-range": "network.serviceCIDR",
-    },
-    "kube-controller-manager": {
-        **dict.fromkeys(
-            (
-                "allocate-node-cidrs",
-                "authentication-kubeconfig",
-                "authorization-kubeconfig",
-                "cluster-signing-cert-file",
-                "cluster-signing-key-file",
-                "kubeconfig",
-                "root-ca-file",
-                "service-account-private-key-file",
-            ),
-            "",
-        ),
-        "cluster-cidr": "network.podCIDR",
-        "node-cidr-mask-size": "network.nodeCIDRMaskSize",
-        "service-cluster-ip-range": "network.serviceCIDR",
-    },
-    "kube-scheduler": {
-        **dict.fromkeys(("authentication-kubeconfig", "authorization-kubeconfig", "kubeconfig"), ""),
-        "config": "kubernetes.extraConfig",
-    },
-    "kubelet": {
-        **dict.fromkeys(
-            (
-                "bootstrap-kubeconfig",
-                "cert-dir",
-                "container-runtime",
-                "container-runtime-endpoint",
-                "hostname-override",
-                "kubeconfig",
-            ),
-            "",
-        ),
-        "config": "kubernetes.extraConfig",
-        "node-ip": "hosts[].privateAddress",
-        "node-labels": "hosts[].labels",
-        "register-with-taints": "hosts[].taints",
-    },
-    "kube-proxy": {
-        "cluster-cidr": "network.podCIDR",
-        "config": "kubernetes.extraConfig",
-        "hostname-override": "hosts[].name",
-        "kubeconfig": "",
-    },
-}
-"""Flags that the rest of the cluster depends on, to the key of cluster.yaml to set instead (if any)."""
-
-OWNED_FIELDS: Mapping[str, Mapping[str, str]] = {
-    "kubelet": {
-        "apiVersion": "",
-        "kind": "",
-        "clusterDomain": "network.dnsDomain",
-        "registerWithTaints": "hosts[].taints",
-    },
-    "kube-proxy": {
-        "apiVersion": "",
-        "kind": "",
-        "clusterCIDR": "network.podCIDR",
-        "hostnameOverride": "hosts[].name",
-    },
-    "kube-scheduler": {"apiVersion": "", "kind": ""},
-}
-"""The same for fields of configuration files."""
 
 
 def catalogued(draft: Draft) -> Iterator[Finding]:

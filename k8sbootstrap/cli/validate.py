@@ -1,0 +1,39 @@
+"""``k8sbootstrap validate``."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.config.load import load_cluster
+from k8sbootstrap.config.summary import summary
+from k8sbootstrap.errors import ConfigError
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json lists the problems on standard output.",
+)
+@click.pass_obj
+def command(options: Globals, output: str) -> int:
+    """Check cluster.yaml and say everything that is wrong with it.
+
+    Looks at the file and at local files that it names, never at the network. Exits with 3 if something is
+    wrong.
+    """
+    if output == "text":
+        click.echo(f"{options.file} is valid: {summary(load_cluster(options.file))}")
+        return 0
+    problems: list[dict[str, object]] = []
+    try:
+        load_cluster(options.file)
+    except ConfigError as exc:
+        problems = [asdict(problem) | {"file": str(problem.file)} for problem in exc.problems]
+    click.echo(json.dumps({"valid": not problems, "problems": problems}, indent=2))
+    return ConfigError.exit_code if problems else 0
