@@ -1,0 +1,73 @@
+# make demo   a cluster of 1 master and 2 workers on disposable hosts on this machine, in one go
+# make test   everything that CI runs: lint, unit, e2e
+# Needs root, Debian 12 (or its like), Python 3.11 and a network that reaches Debian's packages and PyPI.
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+K := $(BIN)/k8sbootstrap
+DEMO := $(CURDIR)/.demo
+PYTEST := $(BIN)/python -m pytest
+E2E_REPORT ?= $(CURDIR)/e2e-report
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev packages demo demo-down lint unit e2e test clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+$(VENV)/installed: pyproject.toml
+	@echo "== virtual environment in $(VENV)"
+	@python3 -c 'import ensurepip' 2>/dev/null || { echo "   apt-get install python3-venv"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null; }
+	@python3 -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	@echo "== test tools in $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+install: $(VENV)/installed ## The command alone, at .venv/bin/k8sbootstrap
+	@echo "k8sbootstrap is at $(VENV)/bin/k8sbootstrap"
+
+dev: $(VENV)/installed-dev
+
+packages: install
+	@missing="$$($(BIN)/python -m k8sbootstrap.lab.requirements)"; \
+	if [ -n "$$missing" ]; then \
+	  echo "== Debian packages for the lab:" $$missing; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+demo: packages ## A running cluster: 1 master and 2 workers
+	@mkdir -p $(DEMO)
+	@cd $(DEMO) && $(K) lab up --masters 1 --workers 2 && $(K) up && $(K) verify && $(K) status
+	@echo
+	@echo "The cluster is up. What to try next:"
+	@echo "  cd $(DEMO)"
+	@echo "  ../$(VENV)/bin/k8sbootstrap lab exec master1 -- kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -A -o wide"
+	@echo "  ../$(VENV)/bin/k8sbootstrap kubeconfig --output admin.conf    # for a kubectl of your own"
+	@echo "  make demo-down                                             # from the clone: leaves nothing behind"
+
+demo-down: ## Stop the demo and leave nothing behind
+	@if [ -d $(DEMO) ]; then cd $(DEMO) && $(K) lab down; fi
+	@rm -rf $(DEMO)
+
+lint: dev ## ruff, mypy, yamllint, ansible-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(PYTEST) -q tests/roles/test_lint.py
+
+unit: dev ## Fast tests without root: unit, roles, packaging
+	$(PYTEST) -q tests/unit tests/roles tests/packaging --ignore tests/roles/test_lint.py
+
+e2e: dev packages ## Real clusters on lab hosts
+	$(PYTEST) tests/e2e
+
+test: lint unit e2e ## Everything that CI runs
+
+clean: demo-down ## Remove what make made in this folder
+	rm -rf $(VENV) e2e-report .pytest_cache .mypy_cache .ruff_cache
