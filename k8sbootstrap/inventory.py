@@ -62,6 +62,42 @@ def render_inventory(
     Raises:
         KeyError: ``artifacts`` lacks a file that the release needs.
     """
+    environment = _environment()
+    shared = _shared(plan, state, artifacts)
+    files = {
+        "hosts.yml": environment.get_template("hosts.yml.j2").render(plan=plan),
+        "group_vars/all.yml": environment.get_template("all.yml.j2").render(plan=plan, **shared),
+    }
+    for host in plan.hosts:
+        files[f"host_vars/{host.name}.yml"] = environment.get_template("host.yml.j2").render(
+            plan=plan, host=host, **shared, **_connection(host), **_of_host(plan, host)
+        )
+    return _write_all(files, output)
+
+
+def render_connections(plan: ClusterPlan, output: Path) -> list[Path]:
+    """Write an inventory that only says how to reach the hosts, for playbooks that install nothing.
+
+    Args:
+        plan: The desired state.
+        output: Directory to write into; made with mode 0700.
+
+    Returns:
+        The files of the inventory.
+    """
+    environment = _environment()
+    files = {
+        "hosts.yml": environment.get_template("hosts.yml.j2").render(plan=plan),
+        "group_vars/all.yml": environment.get_template("common.yml.j2").render(plan=plan),
+    }
+    for host in plan.hosts:
+        files[f"host_vars/{host.name}.yml"] = environment.get_template("connection.yml.j2").render(
+            host=host, **_connection(host)
+        )
+    return _write_all(files, output)
+
+
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(data_dir() / "inventory" / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -71,20 +107,22 @@ def render_inventory(
         autoescape=False,  # noqa: S701 - YAML, not HTML
     )
     environment.filters["yaml"] = _yaml
-    shared = _shared(plan, state, artifacts)
-    files = {
-        "hosts.yml": environment.get_template("hosts.yml.j2").render(plan=plan),
-        "group_vars/all.yml": environment.get_template("all.yml.j2").render(plan=plan, **shared),
-    }
-    for host in plan.hosts:
-        files[f"host_vars/{host.name}.yml"] = environment.get_template("host.yml.j2").render(
-            plan=plan, host=host, **shared, **_of_host(plan, host)
-        )
+    return environment
+
+
+def _write_all(files: Mapping[str, str], output: Path) -> list[Path]:
     output.mkdir(mode=0o700, parents=True, exist_ok=True)
     for stale in sorted((output / "host_vars").glob("*.yml")):
         if f"host_vars/{stale.name}" not in files:
             stale.unlink()
     return [_write(output / name, text) for name, text in files.items()]
+
+
+def _connection(host: HostPlan) -> dict[str, Any]:
+    return {
+        "ssh_arguments": _ssh_arguments(host),
+        "sudo_password_variable": sudo_password_variable(host.name),
+    }
 
 
 def _shared(plan: ClusterPlan, state: State, artifacts: Mapping[str, FetchedFile]) -> dict[str, Any]:
@@ -106,6 +144,7 @@ def _shared(plan: ClusterPlan, state: State, artifacts: Mapping[str, FetchedFile
         "nodes": {host.name: _node(plan, host) for host in plan.nodes},
         "release_flags": {name: dict(flags) for name, flags in release.minor.flags.items()},
         "runtime_flags": dict(release.minor.runtime_flags.get(config.runtime.name, {})),
+        "release_config": dict(release.minor.kubelet_config),
         "extra_args": args,
         "extra_config": {name: dict(fields) for name, fields in config.kubernetes.extra_config.items()},
         "proxy": _proxy(plan),
@@ -124,8 +163,6 @@ def _of_host(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
         "api_server": f"https://{local if host.is_master else plan.node_api_endpoint}",
         "proxy_kubeconfig": "kube-proxy.conf" if host.is_master else "kube-proxy-worker.conf",
         "taints": [taint.model_dump(exclude_defaults=True) for taint in host.taints],
-        "ssh_arguments": _ssh_arguments(host),
-        "sudo_password_variable": sudo_password_variable(host.name),
     }
 
 

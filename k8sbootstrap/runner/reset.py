@@ -1,0 +1,33 @@
+"""``reset``: takes off the hosts exactly what their records say was put on."""
+
+from pathlib import Path
+
+from k8sbootstrap.inventory import render_connections
+from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.runner.progress import Reporter
+from k8sbootstrap.runner.record import Summary
+from k8sbootstrap.runner.session import running
+from k8sbootstrap.state import State
+
+
+def run_reset(plan: ClusterPlan, cluster_file: Path, reporter: Reporter) -> Summary:
+    """Take k8sbootstrap's work off every host of the cluster. What the state directory holds stays.
+
+    Args:
+        plan: The cluster; only hosts that belong to it by name are touched.
+        cluster_file: cluster.yaml; the state directory is beside it.
+        reporter: Shows what happens.
+
+    Returns:
+        How it went, host by host.
+
+    Raises:
+        LockedError: Another command is changing this cluster.
+        HostError: A host failed or could not be reached; the others were reset.
+        InterruptedRunError: The user stopped it; running it again goes on.
+    """
+    state = State.beside(cluster_file, plan.config.name)
+    with running(state, "k8sbootstrap reset", reporter) as run:
+        render_connections(plan, state.inventory)
+        run.playbook("reset.yml", plan.hosts)
+    return run.result
