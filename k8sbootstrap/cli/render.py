@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import click
+from rich.console import Console
 
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.inventory import sudo_password_variable
@@ -13,6 +15,24 @@ from k8sbootstrap.runner import lock
 from k8sbootstrap.runner.ansible import command_line
 from k8sbootstrap.runner.prepare import prepare
 from k8sbootstrap.state import State
+
+
+class _Steps:
+    """Prints what each step has to say."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def step(self, name: str, title: str) -> Iterator[Self]:  # noqa: ARG002
+        self._console.print(title, markup=False)
+        yield self
+
+    def note(self, text: str) -> None:
+        self._console.print(f"  {text}", markup=False)
+
+    def status(self, text: str) -> None:
+        """Of passing interest: not printed."""
 
 
 @click.command("render")
@@ -33,14 +53,9 @@ def command(options: Globals, output: Path) -> None:
     state = State.beside(options.file, plan.config.name)
     directory = output.resolve()
 
-    @contextmanager
-    def step(name: str, title: str) -> Iterator[None]:  # noqa: ARG001
-        options.errors.print(title, markup=False)
-        yield
-
     state.create()
     with lock.hold(state.lock, "k8sbootstrap render"):
-        prepare(plan, options.file, state, directory, step)
+        prepare(plan, options.file, state, directory, _Steps(options.errors).step)
     options.errors.print(f"The inventory is in {directory}. To use it without k8sbootstrap:", markup=False)
     click.echo(command_line(directory, plan.hosts))
     if not state.known_hosts.exists():

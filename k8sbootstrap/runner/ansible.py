@@ -3,6 +3,7 @@
 import os
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,11 +91,12 @@ def run_playbook(
             Ansible has been stopped by then.
     """
     reader, writer = os.pipe()
+    scratch = log.parent / "tmp"  # what Ansible renders may hold secrets: it stays in the state directory
     with os.fdopen(reader, "rb", buffering=0), log.open("ab") as output, _private_dir() as private:
         try:
             process = subprocess.Popen(
                 [*_LAUNCH, str(os.getpid()), "playbook", "-i", str(inventory), str(playbook)],
-                env=_environment(hosts, private, writer),
+                env=_environment(hosts, private, writer) | {"ANSIBLE_LOCAL_TEMP": str(scratch)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -109,6 +111,8 @@ def run_playbook(
         except BaseException:
             _stop(process)
             raise
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _environment(hosts: Sequence[HostPlan], private: Path, events_fd: int) -> dict[str, str]:
@@ -139,7 +143,7 @@ def _environment(hosts: Sequence[HostPlan], private: Path, events_fd: int) -> di
 
 @contextmanager
 def _private_dir() -> Iterator[Path]:
-    """A directory for Ansible's temporary files and SSH's sockets; the connections end with it."""
+    """A directory for SSH's sockets, of a short name; the connections end with it."""
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
     usable = runtime.is_absolute() and os.access(runtime, os.W_OK) and len(str(runtime)) < _MAX_SOCKET_DIR
     base = runtime if usable else Path("/tmp")  # noqa: S108 - TMPDIR may be too long for sockets

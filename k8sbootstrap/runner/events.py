@@ -28,6 +28,16 @@ class StepStarted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepNote:
+    """Something that a step found worth saying."""
+
+    time: float
+    step: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepFinished:
     """A step ended."""
 
@@ -142,6 +152,7 @@ class Stats:
 
 Event = (
     StepStarted
+    | StepNote
     | StepFinished
     | PlaybookStarted
     | PlayStarted
@@ -153,6 +164,7 @@ Event = (
 
 _KINDS: dict[str, type[Event]] = {
     "step_started": StepStarted,
+    "step_note": StepNote,
     "step_finished": StepFinished,
     "playbook_started": PlaybookStarted,
     "play_started": PlayStarted,

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from k8sbootstrap.runner.board import Board, HostCount, PhaseState
-from k8sbootstrap.runner.events import Event, Stats, StepFinished, StepStarted
+from k8sbootstrap.runner.events import Event, Stats, StepFinished, StepNote, StepStarted
 from k8sbootstrap.runner.phases import PHASES, title
 from k8sbootstrap.runner.progress import Reporter
 
@@ -40,6 +40,7 @@ class LiveReporter(Reporter):
     def __init__(self, console: Console, verbosity: int = 0, started: float | None = None) -> None:
         super().__init__(console, verbosity, started)
         self._live = Live(console=console, refresh_per_second=_REFRESHES, transient=False)
+        self._step: StepStarted | None = None
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -66,17 +67,28 @@ class LiveReporter(Reporter):
         if isinstance(event, Stats):
             self.console.print(self._table(board))
             self._live.update(Text(""))
-        elif board.phases and not isinstance(event, StepStarted | StepFinished):
+        elif board.phases and not isinstance(event, StepStarted | StepNote | StepFinished):
             self._live.update(self._table(board))
 
     def step_started(self, event: StepStarted) -> None:
         """Show the step as the one thing that moves."""
-        row = Table.grid(padding=(0, 1))
-        row.add_row(Spinner("dots"), event.title, _Elapsed(event.time))
-        self._live.update(row)
+        self._step = event
+        self.status("")
+
+    def status(self, text: str) -> None:
+        """What the running step is at, beside its title."""
+        if self._step is not None:
+            row = Table.grid(padding=(0, 1))
+            row.add_row(Spinner("dots"), self._step.title, _Elapsed(self._step.time), Text(text, style="dim"))
+            self._live.update(row)
+
+    def step_note(self, event: StepNote) -> None:
+        """A line under the step, above its title while it runs."""
+        self.console.print(Text(f"  {event.text}", style="dim"))
 
     def step_finished(self, event: StepFinished) -> None:
         """Leave a line behind."""
+        self._step = None
         mark = Text("✓", style="green") if event.outcome == "ok" else Text("✗", style="red")
         self.console.print(Text.assemble(mark, f" {event.title} ", (f"{event.seconds:.1f}s", "dim")))
         self._live.update(Text(""))

@@ -3,15 +3,29 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
 from k8sbootstrap.artifacts.cache import cache_dir
-from k8sbootstrap.artifacts.fetch import fetch_all
+from k8sbootstrap.artifacts.fetch import Progress, fetch_all, summarize
 from k8sbootstrap.inventory import render_inventory
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
 
-Step = Callable[[str, str], AbstractContextManager[None]]
+_MEGABYTE = 1_000_000
+
+
+class Listener(Protocol):
+    """Hears what a step has to say."""
+
+    def note(self, text: str) -> None:
+        """Something worth keeping."""
+
+    def status(self, text: str) -> None:
+        """What is going on right now; called from any thread."""
+
+
+Step = Callable[[str, str], AbstractContextManager[Listener]]
 """Called with a step's name and title around each step, to report and time it."""
 
 
@@ -30,17 +44,27 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
         StateError: The certificates in the state directory can't be used.
     """
     release = plan.release
-    images = [release.pause.artifact, release.test_image.artifact]
-    with step("artifacts", "Files to install"):
+    with step("artifacts", "Files to install") as listener:
         files = fetch_all(
-            [*release.binaries.values(), *release.cni_plugins.values(), *images],
+            [*release.binaries.values(), *release.cni_plugins.values()],
             plan.config.artifacts,
             state,
             cluster_file.resolve().parent,
             cache_dir(),
-            optional={image.key for image in images},  # the runtime pulls what no source has
+            optional=[release.pause.artifact, release.test_image.artifact],  # the runtime can pull these
+            proxy=plan.config.proxy,
+            progress=lambda progress: listener.status(_in_words(progress)),
         )
+        for line in summarize(files):
+            listener.note(line)
     with step("pki", "Certificates"):
         ensure_pki(plan, state)
     with step("inventory", "Inventory"):
         render_inventory(plan, state, files, inventory)
+
+
+def _in_words(progress: Progress) -> str:
+    if progress.state != "getting":
+        return ""
+    total = f" of {progress.total / _MEGABYTE:.0f}" if progress.total else ""
+    return f"{progress.key} from {progress.source}: {progress.received / _MEGABYTE:.0f}{total} MB"

@@ -14,6 +14,7 @@ from k8sbootstrap.runner.events import (
     PlayStarted,
     Stats,
     StepFinished,
+    StepNote,
     StepStarted,
     TaskResult,
     TaskRetried,
@@ -63,6 +64,8 @@ class Reporter:
         """Show ``event``, which ``board`` has taken into account already."""
         if isinstance(event, StepStarted):
             self.step_started(event)
+        elif isinstance(event, StepNote):
+            self.step_note(event)
         elif isinstance(event, StepFinished):
             self.step_finished(event)
         elif isinstance(event, PlayStarted | Stats):
@@ -82,9 +85,16 @@ class Reporter:
         if self.verbosity >= ANSIBLE:
             self.console.print(text.rstrip("\n"), markup=False, style="dim")
 
+    def status(self, text: str) -> None:
+        """What the running step is at; lines leave it out, for it passes. Any thread may call this."""
+
     def step_started(self, event: StepStarted) -> None:
         """A step of the program itself begins."""
         self.line(event.time, event.title)
+
+    def step_note(self, event: StepNote) -> None:
+        """A step of the program itself says something."""
+        self.line(event.time, f"{event.title}: {event.text}")
 
     def step_finished(self, event: StepFinished) -> None:
         """A step of the program itself ended."""

@@ -16,7 +16,7 @@ from k8sbootstrap.errors import HostError, InterruptedRunError, K8sBootstrapErro
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.runner import ansible, lock
 from k8sbootstrap.runner.board import Board
-from k8sbootstrap.runner.events import Event, StepFinished, StepStarted, parse
+from k8sbootstrap.runner.events import Event, StepFinished, StepNote, StepStarted, parse
 from k8sbootstrap.runner.failure import describe
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import RunRecord, Summary
@@ -48,19 +48,19 @@ class Run:
         return self.summary
 
     @contextmanager
-    def step(self, name: str, title: str) -> Iterator[None]:
+    def step(self, name: str, title: str) -> Iterator["Step"]:
         """Do something that this program does itself; it is reported, timed and recorded."""
         self.current = title
         started = time.time()
-        self._note(StepStarted(time=started, step=name, title=title))
+        self.note(StepStarted(time=started, step=name, title=title))
         outcome: Literal["ok", "failed"] = "failed"
         try:
-            yield
+            yield Step(self, name, title)
             outcome = "ok"
         finally:
             now = time.time()
             seconds = round(now - started, 1)
-            self._note(StepFinished(time=now, step=name, title=title, outcome=outcome, seconds=seconds))
+            self.note(StepFinished(time=now, step=name, title=title, outcome=outcome, seconds=seconds))
 
     def playbook(self, name: str, hosts: Sequence[HostPlan]) -> None:
         """Run the playbook ``name`` (such as ``site.yml``) with the state's inventory.
@@ -100,13 +100,31 @@ class Run:
         if event is not None:
             self._report(event)
 
-    def _note(self, event: Event) -> None:
+    def note(self, event: Event) -> None:
+        """Record and show an event of this program itself."""
         self.record.write(event)
         self._report(event)
 
     def _report(self, event: Event) -> None:
         self.board.apply(event)
         self.reporter.handle(event, self.board)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step in progress, for what it has to say."""
+
+    run: Run
+    name: str
+    title: str
+
+    def note(self, text: str) -> None:
+        """Say something worth keeping."""
+        self.run.note(StepNote(time=time.time(), step=self.name, title=self.title, text=text))
+
+    def status(self, text: str) -> None:
+        """Say what is going on right now; only terminals show it. Any thread may call this."""
+        self.run.reporter.status(text)
 
 
 @contextmanager
