@@ -1,5 +1,6 @@
 """A YAML file as plain data that remembers on which line everything was written."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,21 +13,25 @@ from k8sbootstrap.errors import Problem
 Location = tuple[str | int, ...]
 """Keys and list positions from the top of a document, spelled as in the file."""
 
+_PLAIN_KEY = re.compile(r"\w[\w-]*")
 _MERGE = "tag:yaml.org,2002:merge"
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 def spell(location: Location) -> str:
     """Write a location as users read it.
 
     Returns:
-        For example ``hosts[1].address``; empty for the top of the document.
+        For example ``hosts[1].labels["example.com/rack"]``; empty for the top of the document.
     """
     text = ""
     for step in location:
         if isinstance(step, int):
             text += f"[{step}]"
-        else:
+        elif _PLAIN_KEY.fullmatch(step):
             text += f".{step}" if text else step
+        else:
+            text += f'["{step}"]'
     return text
 
 
@@ -110,9 +115,10 @@ def parse(text: str, file: Path) -> Document:
 
 
 def _syntax_problem(file: Path, exc: yaml.YAMLError) -> Problem:
-    mark = getattr(exc, "problem_mark", None)
-    line = mark.line + 1 if mark is not None else 0
     detail = getattr(exc, "problem", None) or str(exc).splitlines()[0]
+    # What the end of the file breaks off is better looked for where it began.
+    mark = getattr(exc, "context_mark" if "<stream end>" in detail else "problem_mark", None)
+    line = mark.line + 1 if mark is not None else 0
     if "but found another document" in str(detail):
         return Problem(file, line, "", "holds more than one YAML document; keep one file per cluster", "")
     if "character '\\t'" in str(detail):
@@ -138,6 +144,8 @@ class _Reader:
             raise yaml.MarkedYAMLError(problem="an anchor refers to itself", problem_mark=node.start_mark)
         self._open.add(id(node))
         try:
+            if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+                raise yaml.MarkedYAMLError(problem=f"unknown tag {node.tag}", problem_mark=node.start_mark)
             if isinstance(node, yaml.MappingNode):
                 return dict(self._pairs(node, location))
             if isinstance(node, yaml.SequenceNode):

@@ -34,7 +34,7 @@ class _Host:
 
 
 def cluster_file_text(start: Start, folder: Path) -> str:
-    """Write a cluster file. Lines with ``#`` and no space after it are keys to uncomment.
+    """Write a cluster file. Comments have one space after their ``#``, keys to uncomment none or several.
 
     Args:
         start: What to write.

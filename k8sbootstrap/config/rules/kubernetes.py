@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from k8sbootstrap.catalog.resolve import release
 from k8sbootstrap.config.draft import Draft
+from k8sbootstrap.config.models import Runtime
 from k8sbootstrap.config.rules.finding import Finding
 from k8sbootstrap.config.rules.owned import OWNED_FIELDS, OWNED_FLAGS
 from k8sbootstrap.config.rules.syntax import is_flag
@@ -14,10 +15,11 @@ _ANY_CATALOGUED_ARCH = "amd64"
 
 def catalogued(draft: Draft) -> Iterator[Finding]:
     """The catalogue has the release with this runtime."""
-    if draft.kubernetes is None or draft.runtime is None:
+    if draft.kubernetes is None:
         return
+    runtime = draft.runtime or Runtime()
     try:
-        release(draft.kubernetes.version, _ANY_CATALOGUED_ARCH, draft.runtime.name)
+        release(draft.kubernetes.version, _ANY_CATALOGUED_ARCH, runtime.name)
     except UnknownReleaseError as exc:
         yield Finding(("kubernetes", "version"), str(exc), "")
 
@@ -29,7 +31,11 @@ def extra_args(draft: Draft) -> Iterator[Finding]:
             location = ("kubernetes", "extraArgs", component, flag)
             bare = flag.lstrip("-").partition("=")[0].lower().replace("_", "-")
             if not is_flag(flag):
-                fix = f"write it as {bare}" if is_flag(bare) else "write its name without dashes in front"
+                fix = (
+                    f"write it as {bare}"
+                    if is_flag(bare)
+                    else "write its name as the component's --help does"
+                )
                 yield Finding(location, f'"{flag}" is not the name of a flag', fix)
             if bare in OWNED_FLAGS[component]:
                 yield Finding(location, *_owned(OWNED_FLAGS[component][bare]))

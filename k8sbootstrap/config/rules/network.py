@@ -36,7 +36,7 @@ def ranges(draft: Draft) -> Iterator[Finding]:
         yield Finding(
             ("network", "podCIDR"),
             f"{network.pod_cidr} has room for {room} nodes with a /{network.node_cidr_mask_size} each, "
-            f"and there are {nodes}",
+            f"not for {nodes}",
             "use a larger podCIDR or a larger nodeCIDRMaskSize",
         )
 

@@ -14,8 +14,8 @@ OWNED_FLAGS: Mapping[str, Mapping[str, str]] = {
     "etcd": _fixed(
         "advertise-client-urls auto-tls cert-file client-cert-auth config-file data-dir "
         "initial-advertise-peer-urls initial-cluster initial-cluster-state initial-cluster-token key-file "
-        "listen-client-urls listen-metrics-urls listen-peer-urls name peer-auto-tls peer-cert-file peer-client-cert-auth "
-        "peer-key-file peer-trusted-ca-file trusted-ca-file"
+        "listen-client-urls listen-metrics-urls listen-peer-urls name peer-auto-tls peer-cert-file "
+        "peer-client-cert-auth peer-key-file peer-trusted-ca-file trusted-ca-file"
     ),
     "kube-apiserver": {
         **_fixed(

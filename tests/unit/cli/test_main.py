@@ -1,0 +1,142 @@
+"""How the command line ends: exit codes, messages, no tracebacks."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from k8sbootstrap import __version__, errors
+from k8sbootstrap.cli.exit_codes import error_classes
+from k8sbootstrap.cli.main import COMMANDS, cli
+
+PROBLEM = errors.Problem(Path("cluster.yaml"), 3, "hosts[0].name", "is wrong", "write it right")
+
+
+@pytest.fixture
+def ending(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[BaseException | int | None], None]]:
+    """Makes "k8sbootstrap status" end with an exception or a return value."""
+
+    def _ending(what: BaseException | int | None) -> None:
+        @click.command()
+        def command() -> int | None:
+            if isinstance(what, BaseException):
+                raise what
+            return what
+
+        module = ModuleType("k8sbootstrap.cli.status")
+        module.command = command  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "k8sbootstrap.cli.status", module)
+
+    return _ending
+
+
+@pytest.mark.parametrize("error", error_classes(), ids=lambda error: error.__name__)
+def test_every_error_ends_with_its_code_its_words_and_the_next_step(error, ending, run) -> None:
+    raised = error([PROBLEM]) if error is errors.ConfigError else error("m1 is on fire", hint="Put it out.")
+    ending(raised)
+    ended = run("status")
+    assert ended.code == error.exit_code
+    if error is errors.ConfigError:
+        assert ended.err == "cluster.yaml:3 hosts[0].name: is wrong; write it right\n"
+    else:
+        assert ended.err == "m1 is on fire\nNext: Put it out.\n"
+    assert ended.out == ""
+
+
+def test_an_error_without_a_next_step_is_one_line(ending, run) -> None:
+    ending(errors.HostError("m1 is on fire"))
+    assert run("status").err == "m1 is on fire\n"
+
+
+def test_problems_are_one_line_each() -> None:
+    whole = errors.Problem(Path("c.yaml"), 0, "", "does not exist", "make it")
+    nowhere = errors.Problem(Path("c.yaml"), 2, "", "is not YAML", "")
+    assert str(errors.ConfigError([whole, nowhere, PROBLEM])).splitlines() == [
+        "c.yaml: does not exist; make it",
+        "c.yaml:2 is not YAML",
+        "cluster.yaml:3 hosts[0].name: is wrong; write it right",
+    ]
+
+
+@pytest.mark.parametrize(("value", "code"), [(None, 0), (0, 0), (6, 6)])
+def test_a_command_may_return_its_code(value, code, ending, run) -> None:
+    ending(value)
+    assert run("status").code == code
+
+
+def test_an_interrupt_is_130_and_no_traceback(ending, run) -> None:
+    ending(KeyboardInterrupt())
+    ended = run("status")
+    assert ended.code == 130
+    assert ended.err.split() == ["Interrupted."]
+
+
+def test_a_bug_is_one_line_and_says_how_to_see_more(ending, run) -> None:
+    ending(ZeroDivisionError("division by zero\nmore"))
+    ended = run("status")
+    assert ended.code == 1
+    assert ended.err.splitlines() == [
+        "Unexpected ZeroDivisionError: division by zero",
+        'Next: this is a bug; "k8sbootstrap -v COMMAND" prints the traceback to report it with',
+    ]
+
+
+def test_a_bug_shows_its_traceback_with_v(ending, run) -> None:
+    ending(ZeroDivisionError("division by zero"))
+    ended = run("-v", "status")
+    assert ended.code == 1
+    assert "Traceback (most recent call last)" in ended.err
+    assert ended.err.splitlines()[-2:] == [
+        "Unexpected ZeroDivisionError: division by zero",
+        "Next: this is a bug; report it with the traceback above",
+    ]
+
+
+@pytest.mark.parametrize(
+    "args", [["nonsense"], ["--nonsense"], ["schema", "extra"], ["validate", "-o", "xml"]]
+)
+def test_a_wrong_command_line_is_2(args, run) -> None:
+    ended = run(*args)
+    assert ended.code == 2
+    assert ended.err.startswith("Usage: k8sbootstrap")
+
+
+def test_version(run) -> None:
+    ended = run("--version")
+    assert (ended.code, ended.out) == (0, f"k8sbootstrap, version {__version__}\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_there_and_explains_itself(name, run) -> None:
+    ended = run(name, "--help")
+    assert ended.code == 0
+    assert ended.out.startswith(f"Usage: k8sbootstrap {name}")
+    command = cli.get_command(click.Context(cli), name)
+    assert command
+    assert command.get_short_help_str()
+
+
+def test_starting_imports_no_command_that_was_not_asked_for() -> None:
+    code = (
+        "import sys, k8sbootstrap.cli.main; "
+        "print([m for m in ('ansible', 'paramiko', 'cryptography') if m in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout == "[]\n"
+
+
+def test_a_reader_that_goes_away_causes_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    code = "from k8sbootstrap.cli import main; main(['schema'])"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 1

@@ -1,0 +1,28 @@
+"""Files that the examples of bad cluster files name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a good key, an open one, a public one, and a folder."""
+    for name, mode in (("good.key", 0o600), ("open.key", 0o644), ("good.pub", 0o600)):
+        (tmp_path / name).write_text("key")
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def write(folder: Path) -> Callable[[str], Path]:
+    """Writes cluster.yaml into the folder."""
+
+    def _write(text: str) -> Path:
+        file = folder / "cluster.yaml"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return _write
