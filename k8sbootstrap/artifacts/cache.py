@@ -1,0 +1,150 @@
+"""The controller's cache of downloaded files, and what it knows about them."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from k8sbootstrap.catalog.models import ArtifactFile
+
+_STALE_SECONDS = 24 * 3600
+_HASH_DIGITS = 16
+
+
+def cache_dir() -> Path:
+    """``$K8SBOOTSTRAP_CACHE``, else ``k8sbootstrap`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    if own := os.environ.get("K8SBOOTSTRAP_CACHE"):
+        return Path(own).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "k8sbootstrap"
+
+
+def write_json(path: Path, document: object) -> None:
+    """Replace ``path`` with ``document`` as JSON, mode 0600, in one step."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            json.dump(document, out, indent=1, sort_keys=True)
+            out.write("\n")
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+class Cache:
+    """Files under ``ROOT/artifacts/NAME/VERSION/ARCH/FILE@HASH``, where HASH starts the file's sha256.
+
+    Two builds of one file can be cached side by side. Nothing is believed because it is here: whoever asks
+    for a file says which hash it must have. Safe to use from several threads.
+
+    Args:
+        root: The cache directory; made when something is stored.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._lock = threading.Lock()
+        self._memo: dict[str, list[object]] = _read_map(root / "hashes.json")
+        self._verified: dict[str, list[object]] = _read_map(root / "verified.json")
+        self._changed: set[str] = set()
+
+    def path(self, file: ArtifactFile, sha256: str) -> Path:
+        """Where ``file`` is when its hash is ``sha256``; it need not exist."""
+        return self.root / "artifacts" / f"{file.key}@{sha256[:_HASH_DIGITS]}"
+
+    def hash_of(self, path: Path) -> str:
+        """sha256 of a file of the controller, remembered until its size, times or inode change.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        stat = path.stat()
+        mark: list[object] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        with self._lock:
+            known = self._memo.get(str(path))
+        if known and known[:-1] == mark and isinstance(known[-1], str):
+            return known[-1]
+        with path.open("rb") as source:
+            sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+        with self._lock:
+            self._memo[str(path)] = [*mark, sha256]
+            self._changed.add("hashes.json")
+        return sha256
+
+    def verified(self, file: ArtifactFile) -> str | None:
+        """The hash of upstream's ``file``, where an earlier run had it vouched for by upstream's checksum."""
+        with self._lock:
+            match self._verified.get(file.key):
+                case [str(sha256), url, archive] if url == file.url and archive == file.url_sha256:
+                    return sha256
+        return None
+
+    def remember_verified(self, file: ArtifactFile, sha256: str) -> None:
+        """Record that upstream's checksum (or that of its archive) vouches for this hash of ``file``."""
+        with self._lock:
+            self._verified[file.key] = [sha256, file.url, file.url_sha256]
+            self._changed.add("verified.json")
+
+    @contextmanager
+    def temporary(self) -> Iterator[Path]:
+        """An empty file on the cache's file system; removed afterwards unless ``store`` took it."""
+        folder = self.root / "tmp"
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=folder)
+        os.close(descriptor)
+        path = Path(name)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def store(self, temporary: Path, file: ArtifactFile, sha256: str) -> Path:
+        """Move a file from ``temporary()``, whose hash was just computed, to its place.
+
+        Returns:
+            The path in the cache.
+        """
+        target = self.path(file, sha256)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.chmod(0o644)
+        temporary.replace(target)
+        return target
+
+    def save(self) -> None:
+        """Write down what was learned, and drop what interrupted runs left over a day ago."""
+        with self._lock:
+            if self._changed:
+                self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if "hashes.json" in self._changed:
+                memo = _read_map(self.root / "hashes.json") | self._memo
+                write_json(
+                    self.root / "hashes.json",
+                    {path: known for path, known in memo.items() if Path(path).exists()},
+                )
+            if "verified.json" in self._changed:
+                write_json(
+                    self.root / "verified.json", _read_map(self.root / "verified.json") | self._verified
+                )
+            self._changed.clear()
+        for left in (self.root / "tmp").glob("*"):
+            with contextlib.suppress(OSError):
+                if left.stat().st_mtime < time.time() - _STALE_SECONDS:
+                    left.unlink()
+
+
+def _read_map(path: Path) -> dict[str, list[object]]:
+    """What an earlier run wrote down; nothing when unreadable: all of it can be found out again."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    return {key: value for key, value in document.items() if isinstance(value, list) and value}

@@ -1,0 +1,50 @@
+"""The error for files that no place gave: what each place answered, and the next step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.errors import ArtifactError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that no place gave."""
+
+    file: ArtifactFile
+    answers: tuple[tuple[str, str], ...]
+    """Each place that was asked, and what it answered."""
+    refused: bool
+    """Whether some place had it with a wrong hash."""
+    pinned: bool
+    """Whether it is the cluster's pin that says which hash is right."""
+
+
+def artifact_error(failures: Sequence[Failure], pins: Path) -> ArtifactError:
+    """One error for all files; those of one folder that were answered alike are listed together.
+
+    Args:
+        failures: At least one.
+        pins: The cluster's pin file.
+    """
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
+    for failure in failures:
+        folder, _, name = failure.file.key.rpartition("/")
+        groups.setdefault((folder, failure.answers), []).append(name)
+    lines = []
+    for (folder, answers), names in groups.items():
+        lines.append(f"No usable {folder}/{names[0] if len(names) == 1 else '{' + ', '.join(names) + '}'}")
+        lines += [f"  {place}: {answer}" for place, answer in answers]
+    hint = (
+        "Put the files into a directory laid out as NAME/VERSION/ARCH/FILE, such as "
+        f"{failures[0].file.key}, and name it under artifacts.sources in cluster.yaml."
+    )
+    if any(failure.refused for failure in failures):
+        hint += (
+            " Replace a refused file with the right one; if it is your own build, list it in a SHA256SUMS"
+            " at the top of its directory or mirror."
+        )
+    if any(failure.pinned for failure in failures):
+        hint += f" If a pinned file was meant to change, remove its entry from {pins}."
+    return ArtifactError("\n".join(lines), hint=hint)

@@ -1,0 +1,264 @@
+"""Get every file that an installation needs, checked, from the nearest place that has it."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from k8sbootstrap.artifacts.cache import Cache
+from k8sbootstrap.artifacts.failures import Failure, artifact_error
+from k8sbootstrap.artifacts.pins import Pins
+from k8sbootstrap.artifacts.source import AbsentError, Expected, Obtained, RefusedError, Source, SourceError
+from k8sbootstrap.artifacts.sources import DirectorySource, MirrorSource
+from k8sbootstrap.artifacts.trust import Trust
+from k8sbootstrap.artifacts.upstream import UpstreamSource
+from k8sbootstrap.artifacts.web import Web
+from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.config import models
+from k8sbootstrap.errors import ArtifactError
+from k8sbootstrap.state import State
+
+CACHE_LABEL = "the cache"
+_WORKERS = 4
+
+ProgressState = Literal["getting", "done", "refused", "missing"]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file that is on the controller with the right hash."""
+
+    path: Path
+    """In the cache, or in a directory that cluster.yaml names."""
+    sha256: str
+    source: str
+    """What served it in this run: the cache, a directory, a mirror's URL, or upstream."""
+    url: str | None = None
+    """Where hosts can fetch the same file themselves: a mirror that has it."""
+    own_build: bool = False
+    """Whether a source's SHA256SUMS vouches for it against the hash that upstream published."""
+    notes: tuple[str, ...] = ()
+    """What went wrong on the way: sources that did not answer, files that were refused."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of getting one file."""
+
+    key: str
+    source: str
+    """Empty when the state is missing."""
+    received: int
+    """Bytes so far."""
+    total: int | None
+    """Bytes in all, where known."""
+    state: ProgressState
+
+
+def fetch_all(
+    files: Iterable[ArtifactFile],
+    config: models.Artifacts,
+    state: State,
+    base: Path,
+    cache: Path,
+    *,
+    optional: Iterable[ArtifactFile] = (),
+    proxy: models.Proxy | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> dict[str, Fetched]:
+    """Get files: from the cache, then from the sources in their order, then from upstream.
+
+    Args:
+        files: What must be had.
+        config: ``artifacts`` of cluster.yaml.
+        state: The cluster's state; hashes of files that nothing vouches for are pinned there.
+        base: Directory that relative paths in ``config`` start from: the one of cluster.yaml.
+        cache: Cache directory, usually ``cache.cache_dir()``.
+        optional: Files that are welcome but not needed, such as images that nodes can pull.
+        proxy: ``proxy`` of cluster.yaml; the environment's proxy is used where it names none.
+        progress: Told of every step, by one thread at a time.
+
+    Returns:
+        ``ArtifactFile.key`` to the file; optional files that nobody has are left out.
+
+    Raises:
+        ArtifactError: Files could not be had, or only with a wrong hash; says what each place answered.
+        StateError: The pin file is damaged.
+    """
+    wanted = {file.key: file for file in files}
+    everything = {file.key: file for file in optional} | wanted
+    pins = Pins(state)
+    kept = Cache(cache)
+    stopped = threading.Event()
+    web = Web(proxy or models.Proxy(), stopped)
+    named = [_source(source, base.absolute(), web, kept) for source in config.sources]
+    upstream = UpstreamSource(web, kept, everything.values()) if config.upstream else None
+    run = _Run(kept, Trust(named, pins, kept), named, upstream, progress)
+    executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="artifacts")
+    try:
+        futures = {key: executor.submit(run.fetch, file) for key, file in everything.items()}
+        results = {key: future.result() for key, future in futures.items()}
+        kept.save()
+    except OSError as exc:
+        stopped.set()
+        raise ArtifactError(
+            f"{exc.filename or cache}: {exc.strerror}",
+            hint=f"See that {cache} is writable and has room, or name another cache in K8SBOOTSTRAP_CACHE.",
+        ) from exc
+    except BaseException:
+        stopped.set()
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
+    failures = [
+        result
+        for key, result in results.items()
+        if isinstance(result, Failure) and (key in wanted or result.refused)
+    ]
+    if failures:
+        raise artifact_error(failures, state.artifact_pins)
+    pins.save()
+    return {key: result for key, result in results.items() if isinstance(result, Fetched)}
+
+
+def summarize(fetched: Mapping[str, Fetched]) -> list[str]:
+    """Lines that say which source served what, and what went wrong on the way, for people."""
+    groups: dict[str, list[Fetched]] = {}
+    for key, result in fetched.items():
+        groups.setdefault("/".join(key.split("/")[:2]), []).append(result)
+    lines = []
+    for name, results in sorted(groups.items()):
+        sources = Counter(result.source for result in results)
+        served = ", ".join(
+            f"{count} {'file' if count == 1 else 'files'} from {source}" for source, count in sources.items()
+        )
+        own = sum(result.own_build for result in results)
+        lines.append(f"{name}: {served}" + (f" ({own} not upstream's build)" if own else ""))
+    return lines + sorted({note for result in fetched.values() for note in result.notes})
+
+
+def _source(
+    source: models.DirectorySource | models.MirrorSource, base: Path, web: Web, cache: Cache
+) -> DirectorySource | MirrorSource:
+    if isinstance(source, models.DirectorySource):
+        return DirectorySource(base / source.directory.expanduser(), cache)
+    return MirrorSource(source.url, web, cache)
+
+
+@dataclass
+class _Hunt:
+    """What was heard on the way to one file."""
+
+    file: ArtifactFile
+    expected: Expected | None
+    answers: list[tuple[str, str]] = field(default_factory=list)
+    """Place, and what it answered."""
+    notes: list[str] = field(default_factory=list)
+    refused: bool = False
+
+    def hear(self, place: str, answer: SourceError) -> None:
+        """Note a place's no."""
+        self.answers.append((place, str(answer)))
+        if isinstance(answer, RefusedError):
+            self.refused = True
+            self.notes.append(f"{place}: {self.file.key} {answer}")
+        elif not isinstance(answer, AbsentError):
+            self.notes.append(f"{place}: {answer}")
+
+
+@dataclass
+class _Run:
+    """Everything that the files of one call share."""
+
+    cache: Cache
+    trust: Trust
+    named: list[DirectorySource | MirrorSource]
+    upstream: UpstreamSource | None
+    progress: Callable[[Progress], None] | None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fetch(self, file: ArtifactFile) -> Fetched | Failure:
+        """Get one file; every other thread does the same for another."""
+        expected = self.trust.expected(file)
+        hunt = _Hunt(file, expected)
+        found: Obtained | None
+        place = CACHE_LABEL
+        try:
+            found = self._cached(file, expected)
+            self._hear_dead(hunt)
+        except SourceError as exc:
+            hunt.hear(CACHE_LABEL, exc)
+            found, place = self._search(hunt)
+        if found is None:
+            self._tell(file, "", "missing")
+            return Failure(file, tuple(hunt.answers), hunt.refused, bool(expected and expected.pinned))
+        self.trust.learn(file, found, place, expected)
+        size = found.path.stat().st_size
+        self._tell(file, place, "done", size, size)
+        return Fetched(
+            path=found.path,
+            sha256=found.sha256,
+            source=place,
+            url=next((url for source in self.named if (url := source.url(file, found.sha256))), None),
+            own_build=file.sha256 is not None and found.sha256 != file.sha256,
+            notes=tuple(hunt.notes),
+        )
+
+    def _cached(self, file: ArtifactFile, expected: Expected | None) -> Obtained:
+        """The file in the cache; one with a wrong hash is thrown away."""
+        if expected is None:
+            raise AbsentError("not there")
+        path = self.cache.path(file, expected.sha256)
+        try:
+            sha256 = self.cache.hash_of(path)
+        except OSError as exc:
+            raise AbsentError("not there") from exc
+        if sha256 != expected.sha256:
+            path.unlink(missing_ok=True)
+            raise RefusedError(
+                f"refused and thrown away: it has sha256 {sha256}"
+                f" and must have {expected.sha256}, {expected.why}"
+            )
+        return Obtained(path, sha256)
+
+    def _search(self, hunt: _Hunt) -> tuple[Obtained | None, str]:
+        """Ask every source, then upstream."""
+        places: list[Source] = [*self.named, *([self.upstream] if self.upstream else [])]
+        for place in places:
+            try:
+                return place.obtain(
+                    hunt.file, hunt.expected, self._reporter(hunt.file, place.label)
+                ), place.label
+            except SourceError as exc:
+                hunt.hear(place.label, exc)
+                if isinstance(exc, RefusedError):
+                    self._tell(hunt.file, place.label, "refused")
+        if self.upstream is None:
+            hunt.answers.append(("upstream", "not asked, since artifacts.upstream is false"))
+        return None, ""
+
+    def _hear_dead(self, hunt: _Hunt) -> None:
+        """Note sources that are out of order although the cache had the file."""
+        for source in self.named:
+            try:
+                source.sums()
+            except SourceError as exc:
+                hunt.hear(source.label, exc)
+
+    def _reporter(self, file: ArtifactFile, place: str) -> Callable[[int, int | None], None]:
+        return lambda received, total: self._tell(file, place, "getting", received, total)
+
+    def _tell(
+        self,
+        file: ArtifactFile,
+        place: str,
+        state: ProgressState,
+        received: int = 0,
+        total: int | None = None,
+    ) -> None:
+        if self.progress:
+            with self.lock:
+                self.progress(Progress(file.key, place, received, total, state))

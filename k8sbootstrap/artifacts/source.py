@@ -1,0 +1,136 @@
+"""The common shape of places that files come from, and how their content is checked."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from k8sbootstrap.artifacts.web import NotThereError, Web, WebError
+from k8sbootstrap.catalog.models import ArtifactFile
+
+SUMS = "SHA256SUMS"
+_SUMS_LINE = re.compile(r"^(?P<hash>[0-9a-fA-F]{64})(?: [ *](?P<path>.+))?$")
+
+Report = Callable[[int, int | None], None]
+"""Called with bytes received so far and, where known, the total."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The hash that a file must have."""
+
+    sha256: str
+    why: str
+    """Who says so, as in "as the release catalogue says"."""
+    listed_by: str | None = None
+    """The source whose SHA256SUMS says so."""
+    pinned: bool = False
+    """Whether the cluster's pin says so."""
+
+
+class SourceError(Exception):
+    """A source does not give a file; the message says why, without naming source or file."""
+
+
+class AbsentError(SourceError):
+    """The source works and does not have the file."""
+
+
+class RefusedError(SourceError):
+    """The source has the file with a wrong hash."""
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """A file that a source gave."""
+
+    path: Path
+    sha256: str
+    """Computed from the content."""
+    vouched: bool = False
+    """Whether a checksum that upstream published covers it."""
+
+
+class Source(ABC):
+    """A place that may have files."""
+
+    label: str
+    """As shown to users."""
+
+    def sums(self) -> Mapping[str, str]:
+        """Key to hash, as the source's own SHA256SUMS says; empty where it has none.
+
+        Raises:
+            SourceError: The source does not answer, or its SHA256SUMS is damaged.
+        """
+        return {}
+
+    def url(self, file: ArtifactFile, sha256: str) -> str | None:  # noqa: ARG002
+        """Where hosts can fetch this very file from the source themselves; None where they cannot."""
+        return None
+
+    @abstractmethod
+    def obtain(self, file: ArtifactFile, expected: Expected | None, report: Report) -> Obtained:
+        """Get a file.
+
+        Args:
+            file: Which one.
+            expected: The hash that it must have; None when nothing is known of it.
+            report: Told of progress.
+
+        Returns:
+            The file with exactly that hash, if one is expected.
+
+        Raises:
+            SourceError: It cannot be had here; ``RefusedError`` when it has another hash.
+        """
+
+
+def parse_sums(text: str) -> dict[str, str]:
+    """Read what ``sha256sum`` wrote: path to hash. A line of a hash alone has the empty path.
+
+    Raises:
+        SourceError: A line is something else.
+    """
+    sums = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        match = _SUMS_LINE.match(line.strip())
+        if match is None:
+            raise SourceError(f"{SUMS} is damaged: line {number} is not HASH  NAME/VERSION/ARCH/FILE")
+        sums[(match["path"] or "").removeprefix("./")] = match["hash"].lower()
+    return sums
+
+
+def compare(sha256: str, expected: Expected | None, what: str = "it") -> None:
+    """Check a hash.
+
+    Raises:
+        RefusedError: It is not the expected one.
+    """
+    if expected is not None and sha256 != expected.sha256:
+        raise RefusedError(
+            f"refused: {what} has sha256 {sha256} and must have {expected.sha256}, {expected.why}"
+        )
+
+
+def download(web: Web, url: str, target: Path, report: Report) -> str:
+    """``Web.download`` with the errors of sources."""
+    try:
+        return web.download(url, target, report)
+    except NotThereError as exc:
+        raise AbsentError(str(exc)) from exc
+    except WebError as exc:
+        raise SourceError(str(exc)) from exc
+
+
+def text(web: Web, url: str) -> str:
+    """``Web.text`` with the errors of sources."""
+    try:
+        return web.text(url)
+    except NotThereError as exc:
+        raise AbsentError(str(exc)) from exc
+    except WebError as exc:
+        raise SourceError(str(exc)) from exc

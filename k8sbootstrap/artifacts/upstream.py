@@ -1,0 +1,112 @@
+"""The projects' own release sites."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from urllib3.util import parse_url
+
+from k8sbootstrap.artifacts.archive import ArchiveError, copy_out, members
+from k8sbootstrap.artifacts.cache import Cache
+from k8sbootstrap.artifacts.source import (
+    AbsentError,
+    Expected,
+    Obtained,
+    Report,
+    Source,
+    SourceError,
+    compare,
+    download,
+    parse_sums,
+    text,
+)
+from k8sbootstrap.artifacts.web import Web
+from k8sbootstrap.catalog.models import ArtifactFile
+
+T = TypeVar("T")
+
+
+class UpstreamSource(Source):
+    """The projects' own release sites. Nothing is taken from there that no checksum vouches for.
+
+    Args:
+        web: HTTP client of the run.
+        cache: Takes what is downloaded.
+        files: All files of the run: an archive is downloaded once for all of its files.
+    """
+
+    label = "upstream"
+
+    def __init__(self, web: Web, cache: Cache, files: Iterable[ArtifactFile]) -> None:
+        self._web = web
+        self._cache = cache
+        self._siblings: dict[str, list[ArtifactFile]] = {}
+        for file in files:
+            if file.url and file.member:
+                self._siblings.setdefault(file.url, []).append(file)
+        self._locks = {url: threading.Lock() for url in self._siblings}
+        self._unpacked: dict[str, Obtained | SourceError] = {}
+
+    def obtain(self, file: ArtifactFile, expected: Expected | None, report: Report) -> Obtained:
+        """See ``Source.obtain``."""
+        if file.url is None:
+            raise AbsentError("upstream publishes no such file")
+        if file.member is None:
+            return self._plain(file, file.url, expected, report)
+        with self._locks[file.url]:
+            if file.key not in self._unpacked:
+                self._unpack(file, file.url, report)
+        found = self._unpacked[file.key]
+        if isinstance(found, SourceError):
+            raise type(found)(str(found))
+        compare(found.sha256, expected)
+        return found
+
+    def _plain(self, file: ArtifactFile, url: str, expected: Expected | None, report: Report) -> Obtained:
+        wanted = expected or self._published(file, url)
+        with self._cache.temporary() as temporary:
+            sha256 = _named(url, lambda: download(self._web, url, temporary, report))
+            compare(sha256, wanted)
+            return Obtained(self._cache.store(temporary, file, sha256), sha256, vouched=expected is None)
+
+    def _unpack(self, asked: ArtifactFile, url: str, report: Report) -> None:
+        """Download an archive and store every file of it that this run needs."""
+        files = {file.member: file for file in self._siblings[url] if file.member}
+        failure = SourceError("")
+        try:
+            with self._cache.temporary() as archive:
+                wanted = self._published(asked, url)
+                sha256 = _named(url, lambda: download(self._web, url, archive, report))
+                compare(sha256, wanted, what="the archive")
+                for name, stream in members(archive, files):
+                    with self._cache.temporary() as temporary:
+                        sha256 = copy_out(stream, temporary)
+                        path = self._cache.store(temporary, files[name], sha256)
+                    self._unpacked[files[name].key] = Obtained(path, sha256, vouched=True)
+        except ArchiveError as exc:
+            failure = SourceError(str(exc))
+        except SourceError as exc:
+            failure = exc
+        for file in files.values():
+            self._unpacked.setdefault(file.key, failure)
+
+    def _published(self, file: ArtifactFile, url: str) -> Expected:
+        """The hash that upstream publishes for ``url``: the one in the catalogue, else its site's."""
+        if file.url_sha256:
+            return Expected(file.url_sha256, "as the release catalogue says")
+        checksum_url = file.checksum_url
+        if checksum_url is None:
+            raise SourceError("upstream publishes no checksum, and none is known")
+        sums = _named(checksum_url, lambda: parse_sums(text(self._web, checksum_url)))
+        sha256 = sums.get("") or sums.get(url.rpartition("/")[2])
+        if sha256 is None:
+            raise SourceError(f"{checksum_url} does not list {url.rpartition('/')[2]}")
+        return Expected(sha256, f"as {checksum_url} says")
+
+
+def _named(url: str, action: Callable[[], T]) -> T:
+    """Run ``action``, and name the site in the error it raises: upstream is several."""
+    try:
+        return action()
+    except SourceError as exc:
+        raise type(exc)(f"{parse_url(url).host}: {exc}") from exc

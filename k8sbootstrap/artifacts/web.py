@@ -1,0 +1,271 @@
+"""HTTP for artifacts: quick to give up on a server that does not answer, and asks it once a run."""
+
+import hashlib
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import getproxies
+
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    ReadTimeoutError,
+)
+from urllib3.util import Retry, Timeout, Url, make_headers, parse_url
+
+from k8sbootstrap import __version__
+from k8sbootstrap.config.models import Proxy
+
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 10.0
+_RESUMES = 2
+_CHUNK = 1 << 20
+_TEXT_LIMIT = 4 << 20
+_OK, _PARTIAL, _NOT_FOUND, _GONE = 200, 206, 404, 410
+
+
+class WebError(Exception):
+    """A request that failed; the message says how, without the URL."""
+
+
+class NotThereError(WebError):
+    """The server answered that it does not have that."""
+
+
+class NoAnswerError(WebError):
+    """The server could not be reached or stopped answering; it is not asked again in this run."""
+
+
+class Web:
+    """HTTP client of one run. Safe to use from several threads.
+
+    Args:
+        proxy: The cluster's proxy settings; the environment's where they name no proxy.
+        stopped: Ends downloads when set.
+    """
+
+    def __init__(self, proxy: Proxy, stopped: threading.Event) -> None:
+        self._stopped = stopped
+        configured = {"http": proxy.http, "https": proxy.https}
+        if any(configured.values()):
+            self._proxies, self._no_proxy = configured, proxy.no_proxy
+        else:
+            environment = getproxies()
+            self._proxies = dict(environment)
+            self._no_proxy = [
+                entry.strip() for entry in environment.get("no", "").split(",") if entry.strip()
+            ]
+        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._servers: dict[str, _Server] = {}
+        self._lock = threading.Lock()
+
+    def text(self, url: str) -> str:
+        """The body at ``url``.
+
+        Raises:
+            WebError: It could not be had.
+        """
+        with self._get(url) as response, _translated(self._server(url)):
+            body = response.read(_TEXT_LIMIT)
+        return body.decode("utf-8", errors="replace")
+
+    def exists(self, url: str) -> bool:
+        """Whether the server has ``url``; False also when it does not answer."""
+        try:
+            with self._get(url, method="HEAD"):
+                return True
+        except WebError:
+            return False
+
+    def download(self, url: str, target: Path, report: Callable[[int, int | None], None]) -> str:
+        """Write the body at ``url`` to ``target``; a transfer that breaks is taken up where it broke.
+
+        Returns:
+            sha256 of what was written.
+
+        Raises:
+            WebError: It could not be had whole.
+        """
+        digest, received = hashlib.sha256(), 0
+        broken: HTTPError | None = None
+        with target.open("wb") as out:
+            for _ in range(1 + _RESUMES):
+                with self._get(url, offset=received) as response:
+                    if received and response.status != _PARTIAL:
+                        digest, received = hashlib.sha256(), 0
+                        out.seek(0)
+                        out.truncate()
+                    length = response.headers.get("Content-Length", "")
+                    total = received + int(length) if length.isdigit() else None
+                    try:
+                        for chunk in response.stream(_CHUNK, decode_content=False):
+                            if self._stopped.is_set():
+                                raise WebError("stopped")
+                            out.write(chunk)
+                            digest.update(chunk)
+                            received += len(chunk)
+                            report(received, total)
+                    except HTTPError as exc:
+                        broken = exc
+                        continue
+                return digest.hexdigest()
+        server = self._server(url)
+        server.dead = f"broke off after {received} bytes: {_describe(broken)}"
+        raise NoAnswerError(server.dead)
+
+    @contextmanager
+    def _get(self, url: str, *, method: str = "GET", offset: int = 0) -> Iterator[urllib3.BaseHTTPResponse]:
+        """An open response with a good status. One thread alone makes the first contact with a server."""
+        if self._stopped.is_set():
+            raise WebError("stopped")
+        server = self._server(url)
+        with server.first_contact:
+            if server.dead:
+                raise NoAnswerError(server.dead)
+            if not server.reached:
+                response = self._open(url, method, offset, server)
+                server.reached = True
+            else:
+                response = None
+        response = response or self._open(url, method, offset, server)
+        try:
+            if response.status in {_NOT_FOUND, _GONE}:
+                raise NotThereError("not there")
+            if response.status not in {_OK, _PARTIAL}:
+                raise WebError(f"answered {response.status} {response.reason or ''}".rstrip())
+            yield response
+        finally:
+            response.close()
+
+    def _open(self, url: str, method: str, offset: int, server: "_Server") -> urllib3.BaseHTTPResponse:
+        parsed = parse_url(url)
+        headers = {"User-Agent": f"k8sbootstrap/{__version__}", "Accept-Encoding": "identity"}
+        if parsed.auth:
+            headers |= make_headers(basic_auth=parsed.auth)
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+        with _translated(server):
+            proxy = self._proxy_for(parsed)
+            if proxy is None and not server.reached:
+                _resolve(parsed.host or "")
+            return self._pool(proxy).request(
+                method, parsed._replace(auth=None).url, headers=headers, preload_content=False
+            )
+
+    def _server(self, url: str) -> "_Server":
+        parsed = parse_url(url)
+        with self._lock:
+            return self._servers.setdefault(f"{parsed.scheme}://{parsed.netloc}", _Server())
+
+    def _proxy_for(self, url: Url) -> str | None:
+        proxy = self._proxies.get(url.scheme or "") or self._proxies.get("all")
+        return None if proxy is None or is_bypassed(url.host or "", self._no_proxy) else proxy
+
+    def _pool(self, proxy: str | None) -> urllib3.PoolManager:
+        with self._lock:
+            if proxy not in self._pools:
+                self._pools[proxy] = _new_pool(proxy)
+            return self._pools[proxy]
+
+
+def _new_pool(proxy: str | None) -> urllib3.PoolManager:
+    timeout = Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+    retries = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5)
+    if proxy is None:
+        return urllib3.PoolManager(timeout=timeout, retries=retries, maxsize=4)
+    address = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+    return urllib3.ProxyManager(
+        address._replace(auth=None).url,
+        proxy_headers=make_headers(proxy_basic_auth=address.auth) if address.auth else None,
+        timeout=timeout,
+        retries=retries,
+        maxsize=4,
+    )
+
+
+class _Server:
+    """What this run knows about one server."""
+
+    def __init__(self) -> None:
+        self.first_contact = threading.Lock()
+        self.reached = False
+        self.dead: str | None = None
+        """Why it is not asked again."""
+
+
+def is_bypassed(host: str, no_proxy: Sequence[str]) -> bool:
+    """Whether a name, a domain, an address or a CIDR of ``no_proxy`` covers ``host``."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        address = None
+    for entry in no_proxy:
+        domain = entry.lstrip("*").lstrip(".").lower()
+        if entry == "*" or host.lower() == domain or (domain and host.lower().endswith(f".{domain}")):
+            return True
+        if address is not None:
+            try:
+                if address in ipaddress.ip_network(entry, strict=False):
+                    return True
+            except ValueError:
+                continue
+    return False
+
+
+def _resolve(host: str) -> None:
+    """Look a name up, but not for longer than a connection may take: resolvers can hang for minutes."""
+    failure: list[OSError] = []
+
+    def look_up() -> None:
+        try:
+            socket.getaddrinfo(host.strip("[]"), None)
+        except OSError as exc:
+            failure.append(exc)
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(CONNECT_SECONDS)
+    if thread.is_alive():
+        raise NoAnswerError(f"no answer (its name was not resolved within {CONNECT_SECONDS:.0f} s)")
+    if failure:
+        raise NoAnswerError("no answer (its name cannot be resolved)")
+
+
+@contextmanager
+def _translated(server: _Server) -> Iterator[None]:
+    """Turn urllib3's exceptions into ours, and remember a server that does not answer."""
+    try:
+        yield
+    except NoAnswerError as exc:
+        server.dead = str(exc)
+        raise
+    except HTTPError as exc:
+        server.dead = f"no answer ({_describe(exc)})"
+        raise NoAnswerError(server.dead) from exc
+
+
+_DESCRIPTIONS: tuple[tuple[type[BaseException], str], ...] = (
+    (NameResolutionError, "its name cannot be resolved"),
+    (NewConnectionError, "no connection"),
+    (ConnectTimeoutError, f"no connection within {CONNECT_SECONDS:.0f} s"),
+    (ReadTimeoutError, f"silent for {READ_SECONDS:.0f} s"),
+)
+
+
+def _describe(exc: BaseException | None) -> str:
+    if isinstance(exc, MaxRetryError) and exc.reason:
+        return _describe(exc.reason)
+    if isinstance(exc, ProxyError):
+        return f"proxy: {_describe(exc.original_error)}"
+    if isinstance(exc, NewConnectionError) and isinstance(exc.__cause__, OSError):
+        return exc.__cause__.strerror or "no connection"
+    known = next((text for kind, text in _DESCRIPTIONS if isinstance(exc, kind)), None)
+    return known or str(exc) or type(exc).__name__

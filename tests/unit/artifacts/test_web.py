@@ -1,0 +1,115 @@
+import socket
+import threading
+import time
+
+import pytest
+
+from k8sbootstrap.artifacts import web as web_module
+from k8sbootstrap.artifacts.web import NoAnswerError, NotThereError, Web, WebError, is_bypassed
+from k8sbootstrap.config.models import Proxy
+
+
+@pytest.fixture
+def web(server):  # the server's fixture clears the environment's proxies
+    return Web(Proxy(), threading.Event())
+
+
+@pytest.mark.parametrize(
+    ("host", "no_proxy", "bypassed"),
+    [
+        ("mirror.example.com", ["example.com"], True),
+        ("mirror.example.com", [".example.com"], True),
+        ("mirror.example.com", ["*.example.com"], True),
+        ("badexample.com", ["example.com"], False),
+        ("10.1.2.3", ["10.0.0.0/8"], True),
+        ("11.1.2.3", ["10.0.0.0/8"], False),
+        ("10.1.2.3", ["10.1.2.3"], True),
+        ("[fd00::1]", ["fd00::/8"], True),
+        ("any.host", ["*"], True),
+        ("any.host", [], False),
+    ],
+)
+def test_no_proxy(host, no_proxy, bypassed):
+    assert is_bypassed(host, no_proxy) is bypassed
+
+
+def test_proxy_of_the_cluster_is_used_with_its_password(new_server):
+    proxy, target = new_server(), new_server()
+    target.files = proxy.files = {"/file": b"content"}
+    address = proxy.url.replace("://", "://user:hunter2@")
+    web = Web(Proxy(http=address), threading.Event())
+    assert web.text(f"{target.url}/file") == "content"
+    assert proxy.requests == [("GET", f"{target.url}/file")]
+    assert "proxy-authorization" in proxy.headers[0]
+    assert not target.requests
+    direct = Web(Proxy(http=address, no_proxy=["127.0.0.0/8"]), threading.Event())
+    assert direct.text(f"{target.url}/file") == "content"
+    assert target.requests
+
+
+def test_proxy_of_the_environment_is_used_when_the_cluster_has_none(new_server, monkeypatch):
+    proxy, target = new_server(), new_server()
+    proxy.files = {"/file": b"content"}
+    monkeypatch.setenv("http_proxy", proxy.url)
+    assert Web(Proxy(), threading.Event()).text(f"{target.url}/file") == "content"
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(NotThereError):
+        Web(Proxy(), threading.Event()).text(f"{target.url}/file")
+
+
+def test_a_dead_proxy_is_said_to_be_one(new_server):
+    web = Web(Proxy(http="http://127.0.0.1:9"), threading.Event())
+    with pytest.raises(NoAnswerError, match=r"no answer \(proxy: Connection refused\)"):
+        web.text("http://mirror.example.com/file")
+
+
+def test_a_resolver_that_hangs_costs_seconds(web, monkeypatch):
+    monkeypatch.setattr(web_module, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(web_module.socket, "getaddrinfo", lambda *_: time.sleep(2))
+    start = time.monotonic()
+    with pytest.raises(NoAnswerError, match="not resolved within"):
+        web.text("http://mirror.example.com/file")
+    assert time.monotonic() - start < 1
+
+
+def test_an_unknown_name_is_said_to_be_one(web, monkeypatch):
+    def unknown(*_args):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(web_module.socket, "getaddrinfo", unknown)
+    with pytest.raises(NoAnswerError, match="its name cannot be resolved"):
+        web.text("http://nowhere.invalid/file")
+
+
+def test_a_silent_server_is_given_up_and_not_asked_again(server, monkeypatch):
+    monkeypatch.setattr(web_module, "READ_SECONDS", 0.2)
+    server.delay = 1.0
+    web = Web(Proxy(), threading.Event())
+    for _ in range(2):
+        with pytest.raises(NoAnswerError, match="silent for"):
+            web.text(f"{server.url}/file")
+    assert len(server.requests) == 1
+
+
+def test_a_transfer_that_keeps_breaking_is_given_up(web, server, tmp_path):
+    server.files = {"/file": b"x" * 100}
+
+    class Always(dict):
+        def pop(self, *_args):
+            return 10
+
+    server.break_after = Always()
+    with pytest.raises(NoAnswerError, match="broke off after 30 bytes"):
+        web.download(f"{server.url}/file", tmp_path / "file", lambda *_: None)
+
+
+def test_a_stopped_run_ends_its_downloads(server, tmp_path):
+    server.files = {"/file": b"x" * (3 << 20)}
+    stopped = threading.Event()
+    web = Web(Proxy(), stopped)
+    with pytest.raises(WebError, match="stopped"):
+        web.download(f"{server.url}/file", tmp_path / "file", lambda *_: stopped.set())
+    assert (tmp_path / "file").stat().st_size < 3 << 20
+    with pytest.raises(WebError, match="stopped"):
+        web.text(f"{server.url}/file")
+    assert len(server.requests) == 1
