@@ -1,0 +1,54 @@
+"""``k8sbootstrap kubeconfig``."""
+
+import os
+from pathlib import Path
+
+import click
+
+from k8sbootstrap import kubeconfig
+from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.config.load import load_cluster
+from k8sbootstrap.state import State
+
+
+@click.command("kubeconfig")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write it to FILE, mode 0600, instead of printing it.",
+)
+@click.option(
+    "--merge", is_flag=True, help="Merge it into your kubeconfig and make its context the current one."
+)
+@click.option(
+    "--kubeconfig",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where to merge it into. Default: the first file of $KUBECONFIG, else ~/.kube/config.",
+)
+@click.pass_obj
+def command(settings: Globals, *, output: Path | None, merge: bool, target: Path | None) -> None:
+    """Print the admin kubeconfig, or merge it into yours.
+
+    It lets whoever has it do everything in the cluster: keep it to yourself. Merging keeps all other
+    contexts; context and user are named kubernetes-admin@CLUSTER.
+    """
+    if merge and output:
+        raise click.UsageError("--merge and --output exclude each other.")
+    if target and not merge:
+        raise click.UsageError("--kubeconfig says where to merge to: give --merge too.")
+    name = load_cluster(settings.file).name
+    text = kubeconfig.read(State.beside(settings.file, name))
+    if merge:
+        target = target or kubeconfig.default_target(os.environ)
+        context = kubeconfig.merge(text, name, target)
+        message = f"{target} has the context {context} now, and it is the current one."
+    elif output:
+        kubeconfig.write(text, output)
+        message = f"Written to {output}. Try: kubectl --kubeconfig {output} get nodes"
+    else:
+        click.echo(text, nl=False)
+        return
+    settings.console.print(message, markup=False)

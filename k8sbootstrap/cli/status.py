@@ -1,0 +1,34 @@
+"""``k8sbootstrap status``."""
+
+import click
+
+from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.status.collect import collect
+from k8sbootstrap.status.formats import as_json
+from k8sbootstrap.status.tables import tables
+
+
+@click.command("status")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text: tables for people. json: all of it, every certificate included.",
+)
+@click.pass_obj
+def command(settings: Globals, *, output: str) -> None:
+    """Show the cluster at a glance.
+
+    Hosts and what they run, health and versions of the components, etcd's members and leader, nodes, and when
+    certificates expire. Changes nothing and starts nothing. Hosts that cannot be reached are shown as such;
+    exit code 5 says that none could be. Whether the cluster really works is for "k8sbootstrap verify" to say.
+    """
+    status = collect(load_plan(settings.file))
+    if output == "json":
+        click.echo(as_json(status))
+    else:
+        for part in tables(status):
+            settings.console.print(part)

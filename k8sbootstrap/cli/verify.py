@@ -1,0 +1,74 @@
+"""``k8sbootstrap verify``."""
+
+from pathlib import Path
+
+import click
+from rich.status import Status as Spinner
+
+from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.verify.formats import as_json, as_junit, text
+from k8sbootstrap.verify.models import Result
+from k8sbootstrap.verify.run import conclude, run_verify
+
+
+@click.command("verify")
+@click.option(
+    "--short", is_flag=True, help="Only look at components, etcd, nodes and the API; start no pods."
+)
+@click.option(
+    "--allow-down",
+    "allow_down",
+    multiple=True,
+    metavar="HOST",
+    help="A host that is known to be down: it is skipped, everything else must be good. May be repeated.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text: one line per check, failures in detail (with -v every host). json: every result.",
+)
+@click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    metavar="FILE",
+    help="Also write the results as JUnit XML.",
+)
+@click.pass_obj
+def command(
+    settings: Globals, *, short: bool, allow_down: tuple[str, ...], output: str, junit: Path | None
+) -> None:
+    """Check that the cluster works.
+
+    Asks every host and the API whether all is well, then starts a small pod on every node and tries what pods
+    and Services are for: the network between nodes, ClusterIPs, NodePorts, logs, exec. Everything it starts
+    is removed again. Needs nothing but SSH to the hosts. Exit code 6 says that a check failed.
+    """
+    plan = load_plan(settings.file)
+    names = [host.name for host in plan.hosts]
+    for name in allow_down:
+        if name not in names:
+            raise click.BadParameter(
+                f"{name} is not a host of this cluster: {', '.join(names)}", param_hint="--allow-down"
+            )
+    with Spinner("asking the hosts", console=settings.errors) as spinner:
+
+        def show(result: Result) -> None:
+            spinner.update(f"{result.check} {result.host}: {result.status.value}")
+
+        report = run_verify(plan, short=short, allow_down=allow_down, on_result=show)
+    if junit is not None:
+        junit.write_text(as_junit(report), encoding="utf-8")
+    if output == "json":
+        click.echo(as_json(report))
+    else:
+        for line in text(report, every=settings.verbosity > 0):
+            settings.console.print(line, markup=False)
+        if report.ok:
+            settings.console.print(
+                f"The cluster {report.cluster} works ({report.seconds:.1f} s).", markup=False
+            )
+    conclude(report)

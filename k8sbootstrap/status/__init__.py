@@ -1,0 +1,1 @@
+"""The cluster at a glance: hosts, components, etcd, nodes and the certificates' expiry."""

@@ -1,0 +1,126 @@
+"""What programs on hosts print, as types. Commands are elsewhere, so that recorded output tests this."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from k8sbootstrap.verify.answers import RunAnswer
+
+
+@dataclass(frozen=True)
+class EtcdMember:
+    """One entry of etcd's member list."""
+
+    id: int
+    name: str
+    """Empty for a member that never started."""
+    peer_urls: tuple[str, ...]
+    learner: bool
+
+
+@dataclass(frozen=True)
+class EtcdStatus:
+    """What one etcd member says of itself."""
+
+    member: int
+    cluster: int
+    leader: int
+    """Member id of the leader that it follows; 0 when it knows none."""
+    term: int
+    version: str
+    db_size: int
+    """Bytes on disk."""
+    errors: tuple[str, ...]
+    """Alarms such as ``NOSPACE``."""
+
+
+def etcd_members(answer: RunAnswer) -> tuple[EtcdMember, ...]:
+    """Read ``etcdctl member list -w json``.
+
+    Raises:
+        ValueError: when etcdctl failed; the text is its own.
+    """
+    return tuple(
+        EtcdMember(
+            id=member["ID"],
+            name=member.get("name", ""),
+            peer_urls=tuple(member["peerURLs"]),
+            learner=member.get("isLearner", False),
+        )
+        for member in _json(answer)["members"]
+    )
+
+
+def etcd_status(answer: RunAnswer) -> EtcdStatus:
+    """Read ``etcdctl endpoint status -w json`` for one endpoint.
+
+    Raises:
+        ValueError: when etcdctl failed; the text is its own.
+    """
+    found = _json(answer)
+    if not found:
+        raise ValueError(answer.said)
+    status = found[0]["Status"]
+    return EtcdStatus(
+        member=status["header"]["member_id"],
+        cluster=status["header"]["cluster_id"],
+        leader=status.get("leader", 0),
+        term=status["raftTerm"],
+        version=status["version"],
+        db_size=status["dbSize"],
+        errors=tuple(status.get("errors") or ()),
+    )
+
+
+def etcd_unhealthy(answer: RunAnswer) -> str:
+    """Read ``etcdctl endpoint health -w json``: a read that needs quorum.
+
+    Returns:
+        Why the endpoint is not healthy; empty when it is.
+    """
+    try:
+        found = _json(answer)
+    except ValueError as error:
+        return str(error)
+    if found and found[0].get("health"):
+        return ""
+    return (found[0].get("error") if found else "") or answer.said
+
+
+def unit_states(answer: RunAnswer) -> dict[str, str]:
+    """Read ``systemctl show --property=Id,ActiveState,SubState UNIT...``.
+
+    Returns:
+        Unit name without ``.service`` to ``ACTIVE (SUB)``, such as ``active (running)``.
+    """
+    states = {}
+    for block in answer.stdout.split("\n\n"):
+        fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if "Id" in fields:
+            name = fields["Id"].removesuffix(".service")
+            states[name] = f"{fields.get('ActiveState', '')} ({fields.get('SubState', '')})"
+    return states
+
+
+def node_ready(node: Mapping[str, Any]) -> str:
+    """Why a Node object is not Ready; empty when it is."""
+    for condition in node.get("status", {}).get("conditions", ()):
+        if condition["type"] == "Ready":
+            if condition["status"] == "True":
+                return ""
+            reason = f"{condition.get('reason', '')}: {condition.get('message', '')}"
+            return f"not Ready ({reason.strip(': ')})"
+    return "not Ready (its kubelet has not reported yet)"
+
+
+def internal_ips(node: Mapping[str, Any]) -> list[str]:
+    """The InternalIP addresses of a Node object."""
+    return [item["address"] for item in node["status"].get("addresses", ()) if item["type"] == "InternalIP"]
+
+
+def _json(answer: RunAnswer) -> Any:
+    try:
+        return json.loads(answer.stdout)
+    except ValueError:
+        raise ValueError(answer.said) from None

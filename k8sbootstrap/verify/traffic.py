@@ -1,0 +1,117 @@
+"""What is tried through the test workload, from every host and from every pod, and how pods report it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from k8sbootstrap.plan.models import HostPlan
+from k8sbootstrap.verify.answers import Get, Request, Run
+from k8sbootstrap.verify.facts import Facts, Pod, Workload
+from k8sbootstrap.verify.kubectl import argv
+from k8sbootstrap.verify.manifests import PORT
+from k8sbootstrap.verify.requests import kubernetes_service_get
+
+SERVICE = "service"
+"""Key of the test Service's ClusterIP."""
+API_SERVICE = "kubernetes"
+"""Key of the ClusterIP of the Service ``kubernetes``."""
+WITHIN = 10.0
+"""Seconds that a Service may take to work: kube-proxies learn of it while it is being asked."""
+NODEPORT_SAMPLE = 10
+"""Nodes that each host asks at most; larger clusters are covered by everyone asking different ones."""
+
+_POD_SCRIPT = """\
+set -f
+ask() {
+  tries=0
+  until out=$(wget -q -T 2 -O - "$2" 2>&1); do
+    case $out in *"400 Bad Request"*) break;; esac
+    tries=$((tries + 1))
+    if [ $tries -ge 4 ]; then echo "FAILED $1" $out; return; fi
+    sleep 1
+  done
+  echo "OK $1" $out
+}
+for target in "$@"; do ask "${target%%=*}" "${target#*=}" & done
+wait
+echo "POD $POD_NAME"
+"""
+"""Asks every KEY=URL. The API server, spoken to without TLS, says 400: the way to it works."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """One request from a pod."""
+
+    ok: bool
+    text: str
+    """The answer, or wget's words."""
+
+
+@dataclass(frozen=True)
+class Tries:
+    """All requests from one pod."""
+
+    pod: str | None
+    """Name that the pod gives itself; None when it did not come to the end."""
+    seen: Mapping[str, Try] = field(default_factory=dict)
+    """Address of a pod, or ``SERVICE`` or ``API_SERVICE``, to what happened."""
+
+
+def parse_tries(text: str) -> Tries:
+    """Read what the pod script printed."""
+    pod = None
+    seen = {}
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "POD":
+            pod = rest
+        elif word in {"OK", "FAILED"}:
+            key, _, said = rest.partition(" ")
+            seen[key] = Try(word == "OK", said)
+    return Tries(pod, seen)
+
+
+def pod_command(facts: Facts, workload: Workload, pod: Pod) -> Run:
+    """The kubectl command that has one pod ask all others and both Services."""
+    targets = [
+        *(f"{other.ip}=http://{other.ip}:{PORT}/" for other in workload.running.values() if other != pod),
+        f"{SERVICE}=http://{workload.cluster_ip}/",
+        f"{API_SERVICE}=http://{facts.plan.kubernetes_service_ip}:443/",
+    ]
+    command = argv("--namespace", workload.namespace, "exec", pod.name, "--", "sh", "-c", _POD_SCRIPT, "ask")
+    return Run((*command, *targets), timeout=30)
+
+
+def logs_command(workload: Workload, pod: Pod) -> Run:
+    """The kubectl command that brings one pod's log."""
+    return Run(argv("--namespace", workload.namespace, "logs", pod.name), timeout=15)
+
+
+def nodeport_targets(facts: Facts, host: HostPlan) -> list[HostPlan]:
+    """The nodes whose NodePort ``host`` asks: all that are up; in a large cluster itself and the next."""
+    nodes = list(facts.live_nodes)
+    if len(nodes) <= NODEPORT_SAMPLE:
+        return nodes
+    start = nodes.index(host)
+    return (nodes[start:] + nodes[:start])[:NODEPORT_SAMPLE]
+
+
+def nodeport_key(node: str) -> str:
+    """Key of the request for one node's NodePort."""
+    return f"nodeport {node}"
+
+
+def host_request(facts: Facts, workload: Workload, host: HostPlan) -> Request:
+    """What one host asks from its own network namespace."""
+    http = {
+        SERVICE: Get(f"http://{workload.cluster_ip}/", within=WITHIN),
+        API_SERVICE: _patient(kubernetes_service_get(facts.plan)),
+    }
+    for target in nodeport_targets(facts, host):
+        url = f"http://{target.private_address}:{workload.node_port}/"
+        http[nodeport_key(target.name)] = Get(url, within=WITHIN)
+    return Request(http=http)
+
+
+def _patient(get: Get) -> Get:
+    return Get(get.url, ca=get.ca, cert=get.cert, key=get.key, within=WITHIN)
