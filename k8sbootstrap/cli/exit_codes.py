@@ -7,8 +7,8 @@ from k8sbootstrap import errors
 _HEAD = """\
 # Exit codes
 
-Generated from the errors with `python -m k8sbootstrap.cli.exit_codes`; do not edit it by hand. On anything but 0
-the last lines on standard error say what went wrong and what to do next.
+Generated from the errors with `python -m k8sbootstrap.cli.exit_codes`; do not edit it by hand. On anything
+but 0 the last lines on standard error say what went wrong and what to do next.
 
 | code | meaning | error |
 |---|---|---|

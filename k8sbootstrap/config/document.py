@@ -62,16 +62,6 @@ class Document:
         """A problem with the value at ``location``, its line filled in."""
         return Problem(self.file, self.line(location), spell(location), message, fix)
 
-    def at(self, location: Location) -> Any:
-        """The value at a location; None where there is none."""
-        value = self.data
-        for step in location:
-            try:
-                value = value[step]
-            except (KeyError, IndexError, TypeError):
-                return None
-        return value
-
 
 def read(file: Path) -> Document:
     """Read a YAML file. Never raises for what users can get wrong; the result's ``problems`` say it."""
@@ -161,7 +151,7 @@ class _Reader:
             self._loader.flatten_mapping(node)
         for key_node, value_node in node.value:
             key = self._key(key_node)
-            inner = (*location, str(key))
+            inner = (*location, key if type(key) in (str, int) else str(key))
             self._document.lines[inner] = key_node.start_mark.line + 1
             yield key, self.value(value_node, inner)
 

@@ -37,6 +37,8 @@ _SHAPES: Mapping[str, Words] = {
     "dict_type": ("must hold keys", "write KEY: VALUE lines indented below it"),
     "list_type": ("must be a list", 'write one "- ENTRY" line for each entry'),
     "string_type": ("must be text", "put it in quotes"),
+    "invalid_key": ("must be text", "put it in quotes"),
+    "finite_number": ("must be a whole number", ""),
     "int_type": ("must be a whole number", ""),
     "int_parsing": ("must be a whole number", ""),
     "int_from_float": ("must be a whole number", ""),

@@ -1,7 +1,7 @@
 """Rules about files on this machine that a cluster file names."""
 
-import os
 from collections.abc import Iterator
+from os.path import isdir
 from pathlib import Path
 
 from k8sbootstrap.config.document import Location
@@ -24,7 +24,10 @@ def ssh_files(draft: Draft, base: Path) -> Iterator[Finding]:
 def source_directories(draft: Draft, base: Path) -> Iterator[Finding]:
     """Directories that artifacts come from are there."""
     for index, source in enumerate(draft.artifacts.sources if draft.artifacts else []):
-        if isinstance(source, DirectorySource) and not (local_path(source.directory, base)).is_dir():
+        if not isinstance(source, DirectorySource):
+            continue
+        directory = local_path(source.directory, base)
+        if not isdir(directory):  # noqa: PTH112 - Path's own raises where a folder may not be entered
             location = ("artifacts", "sources", index, "directory")
             yield Finding(location, f"{source.directory} is not a directory", "make it or name another one")
 
@@ -50,9 +53,8 @@ def _private_key(file: Path, location: Location) -> Iterator[Finding]:
 
 
 def _readable(file: Path, location: Location) -> Iterator[Finding]:
-    if not file.exists():
-        yield Finding(location, f"{file} does not exist", "name a file that does")
-    elif not file.is_file():
-        yield Finding(location, f"{file} is not a file", "name a file")
-    elif not os.access(file, os.R_OK):
-        yield Finding(location, f"{file} cannot be read by this user", "change its owner or mode")
+    try:
+        file.open("rb").close()
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        yield Finding(location, f"{file} cannot be read: {reason}", "name a file that this user can read")
