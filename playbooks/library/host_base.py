@@ -33,6 +33,10 @@ options:
 """
 
 
+_BUILT_IN = {"br_netfilter": "/proc/sys/net/bridge", "nf_conntrack": "/proc/sys/net/netfilter"}
+"""Where a module that is part of the kernel, and so is in no list of modules, shows itself."""
+
+
 class HostError(Exception):
     """Something the host refused; the text names the command's own error."""
 
@@ -102,10 +106,17 @@ def _names() -> tuple:
     return {user.pw_name for user in pwd.getpwall()}, {group.gr_name for group in grp.getgrall()}
 
 
+def _is_in_kernel(name: str) -> bool:
+    if os.path.isdir(f"/sys/module/{name}") or os.path.isdir(_BUILT_IN.get(name, "")):
+        return True
+    with open("/proc/filesystems", encoding="ascii") as handle:
+        return name in handle.read().split()
+
+
 def _modules(names: list, record: Record, check_mode: bool) -> list:
     loaded = []
     for name in names:
-        if os.path.isdir(f"/sys/module/{name}"):
+        if _is_in_kernel(name):
             continue
         loaded.append(name)
         if check_mode:
