@@ -63,6 +63,8 @@ class UpstreamSource(Source):
         return found
 
     def _plain(self, file: ArtifactFile, url: str, expected: Expected | None, report: Report) -> Obtained:
+        if file.sha256:
+            compare(file.sha256, expected)  # known beforehand: nothing is downloaded in vain
         wanted = expected or self._published(file, url)
         with self._cache.temporary() as temporary:
             sha256 = _named(url, lambda: download(self._web, url, temporary, report))

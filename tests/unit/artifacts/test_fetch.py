@@ -265,6 +265,14 @@ def test_upstream_without_any_checksum_is_not_used(site, server):
     assert not server.requests
 
 
+def test_upstream_is_not_downloaded_where_another_build_is_wanted(site, server):
+    server.files = {"/kubelet": GOOD}
+    here = site.directory("here", {}, sums={KEY: BAD})
+    with pytest.raises(ArtifactError, match=f"upstream: refused: it has sha256 {digest(GOOD)} and must have"):
+        site.fetch(artifact("kubelet", GOOD, url=f"{server.url}/kubelet"), sources=[here], upstream=True)
+    assert not server.requests
+
+
 def etcd(server, name: str, archive: bytes | None, **more) -> ArtifactFile:
     return ArtifactFile(
         "etcd",
