@@ -39,6 +39,7 @@ class Server:
     requests: list[tuple[str, str]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     status: dict[str, int] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)
     break_after: dict[str, int] = field(default_factory=dict)
     """Path to bytes after which the first transfer breaks."""
     delay: float = 0.0
@@ -76,7 +77,9 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
             content = server.files.get(path)
             status = server.status.get(path, 200 if content is not None else 404)
             if status != 200 or content is None:
-                self.send_response(status)
+                self.send_response(302 if path in server.redirects else status)
+                if path in server.redirects:
+                    self.send_header("Location", server.redirects[path])
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return

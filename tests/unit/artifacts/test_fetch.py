@@ -456,6 +456,31 @@ def test_a_full_or_read_only_cache_is_named(site, server):
     assert "K8SBOOTSTRAP_CACHE" in caught.value.hint
 
 
+def test_redirects_to_another_host_are_followed(site, new_server):
+    release, storage = new_server(), new_server()
+    release.redirects = {"/kubelet": f"{storage.url}/objects/1"}
+    storage.files = {"/objects/1": GOOD}
+    got = site.fetch(artifact("kubelet", GOOD, url=f"{release.url}/kubelet"), upstream=True)
+    assert got[KEY].path.read_bytes() == GOOD
+
+
+def test_an_interrupted_call_ends_at_once_and_leaves_no_halves(site, server):
+    names = [f"file{number}" for number in range(12)]
+    server.files = {f"/kubernetes/1.36.4/amd64/{name}": name.encode() for name in names}
+    server.delay = 0.05
+
+    def interrupt(_step):
+        raise KeyboardInterrupt
+
+    files = [artifact(name, name.encode()) for name in names]
+    with pytest.raises(KeyboardInterrupt):
+        site.fetch(*files, sources=[{"url": server.url}], progress=interrupt)
+    assert len(server.requests) < len(names)
+    assert not list((site.cache / "tmp").iterdir())
+    got = site.fetch(*files, sources=[{"url": server.url}])
+    assert {result.source for result in got.values()} == {server.url}
+
+
 def test_summary_counts_files_by_source(site, server):
     names = ["kubelet", "kubectl", "kube-proxy"]
     here = site.directory("here", {f"kubernetes/1.36.4/amd64/{name}": GOOD for name in names[:2]})
