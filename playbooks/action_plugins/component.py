@@ -1,29 +1,30 @@
 """``component``: everything one component needs on a host, in one module call.
 
-Users, directories, templates, copied files, binaries, container images and systemd units go to the host together. A
-call costs one round trip when nothing differs; binaries travel only when the host has neither the right file nor a
-mirror to fetch it from. Works in check mode, with diffs.
+Users, directories, templates, copied files, binaries, container images and systemd units go to the host
+together. A call costs one round trip when nothing differs; binaries travel only when the host has neither the
+right file nor a mirror to fetch it from. Works in check mode, with diffs.
 
 Options:
     name (str): Component; what it no longer lists is removed from the host.
     cluster (str): Name of the cluster, for the host's record.
     users (list of {name, home}): System users.
     directories (list of {path, mode, owner, group}).
-    files (list): ``dest``, one of ``template`` (in the role), ``src`` (path on the controller) or ``content``; ``mode``,
-        ``owner``, ``group``, ``secret`` (never shown in diffs) and ``restarts`` (units that must restart when it
-        changes; default: all units of the component).
+    files (list): ``dest``, one of ``template`` (in the role), ``src`` (path on the controller) or
+        ``content``; ``mode``, ``owner``, ``group``, ``secret`` (never shown in diffs) and ``restarts`` (units
+        that must restart when it changes; default: all units of the component).
     binaries (list of {dest, artifact, mode, restarts}): ``artifact`` is {path, sha256, url}.
     units (list of {name, health, timeout, rolling, reload}): See module_utils/k8sbootstrap_units.py.
-    images (list of {ref, artifact}), runtime (docker or containerd): Images to load when the runtime lacks them.
+    images (list of {ref, artifact}), runtime (docker or containerd): Images to load when the runtime lacks
+        them.
     residue (list of paths): What the component's programs create themselves; recorded for reset.
-    restart (bool), peers (list of health): Only restart what waits for it, after seeing that every peer is healthy.
+    restart (bool), peers (list of health): Only restart what waits for it, after seeing that every peer is
+        healthy.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
@@ -61,14 +62,13 @@ class ActionModule(ActionBase):
         uploads = {}
         for number, dest in enumerate(missing):
             source = sources[dest]
-            if not source or not os.path.isfile(source):
+            if not source or not Path(source).is_file():
                 raise AnsibleActionFail(
                     f"{dest} is not on the host, no mirror served it there, and the controller has no file "
                     f"{source or '(none given)'} to send; run k8sbootstrap render or up again to fetch it"
                 )
-            uploads[dest] = self._transfer_file(
-                source, self._connection._shell.join_path(folder, str(number))
-            )  # noqa: SLF001
+            target = self._connection._shell.join_path(folder, str(number))  # noqa: SLF001
+            uploads[dest] = self._transfer_file(source, target)
         return uploads
 
     def _request(self, args, task_vars):

@@ -6,8 +6,8 @@ from __future__ import annotations
 def systemd_flags(flags: dict) -> str:
     """Turn flags into the continuation lines of a systemd ExecStart, sorted, in --flag=value form.
 
-    ``%`` and ``$`` are escaped as systemd.service(5) and systemd.unit(5) want it, values with blanks are quoted, and
-    flags whose value is None are left out.
+    ``%`` and ``$`` are escaped as systemd.service(5) and systemd.unit(5) want it, values with blanks are
+    quoted, and flags whose value is None are left out.
     """
     lines = []
     for name, value in sorted(flags.items()):
@@ -32,7 +32,7 @@ def member_pairs(members: dict, scheme: str, port: int) -> str:
     return ",".join(f"{name}={scheme}://{address}:{port}" for name, address in members.items())
 
 
-def peer_health(members: dict, own: str, scheme: str, port: int, path: str, tls: dict) -> list:
+def peer_health(members: dict, own: str, scheme: str, port: int, path: str, tls: dict) -> list:  # noqa: PLR0917 - filters are called by position
     """Health endpoints (url, ca, cert, key) of every member but ``own``."""
     return [
         dict(tls, url=f"{scheme}://{address}:{port}{path}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import secrets
 import string
@@ -31,7 +31,7 @@ def _text(length: int) -> str:
 
 def _create(ttl: int) -> str:
     token_id, secret = _text(6), _text(16)
-    expiry = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=ttl)
+    expiry = dt.datetime.now(dt.timezone.utc) + dt.timedelta(minutes=ttl)
     manifest = {
         "apiVersion": "v1",
         "kind": "Secret",

@@ -12,8 +12,8 @@ DOCUMENTATION = """
 module: kube_nodes
 short_description: Waits for nodes, sets their labels and taints, returns their podCIDRs
 description:
-  - Runs on a master, once for all nodes. Only labels and taints that this module set before are removed again;
-    it remembers them in the node's annotation k8sbootstrap.io/managed.
+  - Runs on a master, once for all nodes. Only labels and taints that this module set before are removed
+    again; it remembers them in the node's annotation k8sbootstrap.io/managed.
 options:
   nodes:
     description: Node name to a dictionary with labels (dict) and taints (list of key, value, effect).
@@ -46,7 +46,7 @@ def _wait(names: list, timeout: int) -> dict:
                         ", ".join(without)
                     )
                 )
-            raise KubectlError("after %d s nodes are still %s" % (timeout, "; ".join(reasons)))
+            raise KubectlError(f"after {timeout} s nodes are still {'; '.join(reasons)}")
         time.sleep(0.5)
 
 

@@ -1,4 +1,4 @@
-"""Users, directories, files and binaries of a component: compared with what is there, changed only where they differ."""
+"""Users, directories, files and binaries of a component: changed only where what is there differs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class FileSet:
         return missing
 
     def apply(self, uploads: dict) -> None:
-        """Bring users, directories, files and binaries to the wanted state, and remove what is no longer wanted."""
+        """Bring users, directories, files and binaries to the wanted state; remove what is not wanted."""
         for user in self.request["users"]:
             self._user(user)
         for path in self.request["residue"]:
@@ -152,7 +152,7 @@ class FileSet:
         self.record.save()
 
     def _has(self, dest: str, digest: str) -> bool:
-        """Whether ``dest`` has this content. Large files are hashed only when their inode, size or ctime changed."""
+        """Whether ``dest`` has this content. It is hashed only when its inode, size or ctime changed."""
         try:
             now = os.stat(dest)
         except OSError:

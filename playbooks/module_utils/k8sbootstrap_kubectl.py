@@ -33,4 +33,4 @@ def kubectl_json(*arguments: str, stdin: str = "", kubeconfig: str = ADMIN) -> d
 
 def items(answer: dict) -> list:
     """The objects in an answer, be it a list or a single object."""
-    return answer["items"] if "items" in answer else [answer]
+    return answer.get("items", [answer])

@@ -1,4 +1,4 @@
-"""The host's record: what k8sbootstrap put on this machine, so that drift is seen and reset takes off exactly that.
+"""The host's record: what k8sbootstrap put on it, so that drift is seen and reset takes off exactly that.
 
 ``/var/lib/k8sbootstrap/record.json``, mode 0600, root only. It holds hashes, never contents.
 """
@@ -17,9 +17,10 @@ ORIGINALS = DIRECTORY + "/originals"
 class Record:
     """The record of one host; ``save`` writes it atomically.
 
-    ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, users, units,
-    residue, images), ``packages`` (names that were installed), ``sysctls`` (name → value before), ``modules``
-    (kernel modules loaded), ``pending_restarts`` (units whose inputs changed since they were last started).
+    ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, users,
+    units, residue, images), ``packages`` (names that were installed), ``sysctls`` (name → value before),
+    ``modules`` (kernel modules loaded), ``pending_restarts`` (units whose inputs changed since they were last
+    started).
     """
 
     def __init__(self, check_mode: bool = False) -> None:
@@ -55,7 +56,7 @@ class Record:
         return part
 
     def pend(self, units: list) -> None:
-        """Note that these units must restart, and save at once: a run killed right after still restarts them."""
+        """Note that these units must restart, and save: a run killed right after still restarts them."""
         missing = [unit for unit in units if unit not in self.data["pending_restarts"]]
         if missing:
             self.data["pending_restarts"] += missing

@@ -1,4 +1,7 @@
-"""Takes off a host exactly what its record says was put on. Every step may run twice: a killed reset is run again."""
+"""Takes off a host exactly what its record says was put on.
+
+Every step may run twice: a killed reset is run again.
+"""
 
 from __future__ import annotations
 

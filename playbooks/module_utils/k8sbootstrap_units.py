@@ -1,4 +1,4 @@
-"""systemd units of a component: enabled, started, restarted when their inputs changed, and waited for until healthy."""
+"""systemd units of a component: enabled, started, restarted when inputs changed, waited for until healthy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class Units:
     """Applies the unit part of a component's request.
 
     Args:
-        wanted: dicts with ``name``, ``health`` (None, or ``url`` with optional ``ca``, ``cert``, ``key``), ``timeout``
-            (seconds), ``rolling`` (restart only in ``restart_one_by_one``) and ``reload`` (reload instead of restart).
+        wanted: dicts with ``name``, ``health`` (None, or ``url`` with optional ``ca``, ``cert``, ``key``),
+            ``timeout`` (seconds), ``rolling`` (restart only in ``restart_one_by_one``) and ``reload`` (reload
+            instead of restart).
     """
 
     def __init__(self, name: str, wanted: list, record: Record, check_mode: bool) -> None:
@@ -74,8 +75,8 @@ class Units:
         """Restart the rolling units that wait for it, after seeing that every peer is healthy.
 
         Args:
-            peers: health endpoints of the other members, as ``health`` of a unit; with one of them down, restarting
-                this one could cost the quorum or the API.
+            peers: health endpoints of the other members, as ``health`` of a unit; with one of them down,
+                restarting this one could cost the quorum or the API.
 
         Raises:
             UnitError: a peer is not healthy (nothing was restarted), or the unit failed.
@@ -88,8 +89,8 @@ class Units:
                     problem = _until_healthy(peer, 15)
                     if problem:
                         raise UnitError(
-                            "{} was not restarted: its peer {} is not healthy ({}), and restarting this one too could "
-                            "stop the cluster. Mend that host, then run again.".format(
+                            "{} was not restarted: its peer {} is not healthy ({}), and restarting this one "
+                            "too could stop the cluster. Mend that host, then run again.".format(
                                 unit["name"], peer["url"], problem
                             )
                         )
@@ -127,8 +128,9 @@ class Units:
         problem = _until_healthy(unit["health"], unit["timeout"]) if unit["health"] else None
         if problem:
             raise UnitError(
-                "%s is not healthy after %d s: %s\n%s"
-                % (unit["name"], unit["timeout"], problem, _journal(unit["name"]))
+                "{} is not healthy after {} s: {}\n{}".format(
+                    unit["name"], unit["timeout"], problem, _journal(unit["name"])
+                )
             )
         if unit["name"] in self.restarted:
             self.record.restarted(unit["name"])
@@ -164,10 +166,10 @@ def _until_healthy(health: dict, timeout: float):
             ).open(health["url"], timeout=5) as answer:
                 if answer.status == 200:
                     return None
-                problem = "%s answered %d" % (health["url"], answer.status)
+                problem = "{} answered {}".format(health["url"], answer.status)
         except urllib.error.HTTPError as error:
             body = error.read(300).decode("utf-8", "replace").strip()
-            problem = "%s answered %d %s" % (health["url"], error.code, body)
+            problem = "{} answered {} {}".format(health["url"], error.code, body)
         except (OSError, ValueError) as error:
             problem = "{}: {}".format(health["url"], getattr(error, "reason", None) or error)
         if time.monotonic() > deadline:
