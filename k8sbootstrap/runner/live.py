@@ -149,10 +149,9 @@ def _cell(count: HostCount | None, *, running: bool) -> Text:
 def _tally(phase: PhaseState) -> Text:
     """All hosts in one phase, where there is no room for a column each."""
     words = [count.progress for count in phase.hosts.values()]
-    parts = [
-        f"{words.count(word)} {word}" for word in ("ok", "changed", "failed", "unreachable") if word in words
-    ]
-    return Text(", ".join(parts), style="dim")
+    failed = words.count("failed") + words.count("unreachable")
+    good = words.count("ok") + words.count("changed")
+    return Text(f"{good} ok" + (f", {failed} failed" if failed else ""), style="red" if failed else "dim")
 
 
 def reporter_for(console: Console, verbosity: int) -> Reporter:

@@ -12,7 +12,8 @@ from k8sbootstrap.runner.record import Summary
 from k8sbootstrap.runner.session import Run, running
 from k8sbootstrap.ssh.hostkeys import ensure_known
 from k8sbootstrap.state import State
-from k8sbootstrap.verify.run import run_verify
+from k8sbootstrap.verify.models import Result
+from k8sbootstrap.verify.run import conclude, run_verify
 
 Ask = Callable[[str, str, str, str], bool]
 """Asks about a host key: host, address, key type, fingerprint."""
@@ -73,5 +74,12 @@ def _preflight(run: Run, plan: ClusterPlan, options: UpOptions) -> None:
 
 
 def _verify(run: Run, plan: ClusterPlan) -> None:
-    with run.step("verify", "Verify"):
-        run_verify(plan, short=True)
+    with run.step("verify", "Verify") as step:
+
+        def show(result: Result) -> None:
+            text = f"{result.check} ({result.host})"
+            step.status(text)
+            if result.status == "failed":
+                step.note(f"{text}: {result.message}")
+
+        conclude(run_verify(plan, short=True, on_result=show))

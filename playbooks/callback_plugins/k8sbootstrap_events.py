@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,7 +179,7 @@ def _failed_items(results: object) -> Iterable[Mapping[str, Any]]:
 
 
 def _command(cmd: object) -> str:
-    return " ".join(map(str, cmd)) if isinstance(cmd, list | tuple) else str(cmd or "")
+    return shlex.join(map(str, cmd)) if isinstance(cmd, list | tuple) else str(cmd or "")
 
 
 def _end(text: object) -> str:

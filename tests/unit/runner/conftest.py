@@ -29,7 +29,7 @@ def state(tmp_path: Path) -> State:
 
 @pytest.fixture
 def recorded() -> list[Event]:
-    """What a real run told; see data/README."""
+    """What ansible-playbook told in a real run of two small plays."""
     events = [parse(line) for line in (DATA / "events.jsonl").read_text().splitlines()]
     return [event for event in events if event is not None]
 

@@ -175,7 +175,7 @@ def check_failures(done: Outcome) -> None:
     assert not done.result("Break", "worker-1").ignored
     broken = done.failure("Break", "worker-1")
     assert (broken.rc, broken.stdout, broken.stderr) == (3, "out", "because")
-    assert broken.cmd == "sh -c echo out; echo because >&2; exit 3"
+    assert broken.cmd == "sh -c 'echo out; echo because >&2; exit 3'"
     assert done.result("Loop", "master1").ignored
     loop = done.failure("Loop", "master1")
     assert (loop.item, loop.rc) == ("4", 4)
