@@ -111,7 +111,7 @@ class Answer:
                 run={name: RunAnswer(**value) for name, value in data["run"].items()},
                 certificates=data["certificates"],
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not the host agent's answer: {shorten(text)}") from error
 
 
