@@ -1,0 +1,100 @@
+"""k8sbootstrap render."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.resources import data_dir
+from k8sbootstrap.runner import lock
+
+CLUSTER = """
+apiVersion: k8sbootstrap/v1alpha1
+kind: Cluster
+name: demo
+kubernetes: {version: 1.36.2}
+runtime: {name: containerd}
+ssh: {user: ops, sudoPassword: {env: DEMO_SUDO}}
+artifacts: {sources: [{directory: files}], upstream: false}
+hosts:
+  - {name: master-1, address: 10.0.0.11, roles: [master]}
+  - {name: worker1, address: 10.0.0.21, roles: [worker]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cluster.yaml with a directory of files that stand in for the release's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("K8SBOOTSTRAP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("DEMO_SUDO", "s3same")
+    (tmp_path / "files").mkdir()
+    (tmp_path / "cluster.yaml").write_text(CLUSTER)
+    release = load_plan(tmp_path / "cluster.yaml").release
+    sums = []
+    for file in [*release.binaries.values(), *release.cni_plugins.values()]:
+        path = tmp_path / "files" / file.key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.key)
+        sums.append(f"{hashlib.sha256(file.key.encode()).hexdigest()}  {file.key}\n")
+    (tmp_path / "files" / "SHA256SUMS").write_text("".join(sums))
+    return tmp_path
+
+
+def test_the_inventory_and_the_command_that_uses_it(run, folder: Path) -> None:
+    ended = run("render", "--output", "out")
+    assert ended.code == 0, ended.err
+    hosts = yaml.safe_load((folder / "out" / "hosts.yml").read_text())
+    assert hosts["all"]["children"]["masters"]["hosts"] == {"master-1": None}
+    command = ended.out.strip()
+    assert command.endswith(f"-i {folder}/out {data_dir()}/playbooks/site.yml")
+    assert f"ANSIBLE_ROLES_PATH={data_dir()}/roles " in command
+    assert "K8SBOOTSTRAP_SUDO_PASSWORD_MASTER_1, K8SBOOTSTRAP_SUDO_PASSWORD_WORKER1" in ended.err
+    assert "known_hosts" in ended.err  # no host was asked for its key
+    assert (folder / ".k8sbootstrap" / "demo" / "pki" / "ca.key").exists()
+
+
+def test_no_secret_leaves_the_state_directory(run, folder: Path) -> None:
+    ended = run("render", "--output", "out")
+    written = "".join(path.read_text() for path in (folder / "out").rglob("*.yml"))
+    for text in (written, ended.out, ended.err):
+        assert "s3same" not in text
+        assert "PRIVATE KEY" not in text
+    assert (folder / "out").stat().st_mode & 0o777 == 0o700
+
+
+def test_again_writes_the_same(run, folder: Path) -> None:
+    def snapshot() -> dict[Path, tuple[int, str]]:
+        return {
+            path: (path.stat().st_mtime_ns, path.read_text())
+            for path in [*(folder / "out").rglob("*.yml"), *(folder / ".k8sbootstrap").rglob("*.key")]
+        }
+
+    assert run("render", "--output", "out").code == 0
+    first = snapshot()
+    assert run("render", "--output", "out").code == 0
+    assert snapshot() == first
+
+
+def test_output_is_required(run) -> None:
+    ended = run("render")
+    assert ended.code == 2
+    assert "--output" in ended.err
+
+
+def test_a_missing_file_is_named(run, folder: Path) -> None:
+    next((folder / "files").rglob("kubelet")).unlink()
+    ended = run("render", "--output", "out")
+    assert ended.code == 8
+    assert "kubernetes/1.36.2/amd64/kubelet" in ended.err
+
+
+def test_not_while_the_cluster_is_being_changed(run, folder: Path) -> None:
+    state = folder / ".k8sbootstrap" / "demo"
+    state.mkdir(parents=True)
+    with lock.hold(state / "lock", "k8sbootstrap up"):
+        ended = run("render", "--output", "out")
+    assert ended.code == 7
+    assert '"k8sbootstrap up"' in ended.err
