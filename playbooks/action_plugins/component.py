@@ -16,7 +16,6 @@ Options:
     units (list of {name, health, timeout, rolling, reload}): See module_utils/k8sbootstrap_units.py.
     images (list of {ref, artifact}), runtime (docker or containerd): Images to load when the runtime lacks
         them.
-    residue (list of paths): What the component's programs create themselves; recorded for reset.
     restart (bool), peers (list of health): Only restart what waits for it, after seeing that every peer is
         healthy.
 """
@@ -37,7 +36,8 @@ IMAGE_FOLDER = "/var/lib/k8sbootstrap/images"
 class ActionModule(ActionBase):
     """Renders the request, calls the module, and sends the binaries that the host turns out to lack."""
 
-    TRANSFERS_FILES = True
+    # a temporary folder is made on the host only when there is something to send: it costs a round trip
+    TRANSFERS_FILES = False
 
     def run(self, tmp=None, task_vars=None):
         """Standard entry point of an action plugin."""
@@ -59,6 +59,7 @@ class ActionModule(ActionBase):
 
     def _send(self, missing, sources):
         folder = self._make_tmp_path()
+        self._cleanup_remote_tmp = True
         uploads = {}
         for number, dest in enumerate(missing):
             source = sources[dest]
@@ -99,7 +100,6 @@ class ActionModule(ActionBase):
             "units": units,
             "images": [{"ref": image["ref"], "tar": tars[image["ref"]]} for image in images],
             "runtime": args.get("runtime") or "",
-            "residue": args.get("residue") or [],
             "restart": bool(args.get("restart")),
             "peers": args.get("peers") or [],
         }

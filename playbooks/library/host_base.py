@@ -29,6 +29,13 @@ options:
     default: []
   kernel_modules: {description: Kernel modules to load, type: list, elements: str, default: []}
   sysctls: {description: Kernel settings, type: dict, default: {}}
+  residue:
+    description: >-
+      Paths that packages and programs of the cluster create by themselves. Those that are not there yet are
+      recorded, and reset removes them.
+    type: list
+    elements: str
+    default: []
   environment_proxy: {description: Proxy variables for the package manager, type: dict, default: {}}
 """
 
@@ -168,6 +175,7 @@ def main() -> None:
             "hold_units": {"type": "list", "elements": "str", "default": []},
             "kernel_modules": {"type": "list", "elements": "str", "default": []},
             "sysctls": {"type": "dict", "default": {}},
+            "residue": {"type": "list", "elements": "str", "default": []},
             "environment_proxy": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
@@ -175,7 +183,9 @@ def main() -> None:
     params, check = module.params, module.check_mode
     record = Record(check)
     record.data["cluster"] = params["cluster"]
-    record.data.setdefault("nft_tables", list_nft_tables())
+    if "nft_tables" not in record.data:
+        record.data["nft_tables"] = list_nft_tables()
+        record.data["residue"] = [path for path in params["residue"] if not os.path.lexists(path)]
     try:
         record.save()
         changes = [f"package {name} installed" for name in _packages(params, record, check)]

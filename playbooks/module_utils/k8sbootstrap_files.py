@@ -57,9 +57,6 @@ class FileSet:
         """Bring users, directories, files and binaries to the wanted state; remove what is not wanted."""
         for user in self.request["users"]:
             self._user(user)
-        for path in self.request["residue"]:
-            if path not in self.part["residue"] and not os.path.lexists(path):
-                self.part["residue"].append(path)
         for directory in self.request["directories"]:
             self._directory(directory)
         self.record.save()

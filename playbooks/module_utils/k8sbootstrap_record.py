@@ -36,6 +36,7 @@ class Record:
             ("packages", []),
             ("sysctls", {}),
             ("modules", []),
+            ("residue", []),
             ("pending_restarts", []),
         ):
             self.data.setdefault(key, empty)
@@ -49,7 +50,6 @@ class Record:
             ("directories", []),
             ("users", []),
             ("units", []),
-            ("residue", []),
             ("images", []),
         ):
             part.setdefault(key, empty)

@@ -47,11 +47,12 @@ class Reset:
         self._stop(_KEEP_LONGEST)
         self._network()
         self._unmount()
-        for name in sorted(self.components, key=lambda name: name in _KEEP_LONGEST):
-            self._component(name)
+        for part in self.components.values():
+            self._files(part)
         _quietly("systemctl", "daemon-reload")
         self._packages()
-        self._trees([path for part in self.components.values() for path in part["residue"]])
+        made = [path for part in self.components.values() for path in part["directories"]]
+        self._trees(sorted({*made, *self.record.data["residue"]}, reverse=True))
         self._users()
         self._kernel()
         _quietly("systemctl", "daemon-reload")
@@ -91,17 +92,15 @@ class Reset:
             raise ResetError(str(error)) from error
 
     def _unmount(self) -> None:
-        roots = [
-            path for part in self.components.values() for path in [*part["directories"], *part["residue"]]
-        ]
+        made = [path for part in self.components.values() for path in part["directories"]]
+        roots = made + self.record.data["residue"]
         with open("/proc/self/mounts", encoding="utf-8") as handle:
             points = [line.split()[1].encode().decode("unicode_escape") for line in handle]
         for point in sorted(points, reverse=True):
             if any(point.startswith(root.rstrip("/") + "/") for root in roots):
                 _quietly("umount", "--lazy", point)
 
-    def _component(self, name: str) -> None:
-        part = self.components[name]
+    def _files(self, part: dict) -> None:
         for dest, entry in sorted(part["files"].items()):
             try:
                 restore(dest, entry["original"])
@@ -109,8 +108,6 @@ class Reset:
                 raise ResetError(f"{dest} can't be taken off: {error}") from error
             self.done.append(f"{dest} removed")
         part["files"] = {}
-        self._trees(part["residue"])
-        self._trees(sorted(part["directories"], reverse=True))
         self.record.save()
 
     def _trees(self, paths: list) -> None:
