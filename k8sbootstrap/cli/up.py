@@ -12,7 +12,8 @@ from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.runner.live import reporter_for
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import Summary
-from k8sbootstrap.runner.up import Ask, UpOptions, run_up
+from k8sbootstrap.runner.up import UpOptions, run_up
+from k8sbootstrap.ssh.hostkeys import Ask
 from k8sbootstrap.state import State
 
 

@@ -1,6 +1,6 @@
 """``up``: from bare hosts to a working cluster, as the list of steps it is."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +10,10 @@ from k8sbootstrap.runner.prepare import prepare
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import Summary
 from k8sbootstrap.runner.session import Run, running
-from k8sbootstrap.ssh.hostkeys import ensure_known
+from k8sbootstrap.ssh.hostkeys import Ask, ensure_known
 from k8sbootstrap.state import State
-from k8sbootstrap.verify.models import Result
+from k8sbootstrap.verify.models import Result, Status
 from k8sbootstrap.verify.run import conclude, run_verify
-
-Ask = Callable[[str, str, str, str], bool]
-"""Asks about a host key: host, address, key type, fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def _verify(run: Run, plan: ClusterPlan) -> None:
         def show(result: Result) -> None:
             text = f"{result.check} ({result.host})"
             step.status(text)
-            if result.status == "failed":
+            if result.status is Status.FAILED:
                 step.note(f"{text}: {result.message}")
 
         conclude(run_verify(plan, short=True, on_result=show))

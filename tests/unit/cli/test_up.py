@@ -1,0 +1,118 @@
+"""k8sbootstrap up: options in, summary out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from k8sbootstrap.cli import up
+from k8sbootstrap.errors import HostError, InterruptedRunError, LockedError, PreflightError, VerifyError
+from k8sbootstrap.runner.record import Summary, Timing
+from k8sbootstrap.runner.up import UpOptions
+
+CLUSTER = """
+apiVersion: k8sbootstrap/v1alpha1
+kind: Cluster
+name: demo
+kubernetes: {version: 1.36.2}
+hosts:
+  - {name: master1, address: 10.0.0.11, roles: [master, worker]}
+"""
+COUNT = {"ok": 8, "changed": 3, "skipped": 1, "failed": 0, "unreachable": False}
+
+
+def summary(changed: int) -> Summary:
+    return Summary(
+        id="20261124T020000Z-abcdef",
+        command="k8sbootstrap up",
+        outcome="ok",
+        error="",
+        started="2026-11-24T02:00:00+00:00",
+        seconds=61.2,
+        steps=(Timing("preflight", "Preflight", 2.0), Timing("verify", "Verify", 4.0)),
+        phases=(Timing("etcd", "etcd", 9.5),),
+        hosts={"master1": COUNT | {"changed": changed}},
+    )
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cluster.yaml").write_text(CLUSTER)
+    return tmp_path
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What ``run_up`` was given; it returns or raises what is under "then"."""
+    seen: dict[str, Any] = {"then": summary(3)}
+
+    def run_up(_plan: Any, cluster_file: Path, options: UpOptions, _reporter: Any) -> Summary:
+        seen.update(file=cluster_file, options=options)
+        if isinstance(seen["then"], Exception):
+            raise seen["then"]
+        result: Summary = seen["then"]
+        return result
+
+    monkeypatch.setattr(up, "run_up", run_up)
+    return seen
+
+
+def test_options(run, given: dict[str, Any]) -> None:
+    ended = run("up", "--accept-new-host-keys", "--ignore-preflight", "swap", "--ignore-preflight", "disk")
+    assert ended.code == 0, ended.err
+    assert given["options"] == UpOptions(
+        accept_new_host_keys=True, ask=None, ignore_preflight=("swap", "disk")
+    )
+
+
+def test_summary_of_changes(run, given: dict[str, Any], folder: Path) -> None:
+    lines = run("up").out.splitlines()
+    assert "The cluster is up: 1 host, 3 changed." in lines
+    assert "  master1: 3 changed, 8 ok" in lines
+    times = [line.split() for line in lines if line.rstrip().endswith("s") and "." in line][:4]
+    assert times == [["Preflight", "2.0s"], ["etcd", "9.5s"], ["Verify", "4.0s"], ["Altogether", "61.2s"]]
+    assert f"Kubeconfig: {folder}/.k8sbootstrap/demo/admin.kubeconfig" in lines
+    assert "Next:" in lines
+
+
+def test_summary_of_no_changes(run, given: dict[str, Any]) -> None:
+    given["then"] = summary(0)
+    assert "Nothing to change: 1 host, 0 changed." in run("up").out
+
+
+def test_json(run, given: dict[str, Any]) -> None:
+    document = json.loads(run("up", "-o", "json").out)
+    assert (document["outcome"], document["changed"]) == ("ok", 3)
+    assert document["hosts"]["master1"]["ok"] == 8
+    assert document["kubeconfig"].endswith("admin.kubeconfig")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (PreflightError("swap is on", hint="turn it off"), 4),
+        (HostError("worker1 failed", hint="mend it"), 5),
+        (VerifyError("no node is Ready", hint="look at the kubelet"), 6),
+        (LockedError("held by alice", hint="wait"), 7),
+        (InterruptedRunError("interrupted", hint="run it again"), 130),
+    ],
+)
+def test_exit_codes(run, given: dict[str, Any], error: HostError, code: int) -> None:
+    given["then"] = error
+    ended = run("up")
+    assert (ended.code, ended.out) == (code, "")
+    assert ended.err == f"{error}\nNext: {error.hint}\n"
+
+
+def test_a_wrong_configuration_reaches_no_host(run, given: dict[str, Any], folder: Path) -> None:
+    (folder / "cluster.yaml").write_text(CLUSTER.replace("master1", "Master_1"))
+    ended = run("up")
+    assert ended.code == 3
+    assert "cluster.yaml:7 hosts[0].name" in ended.err
+    assert "options" not in given
+
+
+def test_unknown_option_is_a_usage_error(run, given: dict[str, Any]) -> None:
+    assert run("up", "--yolo").code == 2

@@ -1,0 +1,149 @@
+"""The steps of up in their order; what each step does is tested where it lives."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from k8sbootstrap.errors import HostError, HostKeyError, LockedError, PreflightError, VerifyError
+from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.runner import lock, up
+from k8sbootstrap.runner.progress import Reporter
+from k8sbootstrap.runner.session import Run
+from k8sbootstrap.runner.up import UpOptions, run_up
+from k8sbootstrap.state import State
+from k8sbootstrap.verify.models import Result, Status
+
+CLUSTER = """
+apiVersion: k8sbootstrap/v1alpha1
+kind: Cluster
+name: demo
+kubernetes: {version: 1.36.2}
+hosts:
+  - {name: master1, address: 10.0.0.11, roles: [master]}
+  - {name: worker1, address: 10.0.0.21, roles: [worker]}
+"""
+
+
+@pytest.fixture
+def cluster_file(tmp_path: Path) -> Path:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(CLUSTER)
+    return path
+
+
+@pytest.fixture
+def plan(cluster_file: Path) -> ClusterPlan:
+    return load_plan(cluster_file)
+
+
+@pytest.fixture
+def reporter() -> Reporter:
+    return Reporter(Console(file=io.StringIO(), soft_wrap=True))
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What each step was called with, in order; an exception put under a step's name is raised there."""
+    seen: dict[str, Any] = {}
+    errors: dict[str, Exception] = {}
+
+    def note(name: str) -> Callable[..., Any]:
+        def call(*args: Any, **named: Any) -> Any:
+            seen[name] = SimpleNamespace(args=args, named=named)
+            if name in errors:
+                raise errors[name]
+            return name
+
+        return call
+
+    for name in ("ensure_known", "run_preflight", "require", "prepare", "run_verify", "conclude"):
+        monkeypatch.setattr(up, name, note(name))
+    monkeypatch.setattr(Run, "playbook", note("playbook"))
+    seen["errors"] = errors
+    return seen
+
+
+def test_steps_in_order(
+    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
+) -> None:
+    options = UpOptions(accept_new_host_keys=True, ignore_preflight=("swap",))
+    summary = run_up(plan, cluster_file, options, reporter)
+    assert [name for name in calls if name != "errors"] == [
+        "ensure_known",
+        "run_preflight",
+        "require",
+        "prepare",
+        "playbook",
+        "run_verify",
+        "conclude",
+    ]
+    targets = list(calls["ensure_known"].args[0])
+    assert [target.host for target in targets] == ["master1", "worker1"]
+    assert calls["ensure_known"].named == {"accept_new": True, "ask": None}
+    assert calls["run_preflight"].named["ignore"] == ("swap",)
+    state = State.beside(cluster_file, "demo")
+    assert calls["prepare"].args[:4] == (plan, cluster_file, state, state.inventory)
+    assert calls["playbook"].args[1:] == ("site.yml", plan.hosts)
+    assert calls["run_verify"].named["short"] is True
+    assert (summary.outcome, summary.command) == ("ok", "k8sbootstrap up")
+    assert [timing.name for timing in summary.steps] == ["host_keys", "preflight", "verify"]
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        ("ensure_known", HostKeyError("changed"), "run_preflight"),
+        ("require", PreflightError("swap is on"), "prepare"),
+        ("playbook", HostError("master1 failed"), "run_verify"),
+        ("conclude", VerifyError("no node is Ready"), "nothing"),
+    ],
+)
+def test_an_error_ends_it_there(
+    plan: ClusterPlan,
+    cluster_file: Path,
+    calls: dict[str, Any],
+    ending: tuple[str, Exception, str],
+) -> None:
+    step, error, not_reached = ending
+    calls["errors"][step] = error
+    with pytest.raises(type(error)):
+        run_up(plan, cluster_file, UpOptions(), Reporter(Console(file=io.StringIO())))
+    assert step in calls
+    assert not_reached not in calls
+
+
+def test_nothing_is_done_without_the_lock(
+    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
+) -> None:
+    state = State.beside(cluster_file, "demo")
+    state.create()
+    with lock.hold(state.lock, "k8sbootstrap up"), pytest.raises(LockedError):
+        run_up(plan, cluster_file, UpOptions(), reporter)
+    assert list(calls) == ["errors"]
+
+
+def test_what_verify_found_is_said(
+    plan: ClusterPlan,
+    cluster_file: Path,
+    reporter: Reporter,
+    calls: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def verify(_plan: ClusterPlan, *, short: bool, on_result: Callable[[Result], None]) -> str:
+        on_result(Result("nodes", "master1", Status.PASSED, "Ready"))
+        on_result(Result("nodes", "worker1", Status.FAILED, "NotReady: the kubelet stopped posting"))
+        return "report"
+
+    monkeypatch.setattr(up, "run_verify", verify)
+    run_up(plan, cluster_file, UpOptions(), reporter)
+    assert calls["conclude"].args == ("report",)
+    assert isinstance(reporter.console.file, io.StringIO)
+    text = reporter.console.file.getvalue()
+    assert "Verify: nodes (worker1): NotReady: the kubelet stopped posting" in text
+    assert "master1" not in text
