@@ -81,6 +81,10 @@ def _asker(reporter: Reporter) -> Ask:
     return ask
 
 
+def _tasks(number: int) -> str:
+    return "task" if number == 1 else "tasks"
+
+
 def _print_summary(options: Globals, summary: Summary, state: State) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(justify="left")
@@ -96,7 +100,9 @@ def _print_summary(options: Globals, summary: Summary, state: State) -> None:
     print_text()
     hosts = f"{len(summary.hosts)} {'host' if len(summary.hosts) == 1 else 'hosts'}"
     if summary.changed:
-        print_text(f"The cluster is up: {hosts}, {summary.changed} changed.")
+        print_text(
+            f"The cluster is up: {hosts}, {summary.changed} {_tasks(summary.changed)} changed something."
+        )
         for name, count in summary.hosts.items():
             print_text(f"  {name}: {count['changed']} changed, {count['ok']} ok")
     else:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from k8sbootstrap.inventory import sudo_password_variable
@@ -152,12 +152,13 @@ def _private_dir() -> Iterator[Path]:
             yield Path(name)
         finally:
             for socket in (path for path in Path(name).iterdir() if path.is_socket()):
-                subprocess.run(
-                    ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "any"],
-                    check=False,
-                    capture_output=True,
-                    timeout=STOP_SECONDS,
-                )
+                with suppress(subprocess.TimeoutExpired):  # it ends by itself a minute later
+                    subprocess.run(
+                        ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "any"],
+                        check=False,
+                        capture_output=True,
+                        timeout=STOP_SECONDS,
+                    )
 
 
 def _pump(
