@@ -81,6 +81,10 @@ class HostKeyError(HostError):
     """A host's SSH key is unknown or has changed."""
 
 
+class SudoError(HostError):
+    """The login user cannot become root on a host."""
+
+
 class VerifyError(K8sBootstrapError):
     """The cluster is up but does not do what a cluster does."""
 

@@ -1,0 +1,1 @@
+"""SSH to hosts: sessions, sudo, host keys, and many hosts at once."""

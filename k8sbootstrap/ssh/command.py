@@ -1,0 +1,152 @@
+"""One command over one channel: sudo gets its password, the command its input, all output is collected."""
+
+import secrets
+import select
+import shlex
+import time
+from dataclasses import dataclass
+
+import paramiko
+
+_CHUNK = 32768
+_BUSY_WAIT = 0.02
+"""Seconds to wait for room to send."""
+_IDLE_WAIT = 1.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    rc: int
+    """Exit code; -1 when a signal ended it."""
+    stdout: str
+    stderr: str
+
+
+class SudoRefusedError(Exception):
+    """Sudo did not run the command; the text is what it said."""
+
+    def __init__(self, said: str, *, password: bool) -> None:
+        super().__init__(said)
+        self.password = password
+        """Whether it was the password that it did not take."""
+
+
+class Exchange:
+    """A command being run.
+
+    Args:
+        channel: A fresh session channel.
+        command: For the shell.
+        stdin: What the command reads.
+        sudo: Whether to become root with sudo.
+        password: For sudo, where it asks.
+    """
+
+    def __init__(
+        self,
+        channel: paramiko.Channel,
+        command: str,
+        stdin: bytes,
+        *,
+        sudo: bool,
+        password: str | None,
+    ) -> None:
+        self._channel = channel
+        self._unsent = stdin
+        self._finished_sending = False
+        self._out = bytearray()
+        self._err = bytearray()
+        self._password = password
+        self._password_sent = False
+        token = secrets.token_hex(8)
+        self._prompt = f"password-{token}:".encode()
+        self._mark = f"started-{token}\n".encode()
+        self._started = not sudo
+        if sudo:
+            # What sudo itself says ends at the mark. Nothing is sent before it is known who reads it.
+            ask = f"-S -p {self._prompt.decode()}" if password is not None else "-n"
+            inner = f"echo {self._mark.decode().strip()} >&2\n{command}"
+            self._line = f"env LC_ALL=C sudo {ask} -- sh -c {shlex.quote(inner)}"
+        else:
+            self._line = f"env LC_ALL=C sh -c {shlex.quote(command)}"
+
+    def run(self, timeout: float) -> Result:
+        """Run it to its end.
+
+        Args:
+            timeout: Seconds that it may take.
+
+        Raises:
+            TimeoutError: It took longer.
+            SudoRefusedError: sudo did not run it.
+            paramiko.SSHException, EOFError, OSError: The connection broke.
+        """
+        deadline = time.monotonic() + timeout
+        channel = self._channel
+        channel.settimeout(timeout)
+        channel.exec_command(self._line)
+        poll = select.poll()
+        poll.register(channel.fileno(), select.POLLIN)
+        while not self._at_end():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            if self._receive() or self._send():
+                continue
+            waiting_to_send = self._started and not self._finished_sending
+            poll.poll(1000 * min(left, _BUSY_WAIT if waiting_to_send else _IDLE_WAIT))
+        channel.status_event.wait(max(0.0, deadline - time.monotonic()))
+        return self._result(channel.exit_status)
+
+    def _at_end(self) -> bool:
+        channel = self._channel
+        ended = bool(channel.eof_received or channel.closed)
+        return ended and not channel.recv_ready() and not channel.recv_stderr_ready()
+
+    def _receive(self) -> bool:
+        received = False
+        if self._channel.recv_ready():
+            self._out += self._channel.recv(_CHUNK)
+            received = True
+        if self._channel.recv_stderr_ready():
+            self._err += self._channel.recv_stderr(_CHUNK)
+            received = True
+        if not self._started:
+            self._listen_to_sudo()
+        return received
+
+    def _listen_to_sudo(self) -> None:
+        before, mark, after = bytes(self._err).partition(self._mark)
+        if mark:
+            self._started = True
+            self._err = bytearray(after)
+        elif before.count(self._prompt) > int(self._password_sent):
+            if self._password_sent:
+                raise SudoRefusedError("it asked again", password=True)
+            self._channel.sendall(f"{self._password}\n".encode())
+            self._password_sent = True
+
+    def _send(self) -> bool:
+        if not self._started or self._finished_sending:
+            return False
+        try:
+            if not self._unsent:
+                self._channel.shutdown_write()
+                self._finished_sending = True
+            elif self._channel.send_ready():
+                sent = self._channel.send(self._unsent[:_CHUNK])
+                self._unsent = self._unsent[sent:]
+            else:
+                return False
+        except OSError:  # the command closed its input: that is its business
+            self._finished_sending = True
+        return True
+
+    def _result(self, rc: int) -> Result:
+        if not self._started:
+            said = bytes(self._err).replace(self._prompt, b"").decode(errors="replace").strip()
+            wrong = self._password_sent and "incorrect password" in said
+            raise SudoRefusedError(said, password=wrong)
+        return Result(rc, self._out.decode(errors="replace"), self._err.decode(errors="replace"))
