@@ -8,6 +8,9 @@ from k8sbootstrap.status.collect import collect
 from k8sbootstrap.status.formats import as_json
 from k8sbootstrap.status.tables import tables
 
+WIDTH = 1000
+"""Columns that a line may have; a terminal wraps what it cannot show, and nothing is cut."""
+
 
 @click.command("status")
 @click.option(
@@ -30,5 +33,6 @@ def command(settings: Globals, *, output: str) -> None:
     if output == "json":
         click.echo(as_json(status))
     else:
+        settings.console.width = WIDTH
         for part in tables(status):
             settings.console.print(part)

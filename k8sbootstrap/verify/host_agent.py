@@ -34,6 +34,8 @@ _EMBEDDED = re.compile(r"client-certificate-data:\s*(\S+)")
 
 def tls(want: dict[str, Any]) -> ssl.SSLContext:
     """The TLS settings of one request: verified by its CA file, or unverified where it names none."""
+    for path in filter(None, (want.get("ca"), want.get("cert"), want.get("key"))):
+        Path(path).stat()  # ssl's own error would not name the file
     context = ssl.create_default_context(cafile=want.get("ca"))
     if not want.get("ca"):
         context.check_hostname = False

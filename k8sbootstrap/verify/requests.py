@@ -11,6 +11,7 @@ MEMBERS, ENDPOINT_STATUS, ENDPOINT_HEALTH = "etcd members", "etcd status", "etcd
 
 _CA = "/etc/kubernetes/pki/ca.crt"
 _ETCD_PKI = "/etc/etcd/pki"
+_KUBELET_CA = "/var/lib/kubelet/pki/ca.crt"
 _KUBELET_CLIENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 _APISERVER_CLIENT = "/etc/kubernetes/pki/apiserver-kubelet-client"
 
@@ -59,12 +60,12 @@ def api_of(plan: ClusterPlan, host: HostPlan) -> str:
 
 def api_get(plan: ClusterPlan, host: HostPlan) -> Get:
     """The request that a node makes with its own kubelet's identity."""
-    return Get(f"https://{api_of(plan, host)}/readyz", ca=_CA, cert=_KUBELET_CLIENT)
+    return Get(f"https://{api_of(plan, host)}/readyz", ca=_KUBELET_CA, cert=_KUBELET_CLIENT)
 
 
 def kubernetes_service_get(plan: ClusterPlan) -> Get:
     """The same through the ClusterIP of the Service ``kubernetes``."""
-    return Get(f"https://{plan.kubernetes_service_ip}:443/readyz", ca=_CA, cert=_KUBELET_CLIENT)
+    return Get(f"https://{plan.kubernetes_service_ip}:443/readyz", ca=_KUBELET_CA, cert=_KUBELET_CLIENT)
 
 
 def etcdctl(*arguments: str) -> Run:

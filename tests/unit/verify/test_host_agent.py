@@ -138,8 +138,8 @@ def test_tls_is_verified_where_a_ca_is_named(pages, pair):
     assert answer.http["unverified"].ok
     assert answer.http["verified"].ok
     assert not answer.http["other ca"].ok
-    assert "No such file" in answer.http["no ca"].said
-    assert "No such file" in answer.http["no client certificate"].said
+    assert "No such file or directory: '/nonexistent/ca.crt'" in answer.http["no ca"].said
+    assert "'/nonexistent/client.pem'" in answer.http["no client certificate"].said
 
 
 def test_commands(tmp_path):
