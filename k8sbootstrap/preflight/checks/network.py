@@ -1,0 +1,112 @@
+"""Checks of ports and address ranges."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.preflight.checks.base import Case
+from k8sbootstrap.preflight.facts import Facts, Listener
+from k8sbootstrap.preflight.models import Verdict, failed, ok, skipped, warning
+
+OWN_DEVICES = frozenset({"cni0", "k8s-vxlan", "docker0"})
+"""Interfaces that this tool's own components make."""
+OWN_PROTOCOL = "75"
+"""Mark of the routes that the pod network makes."""
+_EVERYWHERE = frozenset({"0.0.0.0", "*", "[::]"})  # noqa: S104 - compared with, not bound to
+
+
+@dataclass(frozen=True)
+class _Port:
+    number: int
+    unit: str
+    """Who needs it."""
+    local: bool = False
+    """Needed on 127.0.0.1 alone."""
+
+
+def ports(case: Case) -> Verdict:
+    """Every TCP port that the host's components need is free, or held by this cluster's own component."""
+    listeners = case.facts.listeners
+    if listeners is None:
+        return skipped("the ss command is not installed there")
+    wanted = list(_ports(case.plan, case.host))
+    taken = [
+        f"{port.number} (for {port.unit.removesuffix('.service')}) by {_holder(listener)}"
+        for port in wanted
+        for listener in listeners
+        if listener.port == port.number
+        and not (port.local and _elsewhere(listener))
+        and not (case.ours and listener.unit == port.unit)
+    ]
+    if not taken:
+        return ok(", ".join(str(number) for number in sorted({port.number for port in wanted})))
+    return failed(
+        f"taken: {'; '.join(dict.fromkeys(taken))}",
+        "Stop and disable what listens there, or have it listen on another port.",
+    )
+
+
+def cidr_overlap(case: Case) -> Verdict:
+    """No address or route of the host lies in podCIDR or serviceCIDR."""
+    network = case.plan.config.network
+    ranges = {"podCIDR": network.pod_cidr, "serviceCIDR": network.service_cidr}
+    if case.facts.addresses is None or case.facts.routes is None:
+        return skipped("the ip command is not installed there")
+    clashes: list[str] = []
+    wider: list[str] = []
+    for what, place in _places(case.facts):
+        for name, cidr in ranges.items():
+            if place.overlaps(cidr):
+                covers = what.startswith("the route") and place.supernet_of(cidr) and place != cidr
+                (wider if covers else clashes).append(f"{what} overlaps {name} {cidr}")
+    if clashes:
+        keys = " or ".join(name for name in ranges if any(f" {name} " in clash for clash in clashes))
+        return failed(
+            "; ".join(clashes), f"Choose a {keys} in cluster.yaml that nothing else in your network uses."
+        )
+    if wider:
+        return warning(
+            f"{'; '.join(wider)}: what that route leads to cannot be reached at these addresses",
+            "Choose another range in cluster.yaml if something there is needed.",
+        )
+    return ok(f"{network.pod_cidr}, {network.service_cidr}")
+
+
+def _ports(plan: ClusterPlan, host: HostPlan) -> Iterator[_Port]:
+    api = plan.config.api
+    if host.is_master:
+        yield _Port(api.port, "kube-apiserver.service")
+        yield _Port(10257, "kube-controller-manager.service", local=True)
+        yield _Port(10259, "kube-scheduler.service", local=True)
+    elif host.is_node and api.endpoint is None:
+        yield _Port(api.port, "haproxy.service", local=True)
+    if host.is_etcd:
+        yield _Port(2379, "etcd.service")
+        yield _Port(2380, "etcd.service")
+        yield _Port(2381, "etcd.service", local=True)
+    if host.is_node:
+        yield _Port(10248, "kubelet.service", local=True)
+        yield _Port(10249, "kube-proxy.service", local=True)
+        yield _Port(10250, "kubelet.service")
+        yield _Port(10256, "kube-proxy.service")
+
+
+def _elsewhere(listener: Listener) -> bool:
+    return listener.address not in _EVERYWHERE and not listener.address.startswith("127.")
+
+
+def _holder(listener: Listener) -> str:
+    if not listener.process:
+        return "an unknown process"
+    return f"{listener.process} of {listener.unit}" if listener.unit else listener.process
+
+
+def _places(facts: Facts) -> Iterator[tuple[str, IPv4Network]]:
+    """What the host is connected to and knows ways to, without what this tool's own components made."""
+    for address in facts.addresses or ():
+        if address.device not in OWN_DEVICES and address.device != "lo":
+            yield f"the address {address.interface} on {address.device}", address.interface.network
+    for route in facts.routes or ():
+        if route.device not in OWN_DEVICES and route.protocol not in {OWN_PROTOCOL, "kernel"}:
+            yield f"the route to {route.destination} by {route.device}", route.destination

@@ -1,0 +1,144 @@
+"""Checks of one machine on its own."""
+
+from k8sbootstrap.preflight.checks.base import Case
+from k8sbootstrap.preflight.models import Verdict, failed, ok, skipped, warning
+
+GIB = 1024**3
+SUPPORTED_OS = {"debian": ("12", "13")}
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+WANTED_MODULES = ("overlay", "br_netfilter", "nf_conntrack", "vxlan")
+SKEW_FAILS = 5.0
+"""Seconds. etcd and leases suffer beyond it, and so does anybody who reads logs of two hosts."""
+SKEW_WARNS = 1.0
+_DISK = {"etcd": (1, 4), "node": (2, 10)}
+"""GiB free at /var/lib: fails below the first, warns below the second."""
+_DISK_OF_INSTALLED = 0.25
+"""GiB that must still be free where this cluster is installed already."""
+_MEMORY = {"etcd": (0.25, 1), "worker": (0.5, 1), "master": (1, 1.7)}
+"""GiB of memory: fails below the first, warns below the second."""
+
+
+def os(case: Case) -> Verdict:
+    """The operating system is a supported one: Debian 12 or 13."""
+    facts = case.facts
+    if facts.os_version in SUPPORTED_OS.get(facts.os_id, ()):
+        return ok(facts.os_name)
+    return failed(f"{facts.os_name} is not supported", "Install Debian 12 or 13 on the host.")
+
+
+def arch(case: Case) -> Verdict:
+    """The processor is of the architecture that the binaries are for."""
+    found, wanted = ARCHITECTURES.get(case.facts.machine, case.facts.machine), case.plan.release.arch
+    if found == wanted:
+        return ok(found)
+    return failed(f"the processor is {found}, the binaries are for {wanted}", f"Use {wanted} hosts.")
+
+
+def systemd(case: Case) -> Verdict:
+    """The host was booted with systemd, which runs all components."""
+    if case.facts.systemd:
+        return ok("systemd is running")
+    return failed("systemd is not running as the first process", "Boot the host with systemd.")
+
+
+def cgroup(case: Case) -> Verdict:
+    """The control groups are of a version that the release's kubelet takes: version 2 from 1.35 on."""
+    if not case.host.is_node:
+        return ok("no pods run here")
+    if case.facts.cgroup_v2:
+        return ok("version 2")
+    if not case.plan.release.minor.fail_cgroup_v1:
+        return ok("version 1")
+    version = case.plan.release.version
+    if case.plan.config.kubernetes.extra_config.get("kubelet", {}).get("failCgroupV1") is False:
+        return warning(
+            f"version 1: Kubernetes {version} runs on it only because failCgroupV1 is false in cluster.yaml; "
+            "later releases will not",
+            "Boot the host with cgroup version 2 (systemd.unified_cgroup_hierarchy=1) when you can.",
+        )
+    return failed(
+        f"version 1: the kubelet of Kubernetes {version} refuses to start on it",
+        "Boot the host with cgroup version 2 (kernel parameter systemd.unified_cgroup_hierarchy=1), or set "
+        "kubernetes.extraConfig.kubelet.failCgroupV1: false in cluster.yaml.",
+    )
+
+
+def kernel_modules(case: Case) -> Verdict:
+    """The kernel has overlay, br_netfilter and nf_conntrack, and vxlan for nodes on different networks."""
+    if not case.host.is_node:
+        return ok("no pods run here")
+    missing = [name for name in WANTED_MODULES if name not in case.facts.modules]
+    if not missing:
+        return ok(", ".join(WANTED_MODULES))
+    if missing == ["vxlan"]:
+        return warning(
+            "vxlan is missing: pods reach only pods of nodes on the same network",
+            "Install a kernel that has the vxlan module if nodes are on different networks.",
+        )
+    return failed(
+        f"the kernel has no {', '.join(missing)}",
+        "Install the distribution's own kernel with its modules (linux-image-amd64), and reboot into it.",
+    )
+
+
+def swap(case: Case) -> Verdict:
+    """Swap is off: a kubelet does not start with it, unless told otherwise in cluster.yaml."""
+    settings = case.plan.config.kubernetes
+    tolerated = (
+        settings.extra_config.get("kubelet", {}).get("failSwapOn") is False
+        or settings.extra_args.get("kubelet", {}).get("fail-swap-on") == "false"
+    )
+    if not case.facts.swaps:
+        return ok("off")
+    devices = ", ".join(case.facts.swaps)
+    if tolerated or not case.host.is_node:
+        return ok(f"on ({devices}), which is tolerated here")
+    return failed(
+        f"swap is on: {devices}",
+        "Run swapoff -a on the host and take the swap lines out of /etc/fstab (and systemd's swap units), so "
+        "that it stays off.",
+    )
+
+
+def memory(case: Case) -> Verdict:
+    """There is enough memory: 1 GiB on masters, 0.5 on workers, 0.25 on hosts that only hold etcd."""
+    return _enough("of memory", case.facts.memory, _MEMORY[_role(case)], "Give the host more memory.")
+
+
+def disk(case: Case) -> Verdict:
+    """There is room at /var/lib: 2 GiB free on nodes, 1 GiB on hosts that only hold etcd."""
+    least, comfortable = _DISK["node" if case.host.is_node else "etcd"]
+    limits = (_DISK_OF_INSTALLED if case.ours else least, comfortable)
+    return _enough("free at /var/lib", case.facts.disk_free, limits, "Free some space, or enlarge the disk.")
+
+
+def clock_skew(case: Case) -> Verdict:
+    """The clock is within 5 seconds of this machine's, as exactly as the network lets it be told."""
+    seen = case.seen[case.host.name]
+    begun, ended = seen.facts.clock
+    if seen.answered < seen.asked:
+        return skipped("this machine's clock was set in the meantime")
+    # The host's clock read `begun` some time after `asked`, and `ended` some time before `answered`.
+    ahead, behind = ended - seen.answered, seen.asked - begun
+    skew = max(ahead, behind, 0.0)
+    if skew <= SKEW_WARNS:
+        return ok("in step")
+    message = (
+        f"the clock is at least {skew:.1f} s {'ahead of' if ahead > behind else 'behind'} this machine's"
+    )
+    fix = "Synchronize both clocks: install systemd-timesyncd or chrony, then look at timedatectl."
+    return failed(message, fix) if skew > SKEW_FAILS else warning(message, fix)
+
+
+def _role(case: Case) -> str:
+    return "master" if case.host.is_master else "worker" if case.host.is_node else "etcd"
+
+
+def _enough(what: str, found: int, limits: tuple[float, float], fix: str) -> Verdict:
+    least, comfortable = limits
+    amount = found / GIB
+    if amount < least:
+        return failed(f"{amount:.1f} GiB {what}, {least:g} needed", fix)
+    if amount < comfortable:
+        return warning(f"{amount:.1f} GiB {what}, {comfortable:g} recommended", fix)
+    return ok(f"{amount:.1f} GiB {what}")

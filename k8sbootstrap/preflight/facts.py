@@ -1,0 +1,171 @@
+"""What the probe saw on one host, read into types."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network
+from typing import Any
+
+_SOCKET = re.compile(
+    r"^\S+\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+(?:\s+users:\((?P<users>.*)\))?"
+)
+_USER = re.compile(r'\("(?P<name>[^"]*)",pid=(?P<pid>\d+)')
+_UNIT = re.compile(r"/([^/\n]+\.service)(?:/|$)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Address:
+    """An IPv4 address of an interface."""
+
+    device: str
+    interface: IPv4Interface
+
+
+@dataclass(frozen=True)
+class Route:
+    """An entry of the main routing table, the default routes left out."""
+
+    destination: IPv4Network
+    device: str
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A process that listens on a TCP port."""
+
+    address: str
+    """As ss prints it: 0.0.0.0, 127.0.0.1, [::], * and the like."""
+    port: int
+    process: str
+    """Name of the process; empty when it is unknown."""
+    unit: str
+    """The systemd service it belongs to; empty when it belongs to none."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One host as it is."""
+
+    python: tuple[int, ...]
+    os_id: str
+    """As in debian."""
+    os_version: str
+    """As in 12."""
+    os_name: str
+    """As people call it."""
+    machine: str
+    """As uname prints it: x86_64, aarch64."""
+    hostname: str
+    machine_id: str
+    systemd: bool
+    addresses: tuple[Address, ...] | None
+    """None where ``ip`` is not installed."""
+    routes: tuple[Route, ...] | None
+    listeners: tuple[Listener, ...] | None
+    """None where ``ss`` is not installed."""
+    swaps: tuple[str, ...]
+    """Files and devices swapped to."""
+    memory: int
+    """Bytes of main memory."""
+    disk_free: int
+    """Free bytes at /var/lib."""
+    modules: frozenset[str]
+    """Those of the wanted kernel modules that are there."""
+    cgroup_v2: bool
+    clock: tuple[float, float]
+    """Seconds since 1970 on the host's clock, when the probe began and when it ended."""
+    cluster: str
+    """Name of the cluster that this tool put here; empty where there is none."""
+    recorded: frozenset[str]
+    """Files and folders that this tool recorded as its own."""
+    leftovers: tuple[str, ...]
+    """Paths that a cluster leaves."""
+
+
+def parse(text: str) -> Facts:
+    """Read what the probe printed.
+
+    Raises:
+        ValueError: It is not the probe's output.
+    """
+    try:
+        raw = json.loads(text)
+        release = _os_release(raw["os_release"])
+        record = json.loads(raw["record"]) if raw["record"] else {}
+        return Facts(
+            python=tuple(raw["python"]),
+            os_id=release.get("ID", ""),
+            os_version=release.get("VERSION_ID", ""),
+            os_name=release.get("PRETTY_NAME", "an unknown operating system"),
+            machine=raw["machine"],
+            hostname=raw["hostname"],
+            machine_id=raw["machine_id"].strip(),
+            systemd=raw["systemd"],
+            addresses=None if raw["addresses"] is None else tuple(_addresses(raw["addresses"])),
+            routes=None if raw["routes"] is None else tuple(_routes(raw["routes"])),
+            listeners=None if raw["sockets"] is None else tuple(_listeners(raw["sockets"], raw["cgroups"])),
+            swaps=tuple(line.split()[0] for line in raw["swaps"].splitlines()[1:] if line.strip()),
+            memory=_memory(raw["meminfo"]),
+            disk_free=raw["disk_free"],
+            modules=frozenset(raw["modules"]),
+            cgroup_v2=raw["cgroup_v2"],
+            clock=(raw["clock"][0], raw["clock"][1]),
+            cluster=record.get("cluster", ""),
+            recorded=frozenset(_recorded(record)),
+            leftovers=tuple(raw["leftovers"]),
+        )
+    except (LookupError, TypeError, AttributeError) as exc:
+        raise ValueError(f"the probe printed something else: {text[:200]!r}") from exc
+
+
+def _os_release(text: str) -> dict[str, str]:
+    lines = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {key.strip(): value.strip().strip("\"'") for key, _, value in lines}
+
+
+def _addresses(text: str) -> list[Address]:
+    return [
+        Address(link["ifname"], IPv4Interface(f"{entry['local']}/{entry['prefixlen']}"))
+        for link in json.loads(text or "[]")
+        for entry in link.get("addr_info", [])
+    ]
+
+
+def _routes(text: str) -> list[Route]:
+    return [
+        Route(IPv4Network(entry["dst"]), entry.get("dev", ""), str(entry.get("protocol", "")))
+        for entry in json.loads(text or "[]")
+        if entry["dst"] != "default"
+    ]
+
+
+def _listeners(text: str, cgroups: Mapping[str, str]) -> list[Listener]:
+    found: list[Listener] = []
+    for line in text.splitlines():
+        match = _SOCKET.match(line)
+        if match is None:
+            continue
+        user = _USER.search(match["users"] or "")
+        unit = _UNIT.search(cgroups.get(user["pid"], "")) if user else None
+        found.append(
+            Listener(
+                match["address"], int(match["port"]), user["name"] if user else "", unit[1] if unit else ""
+            )
+        )
+    return found
+
+
+def _memory(meminfo: str) -> int:
+    match = re.search(r"^MemTotal:\s+(\d+) kB", meminfo, re.MULTILINE)
+    return int(match[1]) * 1024 if match else 0
+
+
+def _recorded(record: Mapping[str, Any]) -> list[str]:
+    return [
+        path
+        for component in record.get("components", {}).values()
+        for kind in ("files", "directories", "residue")
+        for path in component.get(kind, ())
+    ]

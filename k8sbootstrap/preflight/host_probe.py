@@ -1,0 +1,111 @@
+"""Runs on a host, never on the controller: looks at what the checks need and prints one JSON document.
+
+It is sent over SSH to ``python3 -``. It changes nothing and judges nothing: outputs of commands and contents
+of files are handed back as they are (``facts.py`` reads them). Standard library only, Python 3.7 and later.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from typing import Any
+
+LEFTOVERS = (
+    "/etc/kubernetes/*.conf",
+    "/etc/cni/net.d/*",
+    "/var/lib/etcd/member",
+    "/var/lib/kubelet",
+)
+"""What a cluster leaves on a host."""
+MODULE_SIGNS = {
+    "br_netfilter": "/proc/sys/net/bridge/bridge-nf-call-iptables",
+    "nf_conntrack": "/proc/sys/net/netfilter/nf_conntrack_max",
+    "overlay": "/sys/module/overlay",
+    "vxlan": "/sys/module/vxlan",
+}
+"""Kernel modules, and what shows that one is loaded or built in."""
+
+
+def read(path: str) -> str:
+    """A file's text, empty when it is not there."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return file.read()
+    except OSError:
+        return ""
+
+
+def run(*command: str) -> str | None:
+    """A command's standard output; None when it is not installed or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", "replace")
+
+
+def modules() -> list[str]:
+    """Which of the wanted kernel modules are there, loaded, built in or loadable."""
+    folder = "/lib/modules/" + platform.release()
+    loadable = read(folder + "/modules.dep") + read(folder + "/modules.builtin")
+    filesystems = read("/proc/filesystems").split()
+    return [
+        name
+        for name, sign in MODULE_SIGNS.items()
+        if os.path.exists(sign)  # noqa: PTH110
+        or os.path.exists("/sys/module/" + name)  # noqa: PTH110
+        or name in filesystems
+        or "/{}.ko".format(name) in loadable  # noqa: UP032
+    ]
+
+
+def disk_free(path: str) -> int:
+    """Free bytes where ``path`` is or would be."""
+    while not os.path.exists(path):  # noqa: PTH110
+        path = os.path.dirname(path)  # noqa: PTH120
+    stat = os.statvfs(path)
+    return stat.f_bavail * stat.f_frsize
+
+
+def leftovers() -> list[str]:
+    """Existing files and non-empty folders of a cluster."""
+    found = sorted(path for pattern in LEFTOVERS for path in glob.glob(pattern))  # noqa: PTH207
+    return [path for path in found if not os.path.isdir(path) or os.listdir(path)]  # noqa: PTH112, PTH208
+
+
+def main() -> None:
+    """Print the facts."""
+    os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+    start = time.time()
+    sockets = run("ss", "-Hltnp")
+    pids = set(re.findall(r"pid=(\d+)", sockets or ""))
+    facts: dict[str, Any] = {
+        "python": list(sys.version_info[:3]),
+        "os_release": read("/etc/os-release"),
+        "machine": platform.machine(),
+        "hostname": platform.node(),
+        "machine_id": read("/etc/machine-id"),
+        "systemd": os.path.isdir("/run/systemd/system"),  # noqa: PTH112
+        "addresses": run("ip", "-j", "-4", "addr", "show"),
+        "routes": run("ip", "-j", "-4", "route", "show"),
+        "sockets": sockets,
+        "cgroups": {pid: read("/proc/" + pid + "/cgroup") for pid in sorted(pids)},
+        "swaps": read("/proc/swaps"),
+        "meminfo": read("/proc/meminfo"),
+        "disk_free": disk_free("/var/lib"),
+        "modules": modules(),
+        "cgroup_v2": os.path.exists("/sys/fs/cgroup/cgroup.controllers"),  # noqa: PTH110
+        "record": read("/var/lib/k8sbootstrap/record.json"),
+        "leftovers": leftovers(),
+    }
+    facts["clock"] = [start, time.time()]
+    sys.stdout.write(json.dumps(facts))
+
+
+main()

@@ -1,0 +1,27 @@
+"""The list of checks as a page of the documentation, made from the checks themselves."""
+
+from k8sbootstrap.preflight.checks import CHECKS
+from k8sbootstrap.preflight.run import ACCESS_CHECKS
+
+_INTRODUCTION = """\
+# Preflight checks
+
+`k8sbootstrap preflight` looks at every host, in parallel, and changes nothing. `k8sbootstrap up` does the
+same before it changes anything. All checks run on all hosts and all are reported; when any fails, the exit code
+is 4.
+
+A check that fails for a reason you know to be harmless can be ignored by its name: `k8sbootstrap preflight
+--ignore NAME`, `k8sbootstrap up --ignore-preflight NAME`. Nothing ignores all of them.
+
+Without `ssh`, `sudo` and `python` nothing can be seen on a host: where one of them fails, the later ones are
+skipped.
+
+| check | passes when |
+|---|---|
+"""
+
+
+def page() -> str:
+    """The page docs/preflight.md, as Markdown."""
+    rows = {**ACCESS_CHECKS, **{check.name: check.description for check in CHECKS}}
+    return _INTRODUCTION + "".join(f"| `{name}` | {text} |\n" for name, text in rows.items())

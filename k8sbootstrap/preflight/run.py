@@ -1,0 +1,152 @@
+"""Ask every host at once, then judge: all checks, all hosts, all reported."""
+
+import time
+from collections.abc import Collection, Iterator, Mapping
+from importlib import resources
+
+from k8sbootstrap.errors import HostError, K8sBootstrapError, PreflightError, SudoError
+from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.preflight.checks import CHECKS
+from k8sbootstrap.preflight.checks.base import Case, Seen
+from k8sbootstrap.preflight.facts import parse
+from k8sbootstrap.preflight.models import (
+    CheckResult,
+    PreflightReport,
+    Status,
+    Verdict,
+    failed,
+    ok,
+    skipped,
+)
+from k8sbootstrap.ssh.client import SSHSession
+from k8sbootstrap.ssh.parallel import run_on_all
+
+OLDEST_PYTHON = (3, 8)
+"""The oldest that ansible-core's modules run with on hosts."""
+ACCESS_CHECKS = {
+    "ssh": "The host answers over SSH, shows its known key and lets the user log in.",
+    "sudo": "The user can become root with sudo.",
+    "python": "Python 3.8 or later is installed.",
+}
+"""Checks that come before all others, with their descriptions: without them nothing can be seen."""
+CHECK_NAMES = (*ACCESS_CHECKS, *(check.name for check in CHECKS))
+"""All names that can be ignored, in the order of the report."""
+
+_NO_PYTHON = 127
+_COMMAND = f"command -v python3 >/dev/null || exit {_NO_PYTHON}; exec python3 -I -"
+_PROBE_TIMEOUT = 30.0
+
+
+class _PythonError(K8sBootstrapError):
+    """The probe could not run on a host."""
+
+
+def run_preflight(plan: ClusterPlan, *, ignore: Collection[str] = ()) -> PreflightReport:
+    """Check every host of the plan, in parallel. Changes nothing on them.
+
+    Args:
+        plan: The cluster.
+        ignore: Names of checks (see ``CHECK_NAMES``) whose failures do not count.
+
+    Raises:
+        ValueError: A name in ``ignore`` is none of a check.
+    """
+    if unknown := sorted(set(ignore) - set(CHECK_NAMES)):
+        raise ValueError(f"no such check: {', '.join(unknown)}; there are: {', '.join(CHECK_NAMES)}")
+    answers = run_on_all((host.ssh for host in plan.hosts), probe)
+    seen = {name: answer for name, answer in answers.items() if isinstance(answer, Seen)}
+    return PreflightReport(
+        tuple(
+            _result(host, check, verdict, ignore)
+            for host in plan.hosts
+            for check, verdict in _verdicts(plan, host, answers[host.name], seen)
+        )
+    )
+
+
+def require(report: PreflightReport) -> None:
+    """Let only a report without failures pass.
+
+    Raises:
+        PreflightError: Something failed; says everything that did, and what would mend it.
+    """
+    if not report.failed:
+        return
+    lines = []
+    for result in report.failed:
+        lines.append(f"{result.host}: {result.check}: {result.message}")
+        if result.fix:
+            lines.append(f"    {result.fix}")
+    checks = dict.fromkeys(result.check for result in report.failed)
+    count = len(report.failed)
+    raise PreflightError(
+        f"{count} preflight {'check' if count == 1 else 'checks'} failed, and nothing was changed:\n"
+        + "\n".join(lines),
+        hint="Mend these and run again. What you know to be harmless can be ignored by name: "
+        + ", ".join(checks)
+        + ".",
+    )
+
+
+def probe(session: SSHSession) -> Seen:
+    """See everything on one host.
+
+    Raises:
+        SudoError: The user cannot become root.
+        K8sBootstrapError: The host has no usable Python, or the connection broke.
+    """
+    script = resources.files("k8sbootstrap.preflight").joinpath("host_probe.py").read_bytes()
+    asked = time.time()
+    result = session.run(_COMMAND, stdin=script, timeout=_PROBE_TIMEOUT)
+    answered = time.time()
+    if result.rc == _NO_PYTHON:
+        raise _PythonError("python3 is not installed", hint="Install it: apt-get install python3")
+    if result.rc:
+        said = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise _PythonError(
+            f"python3 failed: {said}", hint="Install the distribution's own Python 3.8 or later."
+        )
+    try:
+        return Seen(parse(result.stdout), asked, answered)
+    except ValueError as exc:
+        raise _PythonError(str(exc), hint="See what python3 prints there at start.") from exc
+
+
+def _verdicts(
+    plan: ClusterPlan, host: HostPlan, answer: Seen | K8sBootstrapError, seen: Mapping[str, Seen]
+) -> Iterator[tuple[str, Verdict]]:
+    """Name and verdict of every check on one host."""
+    blocked = ""
+    for name, verdict in _access(host, answer).items():
+        yield name, skipped(f"{blocked} failed") if blocked else verdict
+        if not blocked and verdict.status is Status.FAILED:
+            blocked = name
+    for check in CHECKS:
+        if isinstance(answer, Seen):
+            yield check.name, check.judge(Case(plan, host, seen))
+        else:
+            yield check.name, skipped(f"{blocked} failed")
+
+
+def _access(host: HostPlan, answer: Seen | K8sBootstrapError) -> dict[str, Verdict]:
+    """Verdicts on ssh, sudo and python; those after a failed one mean nothing."""
+    verdicts = {
+        "ssh": ok(f"{host.ssh.user}@{host.ssh.address}:{host.ssh.port}"),
+        "sudo": ok("works" if host.ssh.sudo else "not needed"),
+        "python": ok("installed"),
+    }
+    if isinstance(answer, Seen):
+        version = ".".join(str(part) for part in answer.facts.python)
+        good = answer.facts.python[:2] >= OLDEST_PYTHON
+        verdicts["python"] = ok(version) if good else failed(f"{version} is too old", "Install 3.8 or later.")
+        return verdicts
+    place = "sudo" if isinstance(answer, SudoError) else "ssh" if isinstance(answer, HostError) else "python"
+    verdicts[place] = failed(str(answer), answer.hint)
+    return verdicts
+
+
+def _result(host: HostPlan, check: str, verdict: Verdict, ignore: Collection[str]) -> CheckResult:
+    status = verdict.status
+    if status is Status.FAILED and check in ignore:
+        status = Status.IGNORED
+    return CheckResult(host.name, check, status, verdict.message, verdict.fix)
