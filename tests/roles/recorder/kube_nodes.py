@@ -1,0 +1,14 @@
+"""Answers for the module ``kube_nodes``: every node has a podCIDR."""
+
+from ansible.plugins.action import ActionBase
+from recording import note
+
+
+class ActionModule(ActionBase):
+    """Writes its arguments down."""
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        nodes = self._task.args["nodes"]
+        pod_cidrs = {name: f"10.244.{number}.0/24" for number, name in enumerate(nodes)}
+        return note(task_vars, "kube_nodes", self._task.args, {"pod_cidrs": pod_cidrs})

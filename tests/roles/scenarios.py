@@ -1,0 +1,256 @@
+"""Clusters that the roles are rendered for, and how they are rendered: by Ansible itself, sending nothing."""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from k8sbootstrap.catalog.resolve import versions
+from k8sbootstrap.inventory import render_inventory
+from k8sbootstrap.pki.issue import ensure_pki
+from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.state import State
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDER = Path(__file__).parent / "recorder"
+HOSTS = ("master1", "worker1")
+"""One host of each kind is rendered."""
+PLAIN = """\
+apiVersion: k8sbootstrap/v1alpha1
+kind: Cluster
+name: demo
+kubernetes: {{version: {version}}}
+runtime: {{name: {runtime}}}
+hosts:
+  - {{name: master1, address: 10.0.0.11, roles: [master]}}
+  - {{name: master2, address: 10.0.0.12, roles: [master]}}
+  - {{name: master3, address: 10.0.0.13, roles: [master]}}
+  - {{name: worker1, address: 10.0.0.21, roles: [worker]}}
+  - {{name: worker2, address: 10.0.0.22, roles: [worker]}}
+"""
+FULL = """\
+apiVersion: k8sbootstrap/v1alpha1
+kind: Cluster
+name: full
+kubernetes:
+  version: {version}
+  extraArgs:
+    etcd: {{heartbeat-interval: "250"}}
+    kube-apiserver: {{audit-log-maxage: "60", event-ttl: 2h0m0s}}
+    kube-controller-manager: {{node-monitor-grace-period: 30s}}
+    kube-scheduler: {{v: "2"}}
+    kubelet: {{v: "2", root-dir: "/srv/100% kubelet"}}
+    kube-proxy: {{v: "2"}}
+  extraConfig:
+    kubelet: {{maxPods: 60, authentication: {{webhook: {{cacheTTL: 1m0s}}}}}}
+    kube-proxy: {{conntrack: {{maxPerCore: 0}}}}
+    kube-scheduler: {{leaderElection: {{leaseDuration: 20s}}}}
+runtime: {{name: {runtime}}}
+network: {{podCIDR: 10.8.0.0/16, serviceCIDR: 10.9.0.0/20, nodeCIDRMaskSize: 25, dnsDomain: k8s.example.com}}
+api: {{endpoint: "api.example.com:8443", port: 7443, extraSANs: [k8s.example.com]}}
+proxy:
+  http: http://proxy.example.com:3128
+  https: http://proxy.example.com:3128
+  noProxy: [.example.com]
+ssh: {{user: admin}}
+hosts:
+  - {{name: master1, address: 192.0.2.11, privateAddress: 10.0.0.11, roles: [master, worker]}}
+  - {{name: master2, address: 192.0.2.12, privateAddress: 10.0.0.12, roles: [master]}}
+  - {{name: master3, address: 192.0.2.13, privateAddress: 10.0.0.13, roles: [master]}}
+  - name: worker1
+    address: 192.0.2.21
+    privateAddress: 10.0.0.21
+    roles: [worker]
+    labels: {{example.com/zone: a, disk: ssd}}
+    taints:
+      - {{key: example.com/dedicated, value: batch, effect: NoSchedule}}
+      - {{key: example.com/empty, effect: PreferNoSchedule}}
+  - {{name: worker2, address: 192.0.2.22, privateAddress: 10.0.0.22, roles: [worker]}}
+"""
+
+
+def newest(minor: str) -> str:
+    """The newest catalogued release of a minor."""
+    return next(version for version in versions() if version.startswith(f"{minor}."))
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One cluster to render."""
+
+    name: str
+    """Also the folder of its golden files."""
+    version: str
+    runtime: str
+    text: str
+
+    @property
+    def minor(self) -> tuple[int, int]:
+        """(1, 36) for 1.36.x."""
+        major, minor, _ = self.version.split(".")
+        return int(major), int(minor)
+
+
+SCENARIOS = [
+    Scenario("1.20-docker", newest("1.20"), "docker", PLAIN),
+    Scenario("1.20-containerd", newest("1.20"), "containerd", PLAIN),
+    Scenario("1.36-docker", newest("1.36"), "docker", PLAIN),
+    Scenario("1.36-containerd", newest("1.36"), "containerd", PLAIN),
+    Scenario("1.20-docker-full", newest("1.20"), "docker", FULL),
+    Scenario("1.36-containerd-full", newest("1.36"), "containerd", FULL),
+]
+
+
+@dataclass(frozen=True)
+class RenderedFile:
+    """A file as a host would get it."""
+
+    host: str
+    component: str
+    dest: str
+    content: bytes
+    mode: str
+    owner: str
+    group: str
+    secret: bool
+    restarts: tuple[str, ...]
+    template: str | None
+    """Its template in the role; None for copies."""
+
+    @property
+    def text(self) -> str:
+        """The content of a text file."""
+        return self.content.decode()
+
+    def __repr__(self) -> str:
+        return f"{self.host}:{self.dest}"
+
+
+class Rendered:
+    """Everything that the roles would send to the hosts of one scenario."""
+
+    def __init__(self, scenario: Scenario, plan: ClusterPlan, calls: dict[str, list[dict]]) -> None:
+        self.scenario = scenario
+        self.plan = plan
+        self.calls = calls
+        found = [file for host in calls for request in self.requests(host) for file in _files(host, request)]
+        self.files = list({(file.host, file.component, file.dest): file for file in found}.values())
+        """The last version of each file; a kubelet that joins gets its bootstrap kubeconfig before."""
+
+    def arguments(self, host: str, action: str) -> list[dict]:
+        """The arguments of every call of one module on one host, in order."""
+        return [call["arguments"] for call in self.calls.get(host, []) if call["action"] == action]
+
+    def requests(self, host: str) -> list[dict]:
+        """What the ``component`` module would get on one host."""
+        return self.arguments(host, "component")
+
+    def file(self, host: str, dest: str) -> RenderedFile:
+        """One file of one host."""
+        return next(file for file in self.files if (file.host, file.dest) == (host, dest))
+
+    @property
+    def units(self) -> list[RenderedFile]:
+        """Unit files, without drop-ins."""
+        return [file for file in self.files if file.dest.endswith((".service", ".socket"))]
+
+
+def _files(host: str, request: dict) -> list[RenderedFile]:
+    return [
+        RenderedFile(
+            host=host,
+            component=request["name"],
+            dest=file["dest"],
+            content=base64.b64decode(file["content"]),
+            mode=file["mode"],
+            owner=file["owner"],
+            group=file["group"],
+            secret=file["secret"],
+            restarts=tuple(file["restarts"]),
+            template=file["template"],
+        )
+        for file in request["files"]
+    ]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file to install that was never fetched."""
+
+    path: Path
+    sha256: str
+    url: str | None = None
+
+
+def artifacts(plan: ClusterPlan) -> dict[str, Artifact]:
+    """Made-up files for everything that the release installs."""
+    release = plan.release
+    files = [*release.binaries.values(), *release.cni_plugins.values()]
+    files += [release.pause.artifact, release.test_image.artifact]
+    return {
+        file.key: Artifact(Path("/cache") / file.key, hashlib.sha256(file.key.encode()).hexdigest())
+        for file in files
+    }
+
+
+def render(scenario: Scenario, folder: Path) -> Rendered:
+    """Run the real playbooks and roles for master1 and worker1, with modules that only write down.
+
+    Args:
+        scenario: The cluster.
+        folder: Empty; gets the cluster file, its state, the inventory and what was recorded.
+    """
+    cluster_file = folder / "cluster.yaml"
+    cluster_file.write_text(scenario.text.format(version=scenario.version, runtime=scenario.runtime))
+    plan = load_plan(cluster_file)
+    state = State.beside(cluster_file, plan.config.name)
+    state.create()
+    ensure_pki(plan, state)
+    render_inventory(plan, state, artifacts(plan), folder / "inventory")
+    record = folder / "record"
+    record.mkdir()
+    _play(folder, record)
+    calls = {path.stem: list(map(json.loads, path.read_text().splitlines())) for path in record.iterdir()}
+    return Rendered(scenario, plan, calls)
+
+
+def _play(folder: Path, record: Path) -> None:
+    playbooks = folder / "playbooks"  # without the folders of plugins beside them: the recorder's are used
+    playbooks.mkdir()
+    for path in (ROOT / "playbooks").glob("*.yml"):
+        shutil.copy(path, playbooks)
+    config = folder / "ansible.cfg"
+    config.touch()
+    environment = {
+        "ANSIBLE_ACTION_PLUGINS": str(RECORDER),
+        "ANSIBLE_CONFIG": str(config),
+        "ANSIBLE_FILTER_PLUGINS": str(ROOT / "playbooks/filter_plugins"),
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
+        "ANSIBLE_LIBRARY": str(ROOT / "playbooks/library"),
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
+        "HOME": str(folder),
+        "LC_ALL": "C.UTF-8",
+        "PATH": os.environ["PATH"],
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(RECORDER),
+        "RECORD_DIR": str(record),
+    }
+    local = {
+        "ansible_connection": "local",
+        "ansible_become": False,
+        "ansible_python_interpreter": sys.executable,
+    }
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(folder / "inventory")]
+    command += ["-e", json.dumps(local), "--limit", ",".join(HOSTS), str(playbooks / "site.yml")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]

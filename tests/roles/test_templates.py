@@ -1,0 +1,233 @@
+"""Every template of every role, rendered per release, runtime and kind of host, and checked."""
+
+import fnmatch
+import json
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+import yaml
+from scenarios import HOSTS, ROOT, Rendered, RenderedFile
+from units import command, flags, verify
+
+GOLDEN = Path(__file__).parent / "golden"
+REMOVED = yaml.safe_load((Path(__file__).parent / "removed.yaml").read_text())
+CONFIG_FILES = {
+    "kubelet": "/var/lib/kubelet/config.yaml",
+    "kube-proxy": "/etc/kubernetes/kube-proxy.yaml",
+    "kube-scheduler": "/etc/kubernetes/scheduler-config.yaml",
+}
+CIS_600 = (
+    *(f"/etc/systemd/system/{name}.service" for name in ("etcd", "kubelet", "kube-apiserver", "kube-proxy")),
+    *(f"/etc/systemd/system/kube-{name}.service" for name in ("controller-manager", "scheduler")),
+    *(f"/etc/kubernetes/{name}.conf" for name in ("admin", "super-admin", "controller-manager", "scheduler")),
+    "/etc/kubernetes/kubelet.conf",
+    "/etc/kubernetes/proxy.conf",
+    "/var/lib/kubelet/config.yaml",
+)
+"""Files that CIS wants at 600 root:root."""
+
+
+def templated(rendered: Rendered) -> list[RenderedFile]:
+    return [file for file in rendered.files if file.template]
+
+
+def test_golden(rendered: Rendered, golden: Callable[[Path, str], None]) -> None:
+    folder = GOLDEN / rendered.scenario.name
+    for file in templated(rendered):
+        assert file.template
+        golden(folder / file.host / file.component / file.template.removesuffix(".j2"), file.text)
+    objects = rendered.arguments("master1", "kube_apply")[0]["objects"]
+    golden(folder / "master1/cluster_rbac/bindings.yaml", yaml.safe_dump_all(objects, explicit_start=True))
+
+
+def test_no_golden_file_is_left_over(rendered: Rendered) -> None:
+    folder = GOLDEN / rendered.scenario.name
+    made = {
+        folder / file.host / file.component / file.template.removesuffix(".j2")
+        for file in templated(rendered)
+        if file.template
+    }
+    made.add(folder / "master1/cluster_rbac/bindings.yaml")
+    assert {path for path in folder.rglob("*") if path.is_file()} == made
+
+
+def parse_yaml(file: RenderedFile) -> None:
+    assert all(isinstance(document, dict) for document in yaml.safe_load_all(file.text))
+
+
+def parse_shell(file: RenderedFile) -> None:
+    checks = [["sh", "-n", "-s"], *([["shellcheck", "-s", "sh", "-"]] if shutil.which("shellcheck") else [])]
+    for check in checks:
+        done = subprocess.run(check, input=file.text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+PARSERS: dict[str, Callable[[RenderedFile], object]] = {
+    ".conflist": lambda file: json.loads(file.text),
+    ".json": lambda file: json.loads(file.text),
+    ".sh": parse_shell,
+    ".toml": lambda file: tomllib.loads(file.text),
+    ".yaml": parse_yaml,
+}
+
+
+def test_files_parse(rendered: Rendered) -> None:
+    parsed = set()
+    for file in templated(rendered):
+        suffix = Path(str(file.template).removesuffix(".j2")).suffix
+        if suffix == ".conf" and file.dest.startswith("/etc/kubernetes/"):
+            suffix = ".yaml"
+        if suffix in PARSERS:
+            PARSERS[suffix](file)
+            parsed.add(suffix)
+        assert "{{" not in file.text, file
+        assert "{%" not in file.text, file
+        assert file.text == file.text.rstrip("\n") + "\n", file
+    runtime = ".json" if rendered.scenario.runtime == "docker" else ".toml"
+    assert parsed == {".conflist", ".sh", ".yaml", runtime}
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("host", HOSTS)
+def test_systemd_takes_the_units(rendered: Rendered, host: str, tmp_path: Path) -> None:
+    files = {
+        file.dest: file.text
+        for file in rendered.files
+        if file.host == host and file.dest.startswith("/etc/systemd/system/")
+    }
+    programs = [binary["dest"] for request in rendered.requests(host) for binary in request["binaries"]]
+    programs += [file.dest for file in rendered.files if file.host == host and file.mode == "0755"]
+    assert verify(files, programs, tmp_path / "root") == ""
+
+
+def test_units_keep_running_and_start_at_boot(rendered: Rendered) -> None:
+    assert rendered.units
+    for unit in rendered.units:
+        assert "\nWantedBy=multi-user.target\n" in unit.text, unit
+        assert "\nRestart=always\n" in unit.text or "\nType=oneshot\n" in unit.text, unit
+
+
+def test_units_start_programs_that_are_sent(rendered: Rendered) -> None:
+    for unit in rendered.units:
+        requests = rendered.requests(unit.host)
+        sent = {binary["dest"] for request in requests for binary in request["binaries"]}
+        sent |= {file.dest for file in rendered.files if file.mode == "0755"}
+        assert command(unit.text)[0] in sent, unit
+
+
+def components(rendered: Rendered) -> Iterable[tuple[str, dict[str, str]]]:
+    """Program names and flags of every unit."""
+    for unit in rendered.units:
+        words = command(unit.text)
+        if not words[0].startswith("/usr/local/lib/"):
+            yield Path(words[0]).name, flags(words)
+
+
+def test_no_flag_that_the_release_does_not_take(rendered: Rendered) -> None:
+    removed = REMOVED["{}.{}".format(*rendered.scenario.minor)]["flags"]
+    seen = set()
+    for program, given in components(rendered):
+        if not program.startswith("kube"):
+            continue
+        patterns = [*removed.get("all", []), *removed.get(program, [])]
+        wrong = [flag for flag in given for pattern in patterns if fnmatch.fnmatch(flag, pattern)]
+        assert wrong == [], program
+        seen.add(program)
+    assert seen >= {name for name in removed if name != "all"}
+
+
+@pytest.mark.parametrize("component", CONFIG_FILES)
+def test_no_field_that_the_release_does_not_take(rendered: Rendered, component: str) -> None:
+    removed = REMOVED["{}.{}".format(*rendered.scenario.minor)]
+    config = yaml.safe_load(rendered.file("master1", CONFIG_FILES[component]).text)
+    assert set(config) & set(removed["fields"].get(component, [])) == set()
+    assert config["apiVersion"] == removed["config_api"].get(component, config["apiVersion"])
+
+
+def test_what_the_user_adds_arrives(rendered: Rendered) -> None:
+    config = rendered.plan.config.kubernetes
+    given: dict[str, dict[str, str]] = {}
+    for program, found in components(rendered):
+        given.setdefault(program, {}).update(found)
+    for program, extra in config.extra_args.items():
+        assert given[program].items() >= extra.items()
+    if not config.extra_config:
+        return
+    kubelet = yaml.safe_load(rendered.file("worker1", CONFIG_FILES["kubelet"]).text)
+    assert kubelet["maxPods"] == 60
+    assert kubelet["authentication"]["webhook"] == {"enabled": True, "cacheTTL": "1m0s"}
+    assert kubelet["authentication"]["anonymous"] == {"enabled": False}
+    proxy = yaml.safe_load(rendered.file("worker1", CONFIG_FILES["kube-proxy"]).text)
+    assert proxy["conntrack"] == {"maxPerCore": 0}
+    scheduler = yaml.safe_load(rendered.file("master1", CONFIG_FILES["kube-scheduler"]).text)
+    assert scheduler["leaderElection"] == {"leaderElect": True, "leaseDuration": "20s"}
+
+
+def test_private_keys_are_secret_and_closed(rendered: Rendered) -> None:
+    marks = (b"PRIVATE KEY", b"client-key-data", b"token:")
+    holders = [file for file in rendered.files if any(mark in file.content for mark in marks)]
+    assert len(holders) > 20
+    for file in holders:
+        assert file.secret, file
+        assert file.mode == "0600", file
+        assert file.owner in {"root", "etcd"}, file
+
+
+def test_cis_modes(rendered: Rendered) -> None:
+    found = [file for file in rendered.files if file.dest in CIS_600]
+    assert {file.dest for file in found if file.host == "master1"} == set(CIS_600)
+    for file in found:
+        assert (file.mode, file.owner, file.group) == ("0600", "root", "root"), file
+    for file in rendered.files:
+        if file.dest.startswith("/etc/kubernetes/"):
+            assert (file.owner, file.group) == ("root", "root"), file
+
+
+def test_restarts_name_units_of_the_component(rendered: Rendered) -> None:
+    for host in HOSTS:
+        for request in rendered.requests(host):
+            units = {unit["name"] for unit in request["units"]}
+            for item in [*request["files"], *request["binaries"]]:
+                assert set(item["restarts"]) <= units, item["dest"]
+
+
+def test_files_go_to_folders_that_are_made_or_there(rendered: Rendered) -> None:
+    there = {"/etc/systemd/system", "/etc/modules-load.d", "/etc/sysctl.d", "/usr/local/bin"}
+    for host in HOSTS:
+        made = set(there)
+        for request in rendered.requests(host):
+            made |= {folder["path"] for folder in request["directories"]}
+            needed = {str(Path(item["dest"]).parent) for item in request["files"] + request["binaries"]}
+            assert needed <= made, request["name"]
+
+
+def test_every_template_is_used(rendered: Rendered) -> None:
+    """The templates that one scenario leaves out are the other runtime's and the other kind of endpoint's."""
+    all_templates = {(path.parts[-3], path.name) for path in (ROOT / "roles").glob("*/templates/*.j2")}
+    used = {(file.component, str(file.template)) for file in templated(rendered)}
+    used.add(("cluster_rbac", "bindings.yaml.j2"))
+    scenario = rendered.scenario
+    docker = scenario.runtime == "docker"
+    unused = {("container_runtime", "containerd.toml.j2" if docker else "daemon.json.j2")}
+    if not docker or scenario.minor < (1, 24):
+        unused.add(("container_runtime", "cri-dockerd.service.j2"))
+    if rendered.plan.config.api.endpoint:
+        unused |= {("api_loadbalancer", "haproxy.cfg.j2"), ("api_loadbalancer", "dropin.conf.j2")}
+    assert all_templates - used == unused
+
+
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
+def test_haproxy_takes_its_configuration(rendered: Rendered, tmp_path: Path) -> None:
+    if rendered.plan.config.api.endpoint:
+        pytest.skip("workers use the external endpoint")
+    authority = tmp_path / "ca.crt"
+    authority.write_bytes(rendered.file("worker1", "/etc/haproxy/kubernetes-ca.crt").content)
+    text = rendered.file("worker1", "/etc/haproxy/haproxy.cfg").text
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(text.replace("/etc/haproxy/kubernetes-ca.crt", str(authority)))
+    done = subprocess.run(["haproxy", "-c", "-f", str(config)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
