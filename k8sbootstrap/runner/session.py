@@ -18,6 +18,7 @@ from k8sbootstrap.runner import ansible, lock
 from k8sbootstrap.runner.board import Board
 from k8sbootstrap.runner.events import Event, StepFinished, StepNote, StepStarted, parse
 from k8sbootstrap.runner.failure import describe
+from k8sbootstrap.runner.phases import title as phase_title
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import RunRecord, Summary
 from k8sbootstrap.state import State
@@ -37,8 +38,14 @@ class Run:
     board: Board = field(default_factory=Board)
     summary: Summary | None = None
     """Set when the run has ended."""
-    current: str = ""
+    step_title: str = ""
     """Title of the step that runs, or ran last."""
+
+    @property
+    def current(self) -> str:
+        """What the run is at, in words: a phase of a playbook or a step; empty at its start."""
+        phase = self.board.current
+        return self.step_title if phase is None else phase_title(phase.name)
 
     @property
     def result(self) -> Summary:
@@ -50,7 +57,7 @@ class Run:
     @contextmanager
     def step(self, name: str, title: str) -> Iterator["Step"]:
         """Do something that this program does itself; it is reported, timed and recorded."""
-        self.current = title
+        self.step_title = title
         started = time.time()
         self.note(StepStarted(time=started, step=name, title=title))
         outcome: Literal["ok", "failed"] = "failed"

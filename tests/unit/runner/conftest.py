@@ -75,6 +75,7 @@ def playbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WritePlaybook:
     folder.mkdir(parents=True)
     (folder / "callback_plugins").symlink_to(data_dir() / "playbooks" / "callback_plugins")
     monkeypatch.setattr(ansible, "data_dir", lambda: tmp_path / "data")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # a module that is killed leaves its unpacked files behind
 
     def write(name: str, text: str) -> Path:
         (folder / name).write_text(textwrap.dedent(text))

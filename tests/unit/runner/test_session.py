@@ -163,6 +163,27 @@ def test_interrupted(state: State, reporter: Reporter, number: signal.Signals) -
     assert signal.getsignal(number) == before
 
 
+def test_interrupted_in_a_phase(
+    state: State, reporter: Reporter, hosts: list[HostPlan], inventory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_playbook(_playbook: Path, **how: Any) -> int:
+        for line in LINES[:8]:
+            how["on_line"](line)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ansible, "run_playbook", run_playbook)
+
+    def hear_it() -> None:
+        with running(state, "k8sbootstrap up", reporter) as run:
+            with run.step("pki", "Certificates"):
+                pass
+            run.playbook("site.yml", hosts)
+
+    with pytest.raises(InterruptedRunError, match=r"during: etcd$"):
+        hear_it()
+    assert [phase["name"] for phase in last_summary(state)["phases"]] == ["host", "etcd"]
+
+
 def test_nohup_stays_in_force(state: State, reporter: Reporter) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
