@@ -7,8 +7,8 @@ _INTRODUCTION = """\
 # Preflight checks
 
 `k8sbootstrap preflight` looks at every host, in parallel, and changes nothing. `k8sbootstrap up` does the
-same before it changes anything. All checks run on all hosts and all are reported; when any fails, the exit code
-is 4.
+same before it changes anything. All checks run on all hosts and all are reported; when any fails, the exit
+code is 4.
 
 A check that fails for a reason you know to be harmless can be ignored by its name: `k8sbootstrap preflight
 --ignore NAME`, `k8sbootstrap up --ignore-preflight NAME`. Nothing ignores all of them.

@@ -1,0 +1,260 @@
+import json
+
+import pytest
+
+from k8sbootstrap.preflight.models import Status
+
+GIB = 1024**3
+WORKER = [
+    {"name": "w1", "address": "192.0.2.11", "roles": ["worker"]},
+    {"name": "m1", "address": "192.0.2.12", "roles": ["master"]},
+]
+ETCD = [
+    {"name": "e1", "address": "192.0.2.11", "roles": ["etcd"]},
+    {"name": "m1", "address": "192.0.2.12", "roles": ["master"]},
+]
+ALL = [
+    "os",
+    "arch",
+    "systemd",
+    "cgroup",
+    "kernel-modules",
+    "swap",
+    "memory",
+    "disk",
+    "clock-skew",
+    "hostname-unique",
+    "machine-id-unique",
+    "address-present",
+    "address-unique",
+    "cidr-overlap",
+    "ports",
+    "leftovers",
+]
+SWAP = "Filename Type Size Used Priority\n/dev/sda2 partition 1048572 0 -2\n"
+
+
+def listening(address, port, name="nginx", pid=9):
+    return f'LISTEN 0      511    {address}:{port} 0.0.0.0:*    users:(("{name}",pid={pid},fd=6))\n'
+
+
+def link(device, address):
+    local, prefix = address.split("/")
+    return {"ifname": device, "addr_info": [{"local": local, "prefixlen": int(prefix)}]}
+
+
+def addresses(*links):
+    return json.dumps([link("lo", "127.0.0.1/8"), link("eth0", "192.0.2.11/24"), *links])
+
+
+@pytest.mark.parametrize("base", ["bare", "master"])
+@pytest.mark.parametrize("check", ALL)
+def test_a_good_host_passes(judge, check, base):
+    """Before the cluster is there and with the cluster running."""
+    verdict = judge(check, base=base)
+    assert verdict.status is Status.OK, verdict
+    assert verdict.message
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "says"),
+    [
+        (
+            "os",
+            {"os_release": 'ID=ubuntu\nVERSION_ID="24.04"\nPRETTY_NAME="Ubuntu 24.04"'},
+            "Ubuntu 24.04 is not",
+        ),
+        ("os", {"os_release": 'ID=debian\nVERSION_ID="11"\nPRETTY_NAME="Debian 11"'}, "Debian 11 is not"),
+        ("os", {"os_release": ""}, "unknown operating system"),
+        ("arch", {"machine": "aarch64"}, "the processor is arm64, the binaries are for amd64"),
+        ("arch", {"machine": "riscv64"}, "riscv64"),
+        ("systemd", {"systemd": False}, "not running"),
+        ("kernel-modules", {"modules": ["vxlan"]}, "no overlay, br_netfilter, nf_conntrack"),
+        ("swap", {"swaps": SWAP}, "/dev/sda2"),
+        ("memory", {"meminfo": "MemTotal:  900000 kB\n"}, "0.9 GiB of memory, 1 needed"),
+        ("disk", {"disk_free": GIB}, "1.0 GiB free at /var/lib, 2 needed"),
+        ("machine-id-unique", {"machine_id": ""}, "no machine-id"),
+        ("address-present", {"addresses": json.dumps([link("eth0", "192.0.2.99/24")])}, "192.0.2.11"),
+        ("ports", {"sockets": listening("0.0.0.0", 6443)}, "6443 (for kube-apiserver) by nginx"),
+        ("ports", {"sockets": listening("[::]", 10250)}, "10250 (for kubelet)"),
+        ("ports", {"sockets": listening("192.0.2.11", 2380, "etcd")}, "2380 (for etcd) by etcd"),
+        ("ports", {"sockets": listening("127.0.0.1", 10257)}, "10257 (for kube-controller-manager)"),
+        ("ports", {"sockets": "LISTEN 0 128 0.0.0.0:2379 0.0.0.0:*\n"}, "2379 (for etcd) by an unknown"),
+        ("cidr-overlap", {"addresses": addresses(link("eth1", "10.244.9.4/24"))}, "podCIDR 10.244.0.0/16"),
+        ("cidr-overlap", {"addresses": addresses(link("eth1", "10.96.7.1/32"))}, "serviceCIDR 10.96.0.0/16"),
+        ("cidr-overlap", {"addresses": addresses(link("eth1", "10.0.0.1/8"))}, "podCIDR"),
+        (
+            "cidr-overlap",
+            {"routes": json.dumps([{"dst": "10.244.7.0/24", "dev": "tun0", "gateway": "192.0.2.1"}])},
+            "the route to 10.244.7.0/24 by tun0 overlaps podCIDR",
+        ),
+        ("leftovers", {"leftovers": ["/etc/kubernetes/admin.conf"]}, "/etc/kubernetes/admin.conf"),
+        ("leftovers", {"record": '{"cluster": "other"}'}, "belongs to the cluster other"),
+    ],
+)
+def test_what_fails(judge, check, changes, says):
+    verdict = judge(check, **changes)
+    assert verdict.status is Status.FAILED
+    assert says in verdict.message
+    assert verdict.fix
+
+
+@pytest.mark.parametrize(
+    ("check", "changes"),
+    [
+        ("memory", {"meminfo": "MemTotal:  1500000 kB\n"}),
+        ("disk", {"disk_free": 5 * GIB}),
+        ("kernel-modules", {"modules": ["overlay", "br_netfilter", "nf_conntrack"]}),
+        ("clock-skew", {"clock": [1002.5, 1002.6]}),
+        (
+            "cidr-overlap",
+            {"routes": json.dumps([{"dst": "10.0.0.0/8", "dev": "tun0", "protocol": "static"}])},
+        ),
+    ],
+)
+def test_what_warns(judge, check, changes):
+    verdict = judge(check, **changes)
+    assert verdict.status is Status.WARNING
+    assert verdict.message
+
+
+@pytest.mark.parametrize(
+    ("check", "gone"), [("ports", "sockets"), ("address-present", "addresses"), ("cidr-overlap", "routes")]
+)
+def test_what_cannot_be_seen_is_skipped(judge, check, gone):
+    assert judge(check, **{gone: None}).status is Status.SKIPPED
+
+
+@pytest.mark.parametrize(
+    ("clock", "status", "says"),
+    [
+        ([1000.0, 1001.0], Status.OK, "in step"),
+        ([1001.9, 1002.0], Status.OK, "in step"),
+        ([1007.4, 1007.5], Status.FAILED, "at least 6.5 s ahead"),
+        ([993.5, 993.6], Status.FAILED, "at least 6.5 s behind"),
+        ([997.0, 997.1], Status.WARNING, "at least 3.0 s behind"),
+    ],
+)
+def test_clock_skew(judge, clock, status, says):
+    """Asked at 1000, answered at 1001: what can be explained by the way there and back is no skew."""
+    verdict = judge("clock-skew", clock=clock)
+    assert verdict.status is status
+    assert says in verdict.message
+
+
+def test_a_slow_answer_is_no_skew(judge):
+    assert judge("clock-skew", asked=1000.0, answered=1020.0, clock=[1017.0, 1017.1]).status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("version", "v2", "extra", "status"),
+    [
+        ("1.20.2", False, {}, Status.OK),
+        ("1.34.11", False, {}, Status.OK),
+        ("1.36.4", True, {}, Status.OK),
+        ("1.36.4", False, {}, Status.FAILED),
+        ("1.36.4", False, {"failCgroupV1": False}, Status.WARNING),
+    ],
+)
+def test_cgroup(judge, make_plan, *, version, v2, extra, status):
+    plan = make_plan(version, kubernetes={"extraConfig": {"kubelet": extra}}, runtime={"name": "containerd"})
+    verdict = judge("cgroup", plan=plan, cgroup_v2=v2)
+    assert verdict.status is status
+    assert bool(verdict.fix) is (status is not Status.OK)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"extraConfig": {"kubelet": {"failSwapOn": False}}},
+        {"extraArgs": {"kubelet": {"fail-swap-on": "false"}}},
+    ],
+)
+def test_swap_that_the_kubelet_tolerates(judge, make_plan, settings):
+    assert judge("swap", plan=make_plan(kubernetes=settings), swaps=SWAP).status is Status.OK
+
+
+@pytest.mark.parametrize("check", ["swap", "kernel-modules", "cgroup"])
+def test_etcd_alone_asks_for_less(judge, make_plan, check):
+    plan = make_plan("1.36.4", ETCD, runtime={"name": "containerd"})
+    assert judge(check, plan=plan, swaps=SWAP, modules=[], cgroup_v2=False).status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "status"),
+    [
+        ("127.0.0.1", 6443, Status.FAILED),
+        ("*", 6443, Status.FAILED),
+        ("192.0.2.11", 6443, Status.OK),
+        ("0.0.0.0", 2379, Status.OK),
+        ("0.0.0.0", 10256, Status.FAILED),
+    ],
+)
+def test_ports_of_a_worker(judge, make_plan, address, port, status):
+    plan = make_plan(hosts=WORKER)
+    assert judge("ports", plan=plan, sockets=listening(address, port)).status is status
+
+
+def test_a_worker_needs_no_api_port_when_there_is_an_endpoint(judge, make_plan):
+    plan = make_plan(hosts=WORKER, api={"endpoint": "lb.example.com"})
+    assert judge("ports", plan=plan, sockets=listening("*", 6443)).status is Status.OK
+
+
+def test_ports_of_a_master_with_another_api_port(judge, make_plan):
+    plan = make_plan(api={"port": 8443})
+    assert judge("ports", plan=plan, sockets=listening("*", 6443)).status is Status.OK
+    assert judge("ports", plan=plan, sockets=listening("*", 8443)).status is Status.FAILED
+
+
+def test_ports_held_by_a_cluster_that_is_not_recorded(judge):
+    assert judge("ports", base="master", record="").status is Status.FAILED
+
+
+def test_a_port_held_by_another_of_our_units(judge):
+    sockets = listening("0.0.0.0", 2379, "kubelet", 7)
+    verdict = judge(
+        "ports", base="master", sockets=sockets, cgroups={"7": "0::/system.slice/kubelet.service\n"}
+    )
+    assert verdict.status is Status.FAILED
+    assert "by kubelet of kubelet.service" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("check", "same", "says"),
+    [
+        (
+            "hostname-unique",
+            {"hostname": "m1", "machine_id": "b"},
+            "the host name m1 is also that of m2 and m3",
+        ),
+        ("machine-id-unique", {"hostname": "m2"}, "is also that of m2 and m3"),
+    ],
+)
+def test_hosts_that_share_what_must_be_unique(judge, check, same, says):
+    verdict = judge(check, others={"m2": same, "m3": same})
+    assert verdict.status is Status.FAILED
+    assert says in verdict.message
+
+
+@pytest.mark.parametrize("check", ["hostname-unique", "machine-id-unique", "address-unique"])
+def test_hosts_that_differ(judge, check):
+    other = {"hostname": "m2", "machine_id": "b", "addresses": json.dumps([link("eth0", "192.0.2.12/24")])}
+    assert judge(check, others={"m2": other}).status is Status.OK
+
+
+def test_an_address_of_two_hosts(judge):
+    other = {"addresses": json.dumps([link("eth0", "192.0.2.12/24"), link("eth1", "192.0.2.11/32")])}
+    verdict = judge("address-unique", others={"m2": other})
+    assert verdict.status is Status.FAILED
+    assert "192.0.2.11 is also on an interface of m2" in verdict.message
+
+
+def test_leftovers_of_this_cluster_that_were_not_recorded(judge):
+    """A run that was killed must not stand in the way of the next one."""
+    verdict = judge("leftovers", record='{"cluster": "demo"}', leftovers=["/etc/kubernetes/admin.conf"])
+    assert verdict.status is Status.WARNING
+
+
+def test_a_disk_that_is_nearly_full_with_the_cluster_on_it(judge):
+    assert judge("disk", base="master", disk_free=GIB).status is Status.WARNING
+    assert judge("disk", base="master", disk_free=GIB // 10).status is Status.FAILED
