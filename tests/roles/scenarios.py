@@ -200,7 +200,7 @@ def artifacts(plan: ClusterPlan) -> dict[str, Artifact]:
 
 
 def render(scenario: Scenario, folder: Path) -> Rendered:
-    """Run the real playbooks and roles for master1 and worker1, with modules that only write down.
+    """Render the inventory of a scenario, and with it what the roles would send.
 
     Args:
         scenario: The cluster.
@@ -213,14 +213,22 @@ def render(scenario: Scenario, folder: Path) -> Rendered:
     state.create()
     ensure_pki(plan, state)
     render_inventory(plan, state, artifacts(plan), folder / "inventory")
+    return Rendered(scenario, plan, play(folder, folder / "inventory", {}))
+
+
+def play(folder: Path, inventory: Path, variables: dict[str, str]) -> dict[str, list[dict]]:
+    """Run the real playbooks and roles for master1 and worker1, with modules that only write down.
+
+    Args:
+        folder: Gets Ansible's files and what was recorded.
+        inventory: The inventory.
+        variables: Win over those of the inventory.
+
+    Returns:
+        Every call of a module (action, arguments) by host, in order.
+    """
     record = folder / "record"
     record.mkdir()
-    _play(folder, record)
-    calls = {path.stem: list(map(json.loads, path.read_text().splitlines())) for path in record.iterdir()}
-    return Rendered(scenario, plan, calls)
-
-
-def _play(folder: Path, record: Path) -> None:
     playbooks = folder / "playbooks"  # without the folders of plugins beside them: the recorder's are used
     playbooks.mkdir()
     for path in (ROOT / "playbooks").glob("*.yml"):
@@ -245,12 +253,13 @@ def _play(folder: Path, record: Path) -> None:
         "PYTHONPATH": str(RECORDER),
         "RECORD_DIR": str(record),
     }
-    local = {
+    local = variables | {
         "ansible_connection": "local",
         "ansible_become": False,
         "ansible_python_interpreter": sys.executable,
     }
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(folder / "inventory")]
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory)]
     command += ["-e", json.dumps(local), "--limit", ",".join(HOSTS), str(playbooks / "site.yml")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
+    return {path.stem: list(map(json.loads, path.read_text().splitlines())) for path in record.iterdir()}

@@ -1,7 +1,7 @@
 """Real programs take the command lines that roles render for them, where such programs are at hand.
 
-They are looked for, as NAME/VERSION/ARCH/FILE, in $K8SBOOTSTRAP_TEST_ARTIFACTS and in the caches of the lab and
-of k8sbootstrap.
+They are looked for, as NAME/VERSION/ARCH/FILE, in $K8SBOOTSTRAP_TEST_ARTIFACTS and in the caches of the lab
+and of k8sbootstrap.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""ansible-lint, yamllint and the syntax of every playbook, as an editor or plain ansible-playbook sees them."""
+"""ansible-lint, yamllint and the syntax of every playbook, with what this repository says about them."""
 
 import os
 import subprocess
