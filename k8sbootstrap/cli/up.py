@@ -9,6 +9,7 @@ from rich.table import Table
 
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.preflight.run import CHECK_NAMES
 from k8sbootstrap.runner.live import reporter_for
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import Summary
@@ -25,6 +26,7 @@ from k8sbootstrap.state import State
 )
 @click.option(
     "--ignore-preflight",
+    type=click.Choice(CHECK_NAMES),
     metavar="NAME",
     multiple=True,
     help="Go on although this preflight check fails; may be given several times. "

@@ -27,6 +27,8 @@ def reason(result: TaskResult) -> list[str]:
     if failure.item:
         lines.append(f"for {failure.item}")
     message = failure.msg.removeprefix("Task failed: ")
+    if "waiting for privilege escalation prompt" in message:
+        lines.append("the host stopped answering, or sudo there waits for something")
     output = failure.stderr or failure.stdout
     if message and not (message.startswith(_GENERIC) and (failure.cmd or output)):
         lines += message.splitlines()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.preflight import models as preflight
 from k8sbootstrap.preflight.run import require, run_preflight
 from k8sbootstrap.runner.prepare import prepare
 from k8sbootstrap.runner.progress import Reporter
@@ -66,8 +67,11 @@ def _host_keys(run: Run, plan: ClusterPlan, options: UpOptions) -> None:
 
 
 def _preflight(run: Run, plan: ClusterPlan, options: UpOptions) -> None:
-    with run.step("preflight", "Preflight"):
-        require(run_preflight(plan, ignore=options.ignore_preflight))
+    with run.step("preflight", "Preflight") as step:
+        report = run_preflight(plan, ignore=options.ignore_preflight)
+        for result in report.having(preflight.Status.WARNING, preflight.Status.IGNORED):
+            step.note(f"{result.host}: {result.check}: {result.status}: {result.message}")
+        require(report)
 
 
 def _verify(run: Run, plan: ClusterPlan) -> None:

@@ -114,5 +114,12 @@ def test_a_wrong_configuration_reaches_no_host(run, given: dict[str, Any], folde
     assert "options" not in given
 
 
+def test_preflight_checks_are_ignored_by_their_own_names(run, given: dict[str, Any]) -> None:
+    ended = run("up", "--ignore-preflight", "swaps")
+    assert ended.code == 2
+    assert "'swap'" in ended.err
+    assert "options" not in given
+
+
 def test_unknown_option_is_a_usage_error(run, given: dict[str, Any]) -> None:
     assert run("up", "--yolo").code == 2

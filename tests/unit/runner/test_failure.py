@@ -37,6 +37,13 @@ def test_headline() -> None:
             ["false ended with code 1", "out"],
         ),
         (Failure(msg="non-zero return code"), ["non-zero return code"]),
+        (
+            Failure(msg="Task failed: Timeout (17s) waiting for privilege escalation prompt: "),
+            [
+                "the host stopped answering, or sudo there waits for something",
+                "Timeout (17s) waiting for privilege escalation prompt: ",
+            ],
+        ),
         (Failure(msg="it broke", stderr="it broke"), ["it broke"]),
         (Failure(msg="no", item="docker.io"), ["for docker.io", "no"]),
         (

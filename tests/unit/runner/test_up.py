@@ -12,6 +12,8 @@ from rich.console import Console
 from k8sbootstrap.errors import HostError, HostKeyError, LockedError, PreflightError, VerifyError
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.preflight import models as preflight
+from k8sbootstrap.preflight.models import CheckResult, PreflightReport
 from k8sbootstrap.runner import lock, up
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.session import Run
@@ -28,6 +30,13 @@ hosts:
   - {name: master1, address: 10.0.0.11, roles: [master]}
   - {name: worker1, address: 10.0.0.21, roles: [worker]}
 """
+
+REPORT = PreflightReport(
+    (
+        CheckResult("master1", "swap", preflight.Status.IGNORED, "swap is on", "turn it off"),
+        CheckResult("master1", "clock", preflight.Status.OK, "no skew", ""),
+    )
+)
 
 
 @pytest.fixture
@@ -52,13 +61,14 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What each step was called with, in order; an exception put under a step's name is raised there."""
     seen: dict[str, Any] = {}
     errors: dict[str, Exception] = {}
+    results = {"run_preflight": REPORT}
 
     def note(name: str) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
             seen[name] = SimpleNamespace(args=args, named=named)
             if name in errors:
                 raise errors[name]
-            return name
+            return results.get(name, name)
 
         return call
 
@@ -87,6 +97,7 @@ def test_steps_in_order(
     assert [target.host for target in targets] == ["master1", "worker1"]
     assert calls["ensure_known"].named == {"accept_new": True, "ask": None}
     assert calls["run_preflight"].named["ignore"] == ("swap",)
+    assert calls["require"].args == (REPORT,)
     state = State.beside(cluster_file, "demo")
     assert calls["prepare"].args[:4] == (plan, cluster_file, state, state.inventory)
     assert calls["playbook"].args[1:] == ("site.yml", plan.hosts)
@@ -128,6 +139,16 @@ def test_nothing_is_done_without_the_lock(
     assert list(calls) == ["errors"]
 
 
+def test_what_preflight_let_pass_is_said(
+    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
+) -> None:
+    run_up(plan, cluster_file, UpOptions(), reporter)
+    assert isinstance(reporter.console.file, io.StringIO)
+    text = reporter.console.file.getvalue()
+    assert "Preflight: master1: swap: ignored: swap is on" in text
+    assert "clock" not in text
+
+
 def test_what_verify_found_is_said(
     plan: ClusterPlan,
     cluster_file: Path,
@@ -146,4 +167,4 @@ def test_what_verify_found_is_said(
     assert isinstance(reporter.console.file, io.StringIO)
     text = reporter.console.file.getvalue()
     assert "Verify: nodes (worker1): NotReady: the kubelet stopped posting" in text
-    assert "master1" not in text
+    assert "nodes (master1)" not in text
