@@ -54,6 +54,8 @@ def command(
             raise click.BadParameter(
                 f"{name} is not a host of this cluster: {', '.join(names)}", param_hint="--allow-down"
             )
+    if junit is not None and not junit.parent.is_dir():
+        raise click.BadParameter(f"{junit.parent} is not a folder", param_hint="--junit")
     with Spinner("asking the hosts", console=settings.errors) as spinner:
 
         def show(result: Result) -> None:
@@ -61,7 +63,10 @@ def command(
 
         report = run_verify(plan, short=short, allow_down=allow_down, on_result=show)
     if junit is not None:
-        junit.write_text(as_junit(report), encoding="utf-8")
+        try:
+            junit.write_text(as_junit(report), encoding="utf-8")
+        except OSError as error:
+            raise click.FileError(str(junit), error.strerror) from error
     if output == "json":
         click.echo(as_json(report))
     else:

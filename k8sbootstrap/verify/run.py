@@ -21,7 +21,7 @@ from k8sbootstrap.verify.kubectl import Kubectl
 from k8sbootstrap.verify.look import look
 from k8sbootstrap.verify.models import Check, Result, Status, VerifyReport
 from k8sbootstrap.verify.parse import node_ready
-from k8sbootstrap.verify.requests import health_request
+from k8sbootstrap.verify.requests import API, health_request
 from k8sbootstrap.verify.traffic import host_request, logs_command, pod_command
 from k8sbootstrap.verify.workload import ProbePods
 
@@ -105,12 +105,13 @@ class _Verification:
         )
 
     def _settle(self) -> None:
-        """Look until all is well, or until it has had its time."""
+        """Look until all is well on the hosts that answer, or until it has had its time."""
         deadline = time.monotonic() + SETTLE
         while True:
             self._facts = look(self._facts, self._hosts, health_request, self._kubectl)
             verdicts = [verdict for check in HEALTH_CHECKS for verdict in check.judge(self._facts)]
-            if all(verdict.status is not Status.FAILED for verdict in verdicts):
+            troubled = {verdict.host for verdict in verdicts if verdict.status is Status.FAILED}
+            if troubled <= self._facts.lost.keys():
                 return
             if time.monotonic() + POLL > deadline:
                 return
@@ -178,10 +179,11 @@ class _Verification:
 
 
 def hopeless_nodes(facts: Facts) -> set[str]:
-    """Nodes that are known to start no pod now: not Ready, or with a kubelet that does not answer."""
+    """Nodes that are known to start no pod now: not Ready, with a dead kubelet, or with no way to the API."""
     hopeless = {name for name, node in facts.nodes.items() if node_ready(node)}
     for host in facts.plan.nodes:
         answer = facts.answers.get(host.name)
-        if answer is None or not answer.http["kubelet"].ok or host.name not in facts.nodes:
+        well = answer is not None and answer.http["kubelet"].ok and answer.http[API].ok
+        if not well or host.name not in facts.nodes:
             hopeless.add(host.name)
     return hopeless

@@ -35,8 +35,8 @@ for target in "$@"; do ask "${target%%=*}" "${target#*=}" & done
 wait
 echo "POD $POD_NAME"
 """
-"""Asks every KEY=URL. The API server, spoken to without TLS, says 400: the way to it works. Not with wget's own
-timeout: that crashes the busybox of some distributions."""
+"""Asks every KEY=URL. The API server, spoken to without TLS, says 400: the way to it works. wget's own
+timeout is not used: it crashes the busybox of some distributions."""
 
 
 @dataclass(frozen=True)

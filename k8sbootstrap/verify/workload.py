@@ -13,7 +13,7 @@ from typing import Any
 from k8sbootstrap.errors import VerifyError
 from k8sbootstrap.verify.answers import shorten
 from k8sbootstrap.verify.facts import Object, Pod, Workload
-from k8sbootstrap.verify.kubectl import Kubectl
+from k8sbootstrap.verify.kubectl import Kubectl, KubectlError
 from k8sbootstrap.verify.manifests import HOLDER, LABEL, NAME, OWNER, daemon_set, namespace, service
 
 PODS_DEADLINE = 60.0
@@ -74,7 +74,7 @@ class ProbePods:
             Node name to pod, whatever became of it.
 
         Raises:
-            VerifyError: when the API is gone.
+            VerifyError: when the API refuses or is gone.
         """
         deadline = time.monotonic() + PODS_DEADLINE
         script = (
@@ -82,7 +82,10 @@ class ProbePods:
             f"kubectl -n {self.namespace} get pods -o json"
         )
         while True:
-            listed = json.loads(self._kubectl.shell(script).stdout or "{}").get("items", [])
+            answer = self._kubectl.shell(script)
+            if answer.rc != 0:
+                raise KubectlError(f"kubectl get pods: {answer.said}")
+            listed = json.loads(answer.stdout)["items"]
             pods = {pod.node: pod for pod in map(read_pod, listed)}
             stuck = {target_node(item) for item in listed if waiting_reason(item) in _STUCK}
             waited_for = set(self._nodes) - {node for node, pod in pods.items() if pod.running}

@@ -13,7 +13,7 @@ def judge(facts: Facts) -> Iterator[Verdict]:
         if host.name in facts.allow_down:
             yield skipped(host.name, DOWN)
         elif host.name in facts.lost:
-            yield failed(host.name, facts.lost[host.name])
+            yield failed(host.name, facts.lost[host.name].removeprefix(f"{host.name} "))
         else:
             yield passed(host.name, f"{host.ssh.user}@{host.address} answers")
 

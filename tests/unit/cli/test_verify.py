@@ -53,6 +53,13 @@ def test_a_host_that_is_not_of_this_cluster_cannot_be_allowed_down(run, file):
     assert "m9 is not a host of this cluster: m1" in ran.err
 
 
+def test_a_junit_file_that_cannot_be_is_refused_before_anything_is_asked(run, file):
+    ran = run("-f", str(file), "verify", "--junit", "/nonexistent/junit.xml")
+    assert ran.code == 2
+    assert "/nonexistent is not a folder" in ran.err
+    assert "ssh" not in ran.out
+
+
 def test_nothing_left_to_check_is_not_a_success(run, file):
     ran = run("-f", str(file), "verify", "--allow-down", "m1")
     assert ran.code == 6

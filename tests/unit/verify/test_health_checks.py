@@ -52,7 +52,7 @@ def test_a_host_allowed_to_be_down_is_skipped(check, facts):
 
 
 def test_ssh_says_why(facts):
-    assert failing(ssh.CHECK, lose(facts, "m3")) == {"m3": "m3 (192.0.2.13): timed out"}
+    assert failing(ssh.CHECK, lose(facts, "m3")) == {"m3": "(192.0.2.13): timed out"}
 
 
 def test_components_names_the_one_that_is_down_and_its_unit(facts):
