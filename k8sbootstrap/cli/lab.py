@@ -1,0 +1,162 @@
+"""``k8sbootstrap lab``."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from k8sbootstrap.catalog.resolve import versions
+from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.lab import model, nspawn, operations, vagrant
+from k8sbootstrap.lab.root_image import SUITES, USER
+from k8sbootstrap.state import State
+
+_names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
+
+
+@click.group("lab")
+def command() -> None:
+    """Start disposable hosts on this machine to try k8sbootstrap on.
+
+    With the provider nspawn every host is a systemd container with its own SSH server; it needs root and
+    Debian's systemd-container, and no virtual machines.
+    """
+
+
+@command.command("up")
+@click.option(
+    "--masters", type=click.IntRange(1, 9), default=1, show_default=True, help="Hosts for the control plane."
+)
+@click.option(
+    "--workers", type=click.IntRange(0, 200), default=1, show_default=True, help="Hosts for workloads."
+)
+@click.option("--etcd", type=click.IntRange(0, 9), default=0, show_default=True, help="Hosts for etcd alone.")
+@click.option("--os", "os_name", type=click.Choice(sorted(SUITES)), default="debian12", show_default=True)
+@click.option("--provider", type=click.Choice(["nspawn", "vagrant"]), default="nspawn", show_default=True)
+@click.option(
+    "--kubernetes-version",
+    "version",
+    type=click.Choice(versions()),
+    metavar="VERSION",
+    default="1.20.2",
+    show_default=True,
+    help="Release for cluster.yaml. 1.20.2 can be built from Debian's source where upstream can't be reached.",
+)
+@click.option("--runtime", type=click.Choice(["docker", "containerd"]), default="docker", show_default=True)
+@click.option(
+    "--artifacts",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    help="Directory with files to install, laid out as NAME/VERSION/ARCH/FILE; may be given several times.",
+)
+@click.pass_obj
+def up(
+    options: Globals,
+    masters: int,
+    workers: int,
+    etcd: int,
+    os_name: str,
+    provider: str,
+    version: str,
+    runtime: str,
+    artifacts: tuple[Path, ...],
+) -> None:
+    """Start hosts and write cluster.yaml for them. Run it again at any time: what runs is left alone."""
+    wanted = operations.Wanted(masters, workers, etcd, os_name, version, runtime, artifacts)
+    began = time.monotonic()
+
+    def progress(text: str) -> None:
+        options.console.print(f"[{time.monotonic() - began:5.1f}s] {text}", markup=False)
+
+    if provider == "vagrant":
+        vagrant.up(options.file, wanted, progress)
+    else:
+        operations.up(options.file, wanted, progress)
+    progress(f"{options.file} names the hosts")
+    options.console.print("Next: k8sbootstrap up", markup=False)
+
+
+@command.command("down")
+@click.pass_obj
+def down(options: Globals) -> None:
+    """Stop the hosts and remove everything the lab made; cluster.yaml and the cluster's state stay."""
+    found = operations.down(options.file) or vagrant.down(options.file)
+    options.console.print("The lab is gone." if found else "There is no lab here.")
+
+
+@command.command("status")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_obj
+def status(options: Globals, output: str) -> None:
+    """List the hosts with their addresses and whether they are running, stopped or partitioned."""
+    hosts = operations.status(options.file)
+    if output == "json":
+        click.echo(json.dumps([asdict(host) for host in hosts], indent=2))
+        return
+    for host in hosts:
+        options.console.print(f"{host.name:<12} {host.address:<16} {host.state}", markup=False)
+
+
+@command.command("ssh", context_settings={"ignore_unknown_options": True})
+@click.argument("name")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def ssh(options: Globals, name: str, arguments: tuple[str, ...]) -> None:
+    """Log in to a host as the user that cluster.yaml names."""
+    lab = model.require(options.file)
+    known_hosts = State.beside(options.file, "lab").known_hosts
+    words = ["ssh", "-i", str(model.lab_directory(options.file) / "id_ed25519")]
+    words += ["-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes"]
+    os.execvp("ssh", [*words, f"{USER}@{lab.address(lab.host(name))}", *arguments])
+
+
+@command.command("exec", context_settings={"ignore_unknown_options": True})
+@click.argument("name")
+@click.argument("words", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_obj
+def exec_(options: Globals, name: str, words: tuple[str, ...]) -> None:
+    """Run a command as root on a host, even a partitioned one, and pass its exit code on.
+
+    Example: k8sbootstrap lab exec master1 -- systemctl status kubelet
+    """
+    lab = model.require(options.file)
+    done = subprocess.run(nspawn.enter_command(lab, lab.host(name), list(words)), check=False)
+    sys.exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+
+
+@command.command("stop")
+@_names
+@click.option("--graceful", is_flag=True, help="Shut down in order instead of pulling the plug.")
+@click.pass_obj
+def stop(options: Globals, names: tuple[str, ...], graceful: bool) -> None:  # noqa: FBT001
+    """Stop hosts at once, as a power failure would."""
+    operations.stop(options.file, names, graceful=graceful)
+
+
+@command.command("start")
+@_names
+@click.pass_obj
+def start(options: Globals, names: tuple[str, ...]) -> None:
+    """Boot hosts that were stopped."""
+    operations.start(options.file, names)
+
+
+@command.command("partition")
+@_names
+@click.pass_obj
+def partition(options: Globals, names: tuple[str, ...]) -> None:
+    """Cut hosts off from the network; they run on."""
+    operations.partition(options.file, names)
+
+
+@command.command("heal")
+@_names
+@click.pass_obj
+def heal(options: Globals, names: tuple[str, ...]) -> None:
+    """Connect hosts again that were cut off."""
+    operations.heal(options.file, names)

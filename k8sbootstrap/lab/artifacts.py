@@ -1,0 +1,128 @@
+"""The lab's own artifact directory: what can be made from Debian's packages where nothing else can be reached.
+
+Laid out as every artifact source, with a SHA256SUMS that records each file's hash when it was made.
+"""
+
+import fcntl
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from k8sbootstrap.artifacts.cache import cache_dir
+from k8sbootstrap.catalog.resolve import release
+from k8sbootstrap.lab import debian_build
+from k8sbootstrap.lab.commands import run
+from k8sbootstrap.lab.image_tar import write_image
+from k8sbootstrap.lab.mirror import unpack
+
+BUILT_VERSION = debian_build.SOURCE_VERSION
+_ARCH = "amd64"
+Progress = Callable[[str], None]
+
+
+def directory() -> Path:
+    """The lab's artifact directory, in the cache of this user."""
+    return cache_dir() / "lab" / "artifacts"
+
+
+def binaries_are_built(version: str = BUILT_VERSION) -> bool:
+    """Whether Kubernetes has been built here already."""
+    folder = directory() / "kubernetes" / version / _ARCH
+    return all((folder / name).exists() for name in debian_build.BINARIES)
+
+
+def fill(version: str, progress: Progress) -> Path:
+    """Make what is missing for one Kubernetes version, and record its hashes.
+
+    For 1.20.2 that is everything; for others the images that nodes and tests need.
+
+    Args:
+        version: Kubernetes release.
+        progress: Told in a few words what takes long.
+
+    Returns:
+        The directory.
+
+    Raises:
+        LabError: a package or the source can't be had, or does not build.
+    """
+    top = directory()
+    top.mkdir(parents=True, exist_ok=True)
+    with _locked(top):
+        _images(top, version)
+        if version == BUILT_VERSION:
+            if not binaries_are_built():
+                progress(f"building Kubernetes {version} from Debian's source (about 10 minutes, once)")
+                debian_build.build(top / "kubernetes" / version / _ARCH)
+            _from_packages(top, version)
+        _record_hashes(top)
+    return top
+
+
+def _from_packages(top: Path, version: str) -> None:
+    """etcd and the CNI plugins, whose releases in the catalogue are those that Debian has."""
+    resolved = release(version, _ARCH, "docker")
+    wanted = {resolved.binaries[name].key: f"usr/bin/{name}" for name in ("etcd", "etcdctl")}
+    wanted |= {file.key: f"usr/lib/cni/{name}" for name, file in resolved.cni_plugins.items()}
+    if all((top / key).exists() for key in wanted):
+        return
+    with tempfile.TemporaryDirectory(prefix="k8sbootstrap-unpack-") as name:
+        packages = ["etcd-server", "etcd-client", "containernetworking-plugins"]
+        unpack(debian_build.SUITE, packages, Path(name))
+        for key, path in wanted.items():
+            (top / key).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(Path(name) / path, top / key)
+
+
+def _images(top: Path, version: str) -> None:
+    resolved = release(version, _ARCH, "docker")
+    pause, test = top / resolved.pause.artifact.key, top / resolved.test_image.artifact.key
+    if pause.exists() and test.exists():
+        return
+    with tempfile.TemporaryDirectory(prefix="k8sbootstrap-unpack-") as name:
+        root = Path(name)
+        unpack(debian_build.SUITE, ["catatonit", "busybox-static"], root)
+        init = (root / "usr/bin/catatonit").read_bytes()
+        write_image(pause, resolved.pause.ref, {"pause": init}, {"Entrypoint": ["/pause", "-P"]})
+        box = root / "bin/busybox"
+        applets = [applet for applet in run(str(box), "--list").split() if applet != "busybox"]
+        config = {"Cmd": ["sh"], "Env": ["PATH=/bin"]}
+        links = {f"bin/{applet}": "busybox" for applet in applets}
+        write_image(test, resolved.test_image.ref, {"bin/busybox": box.read_bytes()}, config, links)
+
+
+def _record_hashes(top: Path) -> None:
+    """Add files that SHA256SUMS does not list yet; a file that it lists keeps the hash it had when it was made."""
+    sums = top / "SHA256SUMS"
+    known = {}
+    if sums.exists():
+        known = {
+            line.split(maxsplit=1)[1]: line.split()[0]
+            for line in sums.read_text().splitlines()
+            if line.strip()
+        }
+    files = {
+        str(path.relative_to(top)): path
+        for path in sorted(top.glob("*/*/*/*"))
+        if not path.name.startswith(".")
+    }
+    lines = {name: known.get(name) or _sha256(path) for name, path in files.items()}
+    if lines != known:
+        partial = top / ".SHA256SUMS"
+        partial.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(lines.items())))
+        partial.replace(sums)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _locked(top: Path) -> Iterator[None]:
+    with (top.parent / "artifacts.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,77 @@
+"""cluster.yaml for the lab's hosts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from k8sbootstrap.errors import LabError
+from k8sbootstrap.lab.root_image import USER
+
+CLUSTER_NAME = "lab"
+_HEADER = '# Written by "k8sbootstrap lab up" for the lab\'s hosts; "lab up" writes it again.\n'
+_FAIL_CGROUP_V1_SINCE = (1, 35)
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host as cluster.yaml names it."""
+
+    name: str
+    address: str
+    roles: tuple[str, ...]
+
+
+def write(
+    path: Path,
+    hosts: list[Host],
+    *,
+    version: str,
+    runtime: str,
+    sources: list[Path],
+    key: Path,
+    cgroup_v1: bool,
+) -> bool:
+    """Write cluster.yaml, unless it says the same already.
+
+    Args:
+        path: The file.
+        hosts: The lab's hosts.
+        version: Kubernetes release.
+        runtime: docker or containerd.
+        sources: Artifact directories, first asked first.
+        key: Private SSH key.
+        cgroup_v1: Whether the hosts have cgroup v1.
+
+    Returns:
+        Whether the file was written.
+
+    Raises:
+        LabError: somebody else's file is there.
+    """
+    # lab hosts are containers: they may not change the machine's connection tracking limits
+    extra: dict[str, object] = {"kube-proxy": {"conntrack": {"maxPerCore": 0}}}
+    if cgroup_v1 and tuple(map(int, version.split(".")[:2])) >= _FAIL_CGROUP_V1_SINCE:
+        extra["kubelet"] = {"failCgroupV1": False}
+    content = {
+        "apiVersion": "k8sbootstrap/v1alpha1",
+        "kind": "Cluster",
+        "name": CLUSTER_NAME,
+        "kubernetes": {"version": version, "extraConfig": extra},
+        "runtime": {"name": runtime},
+        "ssh": {"user": USER, "key": str(key.relative_to(path.resolve().parent))},
+        "hosts": [{"name": host.name, "address": host.address, "roles": list(host.roles)} for host in hosts],
+        "artifacts": {"sources": [{"directory": str(source)} for source in sources]},
+    }
+    text = _HEADER + yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
+    if path.exists():
+        there = path.read_text()
+        if there == text:
+            return False
+        if not there.startswith(_HEADER):
+            raise LabError(
+                f"{path} is there and was not written by a lab; it is left as it is",
+                hint="start the lab in an empty directory, or name another file with --file",
+            )
+    path.write_text(text)
+    return True

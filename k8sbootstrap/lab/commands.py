@@ -1,0 +1,33 @@
+"""Running the machine's own programs for the lab."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from k8sbootstrap.errors import LabError
+
+
+def run(*command: str, cwd: Path | None = None, stdin: str = "", **environment: str) -> str:
+    """Run a program and return what it printed.
+
+    Raises:
+        LabError: it failed; the text holds the last lines of its own error.
+    """
+    done = subprocess.run(
+        command,
+        check=False,
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ, LC_ALL="C", **environment),
+    )
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-8:]
+        raise LabError(f"{' '.join(command)} failed with {done.returncode}:\n" + "\n".join(said))
+    return done.stdout
+
+
+def succeeds(*command: str) -> bool:
+    """Run a program whose failure is an answer."""
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0

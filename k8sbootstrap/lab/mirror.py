@@ -1,0 +1,70 @@
+"""Debian's packages, through whatever mirror this machine's own apt is set up with."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from k8sbootstrap.errors import LabError
+from k8sbootstrap.lab.commands import run
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+def mirror() -> str:
+    """Base URL of the machine's Debian mirror.
+
+    Raises:
+        LabError: apt has no Debian source.
+    """
+    lines = run(
+        "apt-get", "indextargets", "--format", "$(SITE) $(CODENAME) $(COMPONENT)", "Created-By: Packages"
+    )
+    for line in lines.splitlines():
+        site, codename, component = line.split()
+        if component == "main" and "-" not in codename:
+            return site
+    raise LabError(
+        "this machine's apt knows no Debian mirror",
+        hint="add one to /etc/apt/sources.list.d and run apt-get update; lab hosts are made of Debian's packages",
+    )
+
+
+class Apt:
+    """apt with a source list of its own: the machine's configuration stays as it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._options = [
+            f"-oDir::Etc::sourcelist={folder / 'lab.sources'}",
+            "-oDir::Etc::sourceparts=/dev/null",
+            f"-oDir::State::lists={folder / 'lists'}",
+            f"-oDir::Cache={folder / 'cache'}",
+            "-oAPT::Sandbox::User=root",
+        ]
+
+    def get(self, *arguments: str, cwd: Path) -> str:
+        """Run apt-get with these arguments in a folder."""
+        return run("apt-get", "-q", *self._options, *arguments, cwd=cwd)
+
+
+@contextmanager
+def apt(suite: str, types: str = "deb") -> Iterator[Apt]:
+    """apt for one suite of the machine's mirror, such as bookworm, for the ``with`` block."""
+    with tempfile.TemporaryDirectory(prefix="k8sbootstrap-apt-") as name:
+        folder = Path(name)
+        (folder / "lists" / "partial").mkdir(parents=True)
+        (folder / "cache" / "archives" / "partial").mkdir(parents=True)
+        (folder / "lab.sources").write_text(
+            f"Types: {types}\nURIs: {mirror()}\nSuites: {suite}\nComponents: main\nSigned-By: {KEYRING}\n"
+        )
+        tool = Apt(folder)
+        tool.get("update", cwd=folder)
+        yield tool
+
+
+def unpack(suite: str, packages: list[str], target: Path) -> None:
+    """Download binary packages of a suite and unpack their files into a folder, without installing anything."""
+    with apt(suite) as tool, tempfile.TemporaryDirectory(prefix="k8sbootstrap-deb-") as name:
+        tool.get("download", *packages, cwd=Path(name))
+        for package in sorted(Path(name).glob("*.deb")):
+            run("dpkg-deb", "-x", str(package), str(target))

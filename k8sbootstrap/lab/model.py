@@ -1,0 +1,143 @@
+"""What a lab is: its number on this machine, and its hosts. Kept as JSON next to cluster.yaml."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from k8sbootstrap.errors import LabError
+
+ROOT = Path("/var/lib/k8sbootstrap-lab")
+"""Hosts' root file systems: ROOT/NUMBER/HOST."""
+
+
+@dataclass(frozen=True)
+class LabHost:
+    """One host of a lab."""
+
+    name: str
+    index: int
+    """1-based, over all hosts of the lab."""
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab on this machine. Everything that it makes is named after ``number``, so that all of it can be found."""
+
+    number: int
+    os: str
+    """debian12 or debian13."""
+    hosts: tuple[LabHost, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where its hosts' file systems are."""
+        return ROOT / str(self.number)
+
+    @property
+    def bridge(self) -> str:
+        """The bridge its hosts are on."""
+        return f"k8slab{self.number}"
+
+    @property
+    def network(self) -> str:
+        """Its IPv4 network; the bridge has the first address."""
+        return f"10.86.{self.number}.0/24"
+
+    @property
+    def gateway(self) -> str:
+        """The bridge's address."""
+        return f"10.86.{self.number}.1"
+
+    def address(self, host: LabHost) -> str:
+        """A host's IPv4 address."""
+        return f"10.86.{self.number}.{10 + host.index}"
+
+    def root(self, host: LabHost) -> Path:
+        """A host's root file system."""
+        return self.folder / host.name
+
+    def machine(self, host: LabHost) -> str:
+        """Short name of the host's machine, from which its interface on the bridge is named ``vb-MACHINE``."""
+        return f"l{self.number}-{host.index}"
+
+    def cgroup(self, host: LabHost) -> str:
+        """Name of the host's cgroups."""
+        return f"k8slab{self.number}-{host.name}"
+
+    def host(self, name: str) -> LabHost:
+        """The host of that name.
+
+        Raises:
+            LabError: there is none; the text lists those there are.
+        """
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        names = ", ".join(host.name for host in self.hosts)
+        raise LabError(f"the lab has no host {name}", hint=f"its hosts are {names}")
+
+
+def lab_directory(cluster_file: Path) -> Path:
+    """The lab's own state: its JSON file and its SSH key. A dot in the name keeps it apart from any cluster's."""
+    return cluster_file.resolve().parent / ".k8sbootstrap" / "lab.hosts"
+
+
+def load(cluster_file: Path) -> Lab | None:
+    """The lab that belongs to a cluster file, or None.
+
+    A file that was cut short by a crash counts as a lab without hosts: ``lab down`` finds the rest by number.
+    """
+    directory = lab_directory(cluster_file)
+    try:
+        data = json.loads((directory / "lab.json").read_text())
+        hosts = tuple(LabHost(host["name"], host["index"], tuple(host["roles"])) for host in data["hosts"])
+        return Lab(data["number"], data["os"], hosts)
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, TypeError):
+        pass
+    for owner in sorted(ROOT.glob("*/owner")):
+        if owner.read_text() == str(directory) and owner.parent.name.isdigit():
+            return Lab(int(owner.parent.name), "debian12", ())
+    return None
+
+
+def require(cluster_file: Path) -> Lab:
+    """The lab that belongs to a cluster file.
+
+    Raises:
+        LabError: there is none.
+    """
+    lab = load(cluster_file)
+    if lab is None:
+        raise LabError(f"there is no lab next to {cluster_file}", hint="start one with: k8sbootstrap lab up")
+    return lab
+
+
+def save(cluster_file: Path, lab: Lab) -> None:
+    """Write the lab's JSON file in one step."""
+    directory = lab_directory(cluster_file)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = directory / ".lab.json"
+    partial.write_text(json.dumps(asdict(lab), indent=2) + "\n")
+    partial.replace(directory / "lab.json")
+
+
+def claim(cluster_file: Path, os_name: str, hosts: tuple[LabHost, ...]) -> Lab:
+    """Take a free number on this machine for a new lab.
+
+    Raises:
+        LabError: all numbers are taken.
+    """
+    ROOT.mkdir(parents=True, exist_ok=True)
+    for number in range(250):
+        lab = Lab(number, os_name, hosts)
+        try:
+            lab.folder.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        (lab.folder / "owner").write_text(str(lab_directory(cluster_file)))
+        save(cluster_file, lab)
+        return lab
+    raise LabError(f"all lab numbers under {ROOT} are taken", hint="take labs down that nobody needs")

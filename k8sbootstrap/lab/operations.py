@@ -1,0 +1,219 @@
+"""What can be done with a lab: up, down, status, stop, start, cut off, heal."""
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from k8sbootstrap.errors import LabError
+from k8sbootstrap.lab import artifacts, cgroups, cluster_file, model, network, nspawn, root_image
+from k8sbootstrap.lab.artifacts import Progress
+from k8sbootstrap.lab.commands import run
+from k8sbootstrap.lab.model import Lab, LabHost
+from k8sbootstrap.lab.requirements import require_packages
+from k8sbootstrap.state import State
+
+_BOOT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked ``lab up`` for."""
+
+    masters: int
+    workers: int
+    etcd: int
+    os: str
+    version: str
+    runtime: str
+    artifacts: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """One host as ``lab status`` shows it."""
+
+    name: str
+    address: str
+    state: str
+    """running, stopped or partitioned."""
+
+
+def hosts_of(wanted: Wanted) -> tuple[LabHost, ...]:
+    """Names and roles of the hosts; without workers, masters are workers too."""
+    master_roles = ("master",) if wanted.workers else ("master", "worker")
+    named = [(f"master{i + 1}", master_roles) for i in range(wanted.masters)]
+    named += [(f"worker{i + 1}", ("worker",)) for i in range(wanted.workers)]
+    named += [(f"etcd{i + 1}", ("etcd",)) for i in range(wanted.etcd)]
+    return tuple(LabHost(name, index + 1, roles) for index, (name, roles) in enumerate(named))
+
+
+def up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
+    """Start a lab, or what is not running of it. Safe to run twice.
+
+    Args:
+        file: cluster.yaml to write.
+        wanted: Its size and what its hosts are to run.
+        progress: Told what is being done.
+
+    Raises:
+        LabError: not root, something is missing, or a host does not boot.
+    """
+    _require_root()
+    require_packages()
+    lab = _lab(file, wanted)
+    sources = [*(path.resolve() for path in wanted.artifacts), artifacts.fill(wanted.version, progress)]
+    image = root_image.ensure(wanted.os, progress)
+    network.up(lab)
+    public_key = _key(file)
+    progress(f"starting {len(lab.hosts)} hosts")
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        keys = list(pool.map(lambda host: nspawn.create(lab, host, image, public_key), lab.hosts))
+    for host in lab.hosts:
+        nspawn.start(lab, host)
+    wait_for_ssh(lab, lab.hosts)
+    _known_hosts(file, lab, keys)
+    cluster_file.write(
+        file,
+        [cluster_file.Host(host.name, lab.address(host), host.roles) for host in lab.hosts],
+        version=wanted.version,
+        runtime=wanted.runtime,
+        sources=sources,
+        key=model.lab_directory(file) / "id_ed25519",
+        cgroup_v1=not cgroups.is_v2(),
+    )
+    return lab
+
+
+def down(file: Path) -> bool:
+    """Stop a lab's hosts and remove all that it made, but for cluster.yaml, the cluster's state and the caches.
+
+    Returns:
+        Whether there was a lab.
+    """
+    lab = model.load(file)
+    if lab is None:
+        return False
+    _require_root()
+    nspawn.remove_remains(lab)
+    network.down(lab)
+    if not any(model.ROOT.iterdir()):
+        model.ROOT.rmdir()
+    shutil.rmtree(model.lab_directory(file), ignore_errors=True)
+    return True
+
+
+def status(file: Path) -> list[HostStatus]:
+    """How each host is."""
+    lab = model.require(file)
+    return [HostStatus(host.name, lab.address(host), _state(lab, host)) for host in lab.hosts]
+
+
+def stop(file: Path, names: Sequence[str], *, graceful: bool) -> None:
+    """Stop hosts: as if the plug was pulled, or in order."""
+    lab = model.require(file)
+    hosts = [lab.host(name) for name in names]
+    with ThreadPoolExecutor() as pool:
+        end = nspawn.shut_down if graceful else nspawn.kill
+        list(pool.map(lambda host: end(lab, host), hosts))
+
+
+def start(file: Path, names: Sequence[str]) -> None:
+    """Boot hosts that were stopped; their files are as they were."""
+    lab = model.require(file)
+    hosts = [lab.host(name) for name in names]
+    network.up(lab)
+    for host in hosts:
+        if nspawn.leader(lab, host) is None:
+            cgroups.remove(lab.cgroup(host))
+        nspawn.start(lab, host)
+    wait_for_ssh(lab, hosts)
+
+
+def partition(file: Path, names: Sequence[str]) -> None:
+    """Cut hosts off from everything."""
+    lab = model.require(file)
+    for host in [lab.host(name) for name in names]:
+        network.cut_off(lab, host)
+
+
+def heal(file: Path, names: Sequence[str]) -> None:
+    """Undo ``partition``."""
+    lab = model.require(file)
+    for host in [lab.host(name) for name in names]:
+        network.heal(lab, host)
+
+
+def wait_for_ssh(lab: Lab, hosts: Sequence[LabHost]) -> None:
+    """Wait until hosts answer on their SSH port.
+
+    Raises:
+        LabError: one does not; its console's file is named.
+    """
+    deadline = time.monotonic() + _BOOT_SECONDS
+    for host in hosts:
+        while not _answers(lab.address(host)):
+            console = lab.folder / f"{host.name}.console"
+            if time.monotonic() > deadline:
+                said = console.read_text(errors="replace").splitlines()[-8:]
+                raise LabError(
+                    "\n".join(
+                        [f"{host.name} does not answer on SSH within {_BOOT_SECONDS} s; its console:", *said]
+                    ),
+                    hint=f"all of it is in {console}",
+                )
+            time.sleep(0.1)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with socket.create_connection((address, 22), timeout=1) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def _state(lab: Lab, host: LabHost) -> str:
+    if nspawn.leader(lab, host) is None:
+        return "stopped"
+    return "partitioned" if network.is_cut_off(lab, host) else "running"
+
+
+def _lab(file: Path, wanted: Wanted) -> Lab:
+    hosts = hosts_of(wanted)
+    lab = model.load(file)
+    if lab is None:
+        return model.claim(file, wanted.os, hosts)
+    if (lab.os, lab.hosts) != (wanted.os, hosts):
+        raise LabError(
+            f"a lab of {len(lab.hosts)} {lab.os} hosts is here already, and another one is asked for",
+            hint="take it down first with: k8sbootstrap lab down",
+        )
+    return lab
+
+
+def _key(file: Path) -> str:
+    key = model.lab_directory(file) / "id_ed25519"
+    if not key.exists():
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "k8sbootstrap-lab", "-f", str(key))
+    return key.with_suffix(".pub").read_text()
+
+
+def _known_hosts(file: Path, lab: Lab, keys: Sequence[str]) -> None:
+    state = State.beside(file, cluster_file.CLUSTER_NAME)
+    state.create()
+    addresses = {lab.address(host) for host in lab.hosts}
+    there = state.known_hosts.read_text().splitlines() if state.known_hosts.exists() else []
+    others = [line for line in there if line.split()[:1] and line.split()[0] not in addresses]
+    lines = [*others, *(f"{lab.address(host)} {key}" for host, key in zip(lab.hosts, keys, strict=True))]
+    if lines != there:
+        state.known_hosts.write_text("\n".join(lines) + "\n")
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("starting and stopping lab hosts needs root", hint="run the command again with sudo")
