@@ -121,14 +121,15 @@ class FileSet:
         now = os.stat(dest) if os.path.exists(dest) else None
         if same_content and now and (stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid) == (mode, *owned):
             if known is None:
-                self.part["files"][dest] = self._entry(dest, digest, None)
+                self.part["files"][dest] = self._entry(dest, digest, self._keep_original(dest))
             return
         if same_content:
             self.changes.append(f"{dest} mode or owner set")
             if not self.check_mode:
+                original = known["original"] if known else self._keep_original(dest)
                 os.chown(dest, *owned)
                 os.chmod(dest, mode)
-                self.part["files"][dest] = self._entry(dest, digest, (known or {}).get("original"))
+                self.part["files"][dest] = self._entry(dest, digest, original)
             return
         self.changes.append("{} {}".format(dest, "changed" if now else "added"))
         self._diff(wanted, now, source)
@@ -140,13 +141,15 @@ class FileSet:
             return
         original = known["original"] if known else self._keep_original(dest)
         self.record.pend(units)
+        # recorded before it is written: a run killed in between must not leave a file that nobody knows
+        self.part["files"][dest] = {"sha256": digest, "stat": None, "original": original}
+        self.record.save()
         content = source()
         if isinstance(content, bytes):
             write_atomically(dest, content, mode, *owned)
         else:
             self._place_upload(content, dest, mode, owned, digest)
         self.part["files"][dest] = self._entry(dest, digest, original)
-        self.record.save()
 
     def _has(self, dest: str, digest: str) -> bool:
         """Whether ``dest`` has this content. It is hashed only when its inode, size or ctime changed."""
@@ -172,7 +175,7 @@ class FileSet:
 
     def _keep_original(self, dest: str):
         """Keep a copy of somebody else's file, so that reset can put it back; its name, or None."""
-        if not os.path.isfile(dest):
+        if self.check_mode or not os.path.isfile(dest):
             return None
         os.makedirs(ORIGINALS, mode=0o700, exist_ok=True)
         name = hashlib.sha256(dest.encode()).hexdigest()[:16]
@@ -246,8 +249,10 @@ class FileSet:
 
 def restore(dest: str, original) -> None:
     """Remove a file of ours; put back the one that was there before us, if there was one."""
-    if original and os.path.exists(os.path.join(ORIGINALS, original)):
+    if original:
         kept = os.path.join(ORIGINALS, original)
+        if not os.path.exists(kept):
+            return  # a run that was killed right after has put it back already
         owner = os.stat(kept)
         shutil.copy2(kept, dest)
         os.chown(dest, owner.st_uid, owner.st_gid)

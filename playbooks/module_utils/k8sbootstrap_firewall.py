@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -46,7 +47,7 @@ def deletions(saved: str) -> str:
 
 
 def _targets(rule: str) -> list:
-    words = rule.split()
+    words = shlex.split(rule)  # a comment is one word, whatever it says
     return [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("-j", "-g")]
 
 

@@ -1,0 +1,68 @@
+"""The filters of the roles' templates."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playbook_code import load
+
+FILTERS: dict[str, Callable[..., Any]] = load("filter_plugins", "k8sbootstrap").FilterModule().filters()
+MEMBERS = {"b": "10.0.0.2", "a": "10.0.0.1", "c": "10.0.0.3"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "lines"),
+    [
+        ({}, ""),
+        ({"b": 1, "a": "x"}, "  --a=x \\\n  --b=1"),
+        ({"yes": True, "no": False}, "  --no=false \\\n  --yes=true"),
+        ({"unset": None, "empty": "", "zero": 0}, "  --empty= \\\n  --zero=0"),
+        ({"a": "50%", "b": "$HOME", "c": "\\d"}, "  --a=50%% \\\n  --b=$$HOME \\\n  --c=\\\\d"),
+        ({"a": "two words"}, '  "--a=two words"'),
+        ({"a": 'say "hi" ; now'}, '  "--a=say \\"hi\\" ; now"'),
+        ({"a": "it's"}, '  "--a=it\'s"'),
+    ],
+)
+def test_flags_of_systemd_units(flags: dict[str, Any], lines: str) -> None:
+    assert FILTERS["systemd_flags"](flags) == lines
+
+
+def test_urls_start_with_the_hosts_own() -> None:
+    urls = FILTERS["member_urls"]
+    assert urls(MEMBERS, "https", 2379) == "https://10.0.0.2:2379,https://10.0.0.1:2379,https://10.0.0.3:2379"
+    assert urls(MEMBERS, "https", 2379, "c").startswith("https://10.0.0.3:2379,https://10.0.0.2:2379")
+    assert urls(MEMBERS, "https", 2379, "other") == urls(MEMBERS, "https", 2379)
+
+
+def test_pairs_keep_the_order() -> None:
+    assert FILTERS["member_pairs"](dict(list(MEMBERS.items())[:2]), "https", 2380) == (
+        "b=https://10.0.0.2:2380,a=https://10.0.0.1:2380"
+    )
+
+
+def test_peers_are_all_but_the_host_itself() -> None:
+    tls = {"ca": "/ca"}
+    found = FILTERS["peer_health"](MEMBERS, "a", "https", 6443, "/readyz", tls)
+    assert [peer["url"] for peer in found] == ["https://10.0.0.2:6443/readyz", "https://10.0.0.3:6443/readyz"]
+    assert all(peer["ca"] == "/ca" for peer in found)
+    assert tls == {"ca": "/ca"}
+
+
+@pytest.mark.parametrize(
+    ("taint", "flag"),
+    [
+        ({"key": "a", "value": "b", "effect": "NoSchedule"}, "a=b:NoSchedule"),
+        ({"key": "a", "effect": "NoExecute"}, "a=:NoExecute"),
+        ({"key": "a", "value": "", "effect": "NoExecute"}, "a=:NoExecute"),
+    ],
+)
+def test_taints_as_the_kubelet_wants_them(taint: dict[str, str], flag: str) -> None:
+    assert FILTERS["taint_flag"](taint) == flag
+
+
+def test_plugins_need_no_restart() -> None:
+    assert FILTERS["plugin_binary"]("bridge", {"bridge": {"sha256": "x"}}) == {
+        "dest": "/opt/cni/bin/bridge",
+        "artifact": {"sha256": "x"},
+        "restarts": [],
+    }

@@ -1,0 +1,68 @@
+"""Reset takes Kubernetes' chains off and leaves everything else as it was: recorded iptables-save outputs."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.k8sbootstrap_firewall import deletions
+
+RECORDED = Path(__file__).parent / "recorded"
+NODE = (RECORDED / "iptables-save-node.txt").read_text()
+FOREIGN = (RECORDED / "iptables-save-foreign.txt").read_text()
+
+
+def blocks(text: str) -> dict[str, list[str]]:
+    """Lines by table."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.startswith("*"):
+            found[line[1:]] = table = []
+        elif line and line[0] in ":-":
+            table.append(re.sub(r" \[\d+:\d+\]$", "", line))
+    return found
+
+
+def test_chains_of_others_and_their_rules_are_not_touched() -> None:
+    foreign = ("MY-KUBE-GUARD", "dport 22 ", "docker9", "dport 8080", "virbr0", "198.51.100.7", "-i lo")
+    text = deletions(NODE)
+    assert [word for word in foreign if word in text] == []
+    assert deletions(FOREIGN) == ""
+    assert deletions("") == ""
+
+
+def test_every_table_is_a_transaction_of_its_own() -> None:
+    found = blocks(deletions(NODE))
+    assert list(found) == ["mangle", "filter", "nat"]
+    assert deletions(NODE).count("COMMIT\n") == 3
+    assert found["mangle"] == [
+        f"-{verb} {chain}" for verb in "FX" for chain in ("KUBE-KUBELET-CANARY", "KUBE-PROXY-CANARY")
+    ]
+
+
+def test_rules_that_jump_go_before_the_chains_they_jump_to() -> None:
+    for lines in blocks(deletions(NODE)).values():
+        verbs = "".join(line[1] for line in lines)
+        assert re.fullmatch(r"D*F+X+", verbs)
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "iptables-restore", "iptables-save"))),
+    reason="needs root, unshare and iptables",
+)
+def test_iptables_takes_it_and_others_rules_survive() -> None:
+    """In a network namespace of its own, so that this machine's rules are not touched."""
+    script = 'iptables-restore <"$1" && printf %s "$2" | iptables-restore --noflush --wait && iptables-save'
+    recorded = str(RECORDED / "iptables-save-node.txt")
+    command = ["unshare", "--net", "sh", "-c", script, "sh", recorded, deletions(NODE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "Operation not permitted" in done.stderr or "Could not fetch rule set" in done.stderr:
+        pytest.skip(f"this machine has no iptables in a namespace: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    ours = re.compile(r"(?:^:|-[Aj] )(?:KUBE|CNI|K8SBOOTSTRAP)-")
+    left = {table: [line for line in lines if not ours.search(line)] for table, lines in blocks(NODE).items()}
+    left["filter"].append(next(line for line in blocks(NODE)["filter"] if "--dport 22 " in line))
+    after = blocks(done.stdout)
+    assert {table: sorted(after[table]) for table in left} == {t: sorted(lines) for t, lines in left.items()}
