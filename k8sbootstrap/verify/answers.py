@@ -64,10 +64,11 @@ class HttpAnswer:
 
     @property
     def said(self) -> str:
-        """The answer in a few words, for a message."""
+        """The answer in a few words, for a message: of a list of health checks only those that failed."""
         if not self.status:
             return self.error
-        return f"HTTP {self.status} {shorten(self.body)}".rstrip()
+        words = "\n".join(line for line in self.body.splitlines() if not line.startswith("[+]"))
+        return f"HTTP {self.status} {shorten(words)}".rstrip()
 
 
 @dataclass(frozen=True)

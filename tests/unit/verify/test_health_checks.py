@@ -181,8 +181,8 @@ def test_etcd_when_nobody_answers(facts):
 def test_api_from_nodes_names_the_url(facts):
     broken = with_answer(facts, "w2", http={API: HttpAnswer(0, "", "timed out", 4.0)})
     assert failing(api_from_nodes.CHECK, broken) == {"w2": "https://127.0.0.1:6443/readyz: timed out"}
-    sick = with_answer(facts, "w2", http={API: HttpAnswer(500, "[-]etcd failed", "", 0.1)})
-    assert "HTTP 500 [-]etcd failed" in failing(api_from_nodes.CHECK, sick)["w2"]
+    sick = with_answer(facts, "w2", http={API: HttpAnswer(500, "[+]ping ok\n[-]etcd failed", "", 0.1)})
+    assert "readyz: HTTP 500 [-]etcd failed" in failing(api_from_nodes.CHECK, sick)["w2"]
 
 
 def change_node(facts, name, change):

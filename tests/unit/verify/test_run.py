@@ -33,7 +33,7 @@ class Cluster:
             raise HostError(f"{target.host} ({target.address}): no route")
         return ScriptedSession(target, self.reply)
 
-    def reply(self, host, command, stdin):
+    def reply(self, host, command, _stdin):
         if "sys.argv" in command:
             answer = answer_of(self.plan, next(item for item in self.plan.hosts if item.name == host))
             return RunAnswer(0, json.dumps(asdict(answer)), "")

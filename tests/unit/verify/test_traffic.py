@@ -27,11 +27,17 @@ case "$*" in
 esac
 """
 
+CLOCK = """\
+#!/bin/sh
+echo . >> "$0.ticks"
+wc -c < "$0.ticks"
+"""
+
 
 @pytest.fixture
 def pod_shell(tmp_path):
-    """Runs the command that a pod gets, with a wget that knows few addresses and a sleep that does not."""
-    for name, text in (("wget", WGET), ("sleep", "#!/bin/sh\n")):
+    """Runs the command that a pod gets, with a wget that knows few addresses and a clock that runs fast."""
+    for name, text in (("wget", WGET), ("sleep", "#!/bin/sh\n"), ("date", CLOCK)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
 
