@@ -1,0 +1,193 @@
+"""The inventory that Ansible gets: golden files, and no secret in any of them."""
+
+import hashlib
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from k8sbootstrap.inventory import render_connections, render_inventory, sudo_password_variable
+from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.state import State
+
+GOLDEN = Path(__file__).parent / "golden" / "inventory"
+PASSWORD = "correct horse battery staple"
+CLUSTER = """\
+apiVersion: k8sbootstrap/v1alpha1
+kind: Cluster
+name: demo
+kubernetes: {version: 1.36.4}
+ssh: {user: admin, key: keys/id, sudoPassword: {env: TEST_SUDO_PASSWORD}}
+hosts:
+  - {name: master1, address: 192.0.2.11, privateAddress: 10.0.0.11, roles: [master]}
+  - {name: master2, address: 192.0.2.12, privateAddress: 10.0.0.12, roles: [master]}
+  - {name: master3, address: 192.0.2.13, privateAddress: 10.0.0.13, roles: [master, worker]}
+  - name: worker1
+    address: 192.0.2.21
+    privateAddress: 10.0.0.21
+    roles: [worker]
+    labels: {disk: ssd, "example.com/yes": "true"}
+    taints: [{key: example.com/dedicated, value: batch, effect: NoSchedule}]
+  - name: worker2
+    address: worker2.example.com
+    privateAddress: 10.0.0.22
+    roles: [worker]
+    ssh: {port: 2222, bastion: {address: bastion.example.com}}
+"""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file that was fetched."""
+
+    path: Path
+    sha256: str
+    url: str | None
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ClusterPlan]:
+    """Plans a cluster file in the test's folder."""
+    monkeypatch.setenv("TEST_SUDO_PASSWORD", PASSWORD)
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys/id").write_text("key")
+    (tmp_path / "keys/id").chmod(0o600)
+
+    def _cluster(text: str) -> ClusterPlan:
+        (tmp_path / "cluster.yaml").write_text(text)
+        return load_plan(tmp_path / "cluster.yaml")
+
+    return _cluster
+
+
+def fetched(plan: ClusterPlan, *, images: bool = True) -> dict[str, Fetched]:
+    """Made-up files; a mirror serves etcd's."""
+    release = plan.release
+    files = [*release.binaries.values(), *release.cni_plugins.values()]
+    files += [release.pause.artifact] if images else []
+    return {
+        file.key: Fetched(
+            Path("/cache") / file.key,
+            hashlib.sha256(file.key.encode()).hexdigest(),
+            f"http://mirror.example.com/{file.key}" if file.name == "etcd" else None,
+        )
+        for file in files
+    }
+
+
+@pytest.fixture
+def rendered(cluster: Callable[[str], ClusterPlan], tmp_path: Path) -> Path:
+    """The inventory of three masters and two workers."""
+    render(cluster(CLUSTER), tmp_path)
+    return tmp_path / "inventory"
+
+
+def render(plan: ClusterPlan, folder: Path) -> list[Path]:
+    state = State.beside(folder / "cluster.yaml", plan.config.name)
+    return render_inventory(plan, state, fetched(plan), folder / "inventory")
+
+
+def files(folder: Path) -> dict[str, Path]:
+    return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_golden(rendered: Path, tmp_path: Path, golden: Callable[[Path, str], None]) -> None:
+    for name, path in files(rendered).items():
+        golden(GOLDEN / name, path.read_text().replace(str(tmp_path), "/folder"))
+    assert set(files(GOLDEN)) == set(files(rendered))
+
+
+def test_the_sudo_password_is_in_no_file(rendered: Path) -> None:
+    texts = {name: path.read_text() for name, path in files(rendered).items()}
+    assert [name for name, text in texts.items() if PASSWORD in text] == []
+    variable = sudo_password_variable("worker2")
+    assert f"lookup('ansible.builtin.env', '{variable}')" in texts["host_vars/worker2.yml"]
+
+
+def test_only_its_owner_can_read_it(rendered: Path) -> None:
+    for path in [rendered, *rendered.rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_rendering_again_touches_nothing(cluster: Callable[[str], ClusterPlan], tmp_path: Path) -> None:
+    plan = cluster(CLUSTER)
+    written = render(plan, tmp_path)
+    before = {path: path.stat().st_ino for path in written}
+    assert render(plan, tmp_path) == written
+    assert {path: path.stat().st_ino for path in written} == before
+    assert set(files(tmp_path / "inventory").values()) == set(written)
+
+
+def test_a_host_that_is_gone_leaves_no_file(cluster: Callable[[str], ClusterPlan], tmp_path: Path) -> None:
+    render(cluster(CLUSTER), tmp_path)
+    assert (tmp_path / "inventory/host_vars/worker2.yml").exists()
+    render(cluster(CLUSTER[: CLUSTER.index("  - name: worker2")]), tmp_path)
+    assert not (tmp_path / "inventory/host_vars/worker2.yml").exists()
+    assert "worker2" not in (tmp_path / "inventory/hosts.yml").read_text()
+
+
+def test_images_that_were_not_fetched_are_left_to_the_runtime(
+    cluster: Callable[[str], ClusterPlan], tmp_path: Path
+) -> None:
+    plan = cluster(CLUSTER)
+    state = State.beside(tmp_path / "cluster.yaml", "demo")
+    render_inventory(plan, state, fetched(plan, images=False), tmp_path / "inventory")
+    everything = yaml.safe_load((tmp_path / "inventory/group_vars/all.yml").read_text())
+    assert everything["container_runtime_images"] == []
+    assert everything["container_runtime_sandbox_image"].startswith("registry.k8s.io/pause:")
+
+
+def test_a_file_that_is_missing_is_named(cluster: Callable[[str], ClusterPlan], tmp_path: Path) -> None:
+    plan = cluster(CLUSTER)
+    artifacts = fetched(plan)
+    del artifacts["kubernetes/1.36.4/amd64/kubelet"]
+    state = State.beside(tmp_path / "cluster.yaml", "demo")
+    with pytest.raises(KeyError, match=r"kubernetes/1\.36\.4/amd64/kubelet"):
+        render_inventory(plan, state, artifacts, tmp_path / "inventory")
+
+
+def test_hosts_that_only_hold_etcd_get_nothing_else(
+    cluster: Callable[[str], ClusterPlan], tmp_path: Path
+) -> None:
+    plan = cluster(CLUSTER + "  - {name: etcd1, address: 10.0.0.31, roles: [etcd]}\n")
+    render(plan, tmp_path)
+    hosts = yaml.safe_load((tmp_path / "inventory/hosts.yml").read_text())["all"]["children"]
+    assert list(hosts["etcd"]["hosts"]) == ["etcd1"]
+    assert "etcd1" not in hosts["nodes"]["hosts"]
+    variables = yaml.safe_load((tmp_path / "inventory/host_vars/etcd1.yml").read_text())
+    assert {name for name in variables if not name.startswith("ansible_")} == {
+        "etcd_address",
+        "host_hold_units",
+        "host_packages",
+    }
+    assert "etcd_address" not in (tmp_path / "inventory/host_vars/master1.yml").read_text()
+
+
+def test_text_that_yaml_would_misread_stays_text(
+    cluster: Callable[[str], ClusterPlan], tmp_path: Path
+) -> None:
+    text = CLUSTER.replace(
+        "kubernetes: {version: 1.36.4}",
+        'kubernetes: {version: 1.36.4, extraArgs: {kubelet: {v: "2", event-burst: "no", x: "a: b # c"}}}',
+    ).replace("disk: ssd", 'disk: "010", flag: "yes"')
+    render(cluster(text), tmp_path)
+    everything = yaml.safe_load((tmp_path / "inventory/group_vars/all.yml").read_text())
+    assert everything["kubelet_extra_args"] == {"v": "2", "event-burst": "no", "x": "a: b # c"}
+    labels = everything["pod_network_nodes"]["worker1"]["labels"]
+    assert labels == {"disk": "010", "flag": "yes", "example.com/yes": "true"}
+
+
+def test_connections_alone_hold_no_settings_of_roles(
+    cluster: Callable[[str], ClusterPlan], tmp_path: Path
+) -> None:
+    render_connections(cluster(CLUSTER), tmp_path / "connections")
+    texts = {name: path.read_text() for name, path in files(tmp_path / "connections").items()}
+    assert [name for name, text in texts.items() if PASSWORD in text] == []
+    for name, text in texts.items():
+        if name.startswith("host_vars/"):
+            assert all(key.startswith("ansible_") for key in yaml.safe_load(text))
+    assert yaml.safe_load(texts["host_vars/worker2.yml"])["ansible_port"] == 2222
