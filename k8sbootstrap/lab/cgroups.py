@@ -6,6 +6,7 @@ machine with cgroup v2 alone systemd-nspawn sees to that itself.
 
 import os
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 
 _TOP = Path("/sys/fs/cgroup")
@@ -29,8 +30,8 @@ def enter(name: str) -> None:
         (group / "cgroup.procs").write_text(str(os.getpid()))
 
 
-def remove(prefix: str) -> None:
-    """Remove all cgroups whose name starts so, with what hosts made below them."""
+def remove(pattern: str) -> None:
+    """Remove all cgroups whose name matches (``*`` stands for anything), with what hosts made below them."""
     if is_v2():
         return
     for hierarchy in _hierarchies():
@@ -38,7 +39,7 @@ def remove(prefix: str) -> None:
             Path(folder) / name
             for folder, names, _ in os.walk(hierarchy)
             for name in names
-            if name.startswith(prefix)
+            if fnmatch(name, pattern)
         ]
         for top in tops:
             for folder, _, _ in os.walk(top, topdown=False):

@@ -206,7 +206,7 @@ def remove_remains(lab: Lab) -> None:
         time.sleep(0.1)
     for link in Path("/sys/class/net").glob(f"vb-l{lab.number}-*"):
         run("ip", "link", "delete", link.name)
-    cgroups.remove(f"k8slab{lab.number}-")
+    cgroups.remove(f"k8slab{lab.number}-*")
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     for point in sorted((line.split()[1] for line in mounts), reverse=True):
         if point.startswith(f"{lab.folder}/"):

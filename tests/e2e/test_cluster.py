@@ -1,0 +1,106 @@
+"""Three masters and two workers: highly available, unchanged by a second run, whole after losses, gone after reset."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import Lab, make_lab, summary, wait_for
+from snapshot import differences, snapshot
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory):
+    yield from make_lab(tmp_path_factory.mktemp("cluster"), "--masters", "3", "--workers", "2")
+
+
+@pytest.fixture(scope="module")
+def bare(lab: Lab) -> dict[str, dict[str, list[str]]]:
+    return {name: snapshot(lab, name) for name in lab.hosts}
+
+
+def test_up(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> None:
+    assert set(bare) == {"master1", "master2", "master3", "worker1", "worker2"}
+    lab.k("up")
+    lab.k("verify", "--junit", "verify.xml")
+    assert "<testsuite" in (lab.directory / "verify.xml").read_text()
+
+
+def test_up_again_changes_nothing(lab: Lab) -> None:
+    said = lab.k("up").stdout
+    assert "Nothing to change: 5 hosts, 0 changed." in said
+    hosts = summary(lab)["hosts"]
+    print("tasks per host on the second run:", {name: host["ok"] for name, host in hosts.items()})  # noqa: T201
+    assert all(host["changed"] == 0 for host in hosts.values())
+
+
+def test_status(lab: Lab) -> None:
+    found = json.loads(lab.k("status", "-o", "json").stdout)
+    text = json.dumps(found)
+    for name in lab.hosts:
+        assert name in text
+    assert "1.20.2" in text
+
+
+def test_master_lost(lab: Lab) -> None:
+    """With a master gone the API and all that verify tests stay good through every other node."""
+    lab.k("lab", "stop", "master1")
+    said = json.loads(lab.k("verify", "--allow-down", "master1", "-o", "json", timeout=300).stdout)
+    assert any(entry["status"] == "skipped" for entry in said["results"])
+    lab.k("verify", code=6)
+    lab.k("lab", "start", "master1")
+    _settle(lab)
+    lab.k("verify")
+
+
+def test_worker_rebooted(lab: Lab) -> None:
+    lab.k("lab", "stop", "--graceful", "worker1")
+    lab.k("lab", "start", "worker1")
+    _settle(lab)
+    lab.k("verify")
+
+
+def test_quorum_is_never_put_at_risk(lab: Lab) -> None:
+    """A change that restarts etcd is refused on every member while one of them is down."""
+    lab.k("lab", "stop", "master3")
+
+    def change(config: dict) -> None:
+        config["hosts"] = [dict(host) for host in config["hosts"]]
+        config["kubernetes"]["extraArgs"] = {"etcd": {"snapshot-count": "9000"}}
+
+    file = lab.variant("etcd.yaml", change)
+    lab.k("up", file=file, code=4)
+    lab.k("lab", "start", "master3")
+    _settle(lab)
+    before = _etcd_starts(lab)
+    lab.k("up", file=file)
+    after = _etcd_starts(lab)
+    assert all(before[name] != after[name] for name in before)
+    lab.k("verify")
+
+
+def test_reset_and_up_again(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> None:
+    lab.k("reset", "--yes")
+    for name in lab.hosts:
+        assert differences(bare[name], snapshot(lab, name)) == {}
+    lab.k("up")
+    lab.k("verify")
+
+
+def _etcd_starts(lab: Lab) -> dict[str, str]:
+    command = "systemctl show -p ExecMainStartTimestamp --value etcd"
+    return {name: lab.sh(name, command) for name in ("master1", "master2", "master3")}
+
+
+def _settle(lab: Lab) -> None:
+    """Wait until all nodes are Ready; a node that came back needs a moment to say so."""
+
+    def ready() -> bool:
+        text = lab.sh(
+            "master2", "kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes --no-headers", code=None
+        )
+        return text.count(" Ready ") + text.count(" Ready,") == len(lab.hosts)
+
+    wait_for(ready, 120, "all nodes Ready")

@@ -1,0 +1,328 @@
+"""One master and one worker: bad input, plain ansible-playbook, reset, and an `up` killed in every phase."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, Lab, kill, make_lab, summary
+from snapshot import differences, snapshot
+
+from k8sbootstrap.lab.root_image import PASSWORD_USER
+
+pytestmark = pytest.mark.e2e
+
+RECORD = "/var/lib/k8sbootstrap/record.json"
+PHASES = ("host", "container_runtime", "etcd", "control_plane", "kubelet", "kube_proxy", "pod_network")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory):
+    yield from make_lab(tmp_path_factory.mktemp("small"), "--masters", "1", "--workers", "1")
+
+
+@pytest.fixture(scope="module")
+def bare(lab: Lab) -> dict[str, dict[str, list[str]]]:
+    """What the hosts are like before anything is installed."""
+    return {name: snapshot(lab, name) for name in lab.hosts}
+
+
+def test_lab_up_again_changes_nothing(lab: Lab) -> None:
+    before = lab.file.read_text()
+    started = time.monotonic()
+    lab.k("lab", "up", "--masters", "1", "--workers", "1")
+    assert time.monotonic() - started < 10
+    assert lab.file.read_text() == before
+    states = {host["name"]: host["state"] for host in json.loads(lab.k("lab", "status", "-o", "json").stdout)}
+    assert states == {"master1": "running", "worker1": "running"}
+    lab.sh("worker1", "exit 7", code=7)
+
+
+def test_bare_hosts_pass_preflight(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> None:
+    assert bare["worker1"]["units"]
+    lab.k("preflight")
+
+
+class TestBadInput:
+    """Each fault: one clear message, the documented exit code, and nothing done to any host."""
+
+    @pytest.fixture(autouse=True)
+    def _untouched(self, lab: Lab):
+        yield
+        for name in lab.hosts:
+            assert lab.sh(name, f"test -e {RECORD} && cat {RECORD} || echo none").strip() == "none"
+
+    def test_wrong_key(self, lab: Lab) -> None:
+        key = lab.directory / "stranger"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        file = lab.variant("wrong-key.yaml", lambda config: config["ssh"].update(key=str(key)))
+        said = lab.k("up", file=file, code=4).stderr
+        assert "authentication refused for user ops" in said
+        assert "ssh.key" in said
+
+    def test_wrong_sudo_password(self, lab: Lab) -> None:
+        def change(config: dict) -> None:
+            config["ssh"] |= {"user": PASSWORD_USER, "sudoPassword": {"env": "LAB_SUDO"}}
+
+        file = lab.variant("wrong-sudo.yaml", change)
+        said = lab.k("up", file=file, code=4, LAB_SUDO="not-the-password")
+        assert f"sudo refused the password of user {PASSWORD_USER}" in said.stderr
+        assert "not-the-password" not in said.stderr + said.stdout
+
+    def test_unknown_host_key(self, lab: Lab) -> None:
+        known = lab.state / "known_hosts"
+        kept = known.read_text()
+        known.unlink()
+        try:
+            said = lab.k("up", code=5).stderr
+        finally:
+            known.write_text(kept)
+        assert "unknown SSH host key" in said
+        assert "SHA256:" in said
+        assert "--accept-new-host-keys" in said
+
+    def test_changed_host_key(self, lab: Lab) -> None:
+        known = lab.state / "known_hosts"
+        kept = known.read_text()
+        one, other = (line.split(maxsplit=1) for line in kept.splitlines())
+        known.write_text(f"{one[0]} {other[1]}\n{other[0]} {one[1]}\n")
+        try:
+            said = lab.k("up", "--accept-new-host-keys", code=5).stderr
+        finally:
+            known.write_text(kept)
+        assert "changed" in said
+        assert lab.address("master1") in said
+
+    def test_unreachable_host(self, lab: Lab) -> None:
+        lab.k("lab", "partition", "worker1")
+        try:
+            said = lab.k("up", code=4).stderr
+        finally:
+            lab.k("lab", "heal", "worker1")
+        assert "worker1" in said
+        assert "no answer within" in said
+
+    def test_port_taken(self, lab: Lab) -> None:
+        listen = "import socket,time; s=socket.create_server(('0.0.0.0', 6443)); time.sleep(600)"
+        lab.sh("master1", f'systemd-run --unit=squatter python3 -c "{listen}"')
+        try:
+            said = lab.k("up", code=4).stderr
+        finally:
+            lab.sh("master1", "systemctl stop squatter")
+        assert "6443" in said
+        assert "python3" in said
+
+    def test_duplicate_machine_id(self, lab: Lab) -> None:
+        own = lab.sh("worker1", "cat /etc/machine-id")
+        lab.sh("worker1", f"echo {lab.sh('master1', 'cat /etc/machine-id').strip()} >/etc/machine-id")
+        try:
+            said = lab.k("up", code=4).stderr
+        finally:
+            lab.sh("worker1", f"echo {own.strip()} >/etc/machine-id")
+        assert "machine-id" in said
+        assert "master1" in said
+        assert "worker1" in said
+
+    def test_overlapping_cidrs(self, lab: Lab) -> None:
+        ranges = {"podCIDR": "10.96.0.0/12", "serviceCIDR": "10.96.0.0/16"}
+        file = lab.variant("overlap.yaml", lambda config: config.update(network=ranges))
+        said = lab.k("up", file=file, code=3).stderr
+        assert "overlap.yaml:" in said
+        assert "podCIDR" in said
+
+    def test_unsupported_release(self, lab: Lab) -> None:
+        file = lab.variant("old.yaml", lambda config: config["kubernetes"].update(version="1.19.3"))
+        said = lab.k("up", file=file, code=3).stderr
+        assert "old.yaml:" in said
+        assert "kubernetes.version" in said
+
+    def test_corrupted_artifact(self, lab: Lab) -> None:
+        source = Path(lab.config["artifacts"]["sources"][-1]["directory"])
+        damaged = lab.directory / "damaged"
+        shutil.copytree(source, damaged, copy_function=os.link)
+        kubelet = damaged / "kubernetes/1.20.2/amd64/kubelet"
+        content = kubelet.read_bytes()
+        kubelet.unlink()
+        kubelet.write_bytes(content[:-1] + b"!")
+
+        def change(config: dict) -> None:
+            config["artifacts"] = {"sources": [{"directory": str(damaged)}], "upstream": False}
+
+        said = lab.k("up", file=lab.variant("damaged.yaml", change), code=8).stderr
+        shutil.rmtree(damaged)
+        assert "kubernetes/1.20.2/amd64/kubelet" in said
+        assert "sha256" in said.lower()
+
+
+def test_plain_ansible_playbook(lab: Lab) -> None:
+    """The playbooks on a rendered inventory, with no command line of ours involved."""
+    inventory = lab.directory / "inventory"
+    lab.k("render", "--output", str(inventory))
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory)]
+    command.append(str(REPOSITORY / "playbooks/site.yml"))
+    environment = dict(os.environ, ANSIBLE_ROLES_PATH=str(REPOSITORY / "roles"), ANSIBLE_NOCOLOR="1")
+
+    def run() -> str:
+        done = subprocess.run(
+            command,
+            cwd=lab.directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        return done.stdout
+
+    assert "changed=0" not in run().split("PLAY RECAP")[1]
+    lab.k("verify")
+    recap = run().split("PLAY RECAP")[1]
+    assert recap.count("changed=0") == len(lab.hosts), recap
+
+
+def test_what_is_installed(lab: Lab) -> None:
+    """Modes, owners and settings as the CIS benchmark wants them, seen from outside."""
+    master, worker = lab.infra("master1"), lab.infra("worker1")
+    for path in (
+        "/etc/systemd/system/kube-apiserver.service",
+        "/etc/systemd/system/kube-controller-manager.service",
+        "/etc/systemd/system/kube-scheduler.service",
+        "/etc/systemd/system/kubelet.service",
+        "/etc/kubernetes/admin.conf",
+        "/etc/kubernetes/super-admin.conf",
+        "/etc/kubernetes/controller-manager.conf",
+        "/etc/kubernetes/scheduler.conf",
+        "/etc/kubernetes/kubelet.conf",
+        "/var/lib/kubelet/config.yaml",
+    ):
+        file = master.file(path)
+        assert (file.mode, file.user, file.group) == (0o600, "root", "root"), path
+    data = master.file("/var/lib/etcd")
+    assert (data.mode, data.user, data.group) == (0o700, "etcd", "etcd")
+    for unit in (
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kubelet",
+        "kube-proxy",
+    ):
+        assert master.service(unit).is_enabled
+        assert master.service(unit).is_running
+    assert worker.service("haproxy").is_running
+    assert worker.socket("tcp://127.0.0.1:6443").is_listening
+    assert not worker.file("/etc/kubernetes/bootstrap-kubelet.conf").exists
+    assert not lab.kubectl(
+        "get secrets -n kube-system --field-selector type=bootstrap.kubernetes.io/token -o name"
+    )
+    assert "CN = kubernetes" in lab.sh(
+        "worker1",
+        "python3 -c \"import ssl; print(ssl.get_server_certificate(('127.0.0.1', 10250)))\" "
+        "| python3 -c \"import ssl,sys,tempfile; f=tempfile.NamedTemporaryFile('w'); f.write(sys.stdin.read()); f.flush(); "
+        "c=ssl._ssl._test_decode_cert(f.name); print(' '.join('CN = '+v for r in c['issuer'] for k, v in r))\"",
+    )
+
+
+def test_changed_flag_restarts_only_its_component(lab: Lab) -> None:
+    units = ("etcd", "kube-apiserver", "kube-controller-manager", "kubelet", "kube-proxy", "docker")
+
+    def since() -> dict[str, str]:
+        show = "for u in {}; do echo $u $(systemctl show -p ExecMainStartTimestampMonotonic --value $u); done"
+        text = lab.sh("master1", show.format(" ".join(units)))
+        return dict(line.split() for line in text.splitlines())
+
+    before = since()
+    args = {"kube-apiserver": {"audit-log-maxage": "31"}}
+    original = lab.file.read_text()
+    changed = lab.variant("flag.yaml", lambda config: config["kubernetes"].update(extraArgs=args))
+    try:
+        lab.k("up", file=changed)
+    finally:
+        lab.file.write_text(original)
+    after = since()
+    assert {unit for unit in units if before[unit] != after[unit]} == {"kube-apiserver"}
+    assert "--audit-log-maxage=31" in lab.sh(
+        "master1", "tr '\\0' '\\n' </proc/$(pidof kube-apiserver)/cmdline"
+    )
+
+
+def test_reset_leaves_hosts_as_they_were(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> None:
+    lab.k("reset", code=2)  # nobody to ask, and no --yes
+    lab.k("reset", "--yes")
+    for name in lab.hosts:
+        assert differences(bare[name], snapshot(lab, name)) == {}
+    said = lab.k("reset", "--yes").stdout
+    assert "0 of 2 hosts" in said
+
+
+def test_up_killed_in_every_phase_goes_on(lab: Lab) -> None:
+    """One installation, killed once in each phase as by a crash; the run after the last kill finishes it."""
+    for phase in PHASES:
+        process = lab.start("up")
+        deadline = time.monotonic() + 300
+        while process.poll() is None and time.monotonic() < deadline:
+            runs = lab.state / "runs"
+            events = lab.last_run() / "events.jsonl" if runs.is_dir() and any(runs.iterdir()) else None
+            if events and events.exists() and f'"phase": "{phase}"' in _task_events(events):
+                break
+            time.sleep(0.05)
+        assert process.poll() is None, f"up ended before it reached {phase}:\n{process.stdout.read()}"
+        kill(process)
+    lab.k("up")
+    lab.k("verify")
+    said = lab.k("up").stdout
+    assert "Nothing to change: 2 hosts, 0 changed." in said
+    assert all(host["changed"] == 0 for host in summary(lab)["hosts"].values())
+
+
+def _task_events(events: Path) -> str:
+    return "\n".join(line for line in events.read_text().splitlines() if '"task' in line)
+
+
+def test_second_up_at_the_same_time_is_refused(lab: Lab) -> None:
+    process = lab.start("up")
+    try:
+        time.sleep(2)
+        said = lab.k("up", code=7).stderr
+        assert str(process.pid) in said
+    finally:
+        kill(process)
+    lab.k("up")
+
+
+def test_full_disk(lab: Lab) -> None:
+    """A host whose disk is full: preflight says so, and names the folder."""
+    mount = "mount -t tmpfs -o size=1m tmpfs /var/lib/kubelet/plugins"
+    lab.sh("worker1", f"mkdir -p /var/lib/kubelet/plugins && {mount} && umount /var/lib/kubelet/plugins")
+    lab.sh(
+        "worker1", "cp /usr/local/bin/kube-proxy /root/kept && mount -t tmpfs -o size=1m tmpfs /usr/local/bin"
+    )
+    try:
+        said = lab.k("up", code=5).stderr
+    finally:
+        lab.sh("worker1", "umount /usr/local/bin")
+    assert "worker1" in said
+    assert "No space left on device" in said
+    lab.k("up")
+    lab.k("verify")
+
+
+def test_host_lost_in_the_middle(lab: Lab) -> None:
+    """A worker that vanishes during a run is named, the master is done, and the next run finishes."""
+    process = lab.start("up")
+    time.sleep(5)
+    lab.k("lab", "partition", "worker1")
+    try:
+        output, _ = process.communicate(timeout=300)
+    finally:
+        lab.k("lab", "heal", "worker1")
+    assert process.returncode == 5, output
+    assert "worker1" in output
+    lab.k("up")
