@@ -7,6 +7,7 @@ of files are handed back as they are (``facts.py`` reads them). Standard library
 from __future__ import annotations
 
 import glob
+import gzip
 import json
 import os
 import platform
@@ -23,13 +24,13 @@ LEFTOVERS = (
     "/var/lib/kubelet",
 )
 """What a cluster leaves on a host."""
-MODULE_SIGNS = {
-    "br_netfilter": "/proc/sys/net/bridge/bridge-nf-call-iptables",
-    "nf_conntrack": "/proc/sys/net/netfilter/nf_conntrack_max",
-    "overlay": "/sys/module/overlay",
-    "vxlan": "/sys/module/vxlan",
+MODULES = {
+    "br_netfilter": "CONFIG_BRIDGE_NETFILTER=y",
+    "nf_conntrack": "CONFIG_NF_CONNTRACK=y",
+    "overlay": "CONFIG_OVERLAY_FS=y",
+    "vxlan": "CONFIG_VXLAN=y",
 }
-"""Kernel modules, and what shows that one is loaded or built in."""
+"""Kernel modules, and the line of the kernel's configuration that builds one in."""
 
 
 def read(path: str) -> str:
@@ -52,17 +53,25 @@ def run(*command: str) -> str | None:
 
 def modules() -> list[str]:
     """Which of the wanted kernel modules are there, loaded, built in or loadable."""
-    folder = "/lib/modules/" + platform.release()
+    kernel = platform.release()
+    folder = "/lib/modules/" + kernel
     loadable = read(folder + "/modules.dep") + read(folder + "/modules.builtin")
-    filesystems = read("/proc/filesystems").split()
+    loaded = [line.split()[0] for line in read("/proc/modules").splitlines()]
+    settings = (read("/boot/config-" + kernel) or kernel_configuration()).splitlines()
     return [
         name
-        for name, sign in MODULE_SIGNS.items()
-        if os.path.exists(sign)  # noqa: PTH110
-        or os.path.exists("/sys/module/" + name)  # noqa: PTH110
-        or name in filesystems
-        or "/{}.ko".format(name) in loadable  # noqa: UP032
+        for name, built_in in MODULES.items()
+        if name in loaded or "/" + name + ".ko" in loadable or built_in in settings
     ]
+
+
+def kernel_configuration() -> str:
+    """The running kernel's own copy of its configuration, empty where it has none."""
+    try:
+        with gzip.open("/proc/config.gz", "rt") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def disk_free(path: str) -> int:

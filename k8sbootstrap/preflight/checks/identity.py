@@ -12,7 +12,9 @@ def hostname_unique(case: Case) -> Verdict:
         return ok(name)
     return failed(
         f"the host name {name} is also that of {names(others)}",
-        f"Run hostnamectl set-hostname {case.host.name} on the host.",
+        f"Give {names(others)} a host name of its own."
+        if name == case.host.name
+        else f"Run hostnamectl set-hostname {case.host.name} on the host.",
     )
 
 

@@ -34,7 +34,7 @@ def test_a_finished_master(recording):
     assert {"/var/lib/etcd", "/etc/kubernetes/kubelet.conf"} <= facts.recorded
     assert Listener("192.0.2.11", 2380, "etcd", "etcd.service") in facts.listeners
     assert Listener("*", 6443, "kube-apiserver", "kube-apiserver.service") in facts.listeners
-    assert Route(IPv4Network("10.244.1.0/24"), "eth0", "75") in facts.routes
+    assert Route(IPv4Network("10.244.1.0/24"), "host0", "75") in facts.routes
 
 
 def test_a_listener_of_nobody_we_may_see(recording):
