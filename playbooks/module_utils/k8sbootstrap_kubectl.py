@@ -19,7 +19,10 @@ def kubectl(*arguments: str, stdin: str = "", kubeconfig: str = ADMIN) -> str:
         KubectlError: with what kubectl printed on standard error.
     """
     command = ["/usr/local/bin/kubectl", "--kubeconfig=" + kubeconfig, "--request-timeout=30s", *arguments]
-    done = subprocess.run(command, check=False, input=stdin, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, check=False, input=stdin, capture_output=True, text=True)
+    except OSError as error:
+        raise KubectlError(f"kubectl {arguments[0]}: {error}") from error
     if done.returncode != 0:
         raise KubectlError(f"kubectl {arguments[0]}: {done.stderr.strip()}")
     return done.stdout

@@ -135,9 +135,12 @@ class RenderedFile:
 class Rendered:
     """Everything that the roles would send to the hosts of one scenario."""
 
-    def __init__(self, scenario: Scenario, plan: ClusterPlan, calls: dict[str, list[dict]]) -> None:
+    def __init__(
+        self, scenario: Scenario, plan: ClusterPlan, inventory: Path, calls: dict[str, list[dict]]
+    ) -> None:
         self.scenario = scenario
         self.plan = plan
+        self.inventory = inventory
         self.calls = calls
         found = [file for host in calls for request in self.requests(host) for file in _files(host, request)]
         self.files = list({(file.host, file.component, file.dest): file for file in found}.values())
@@ -213,16 +216,18 @@ def render(scenario: Scenario, folder: Path) -> Rendered:
     state.create()
     ensure_pki(plan, state)
     render_inventory(plan, state, artifacts(plan), folder / "inventory")
-    return Rendered(scenario, plan, play(folder, folder / "inventory", {}))
+    inventory = folder / "inventory"
+    return Rendered(scenario, plan, inventory, play(folder, inventory, {}))
 
 
-def play(folder: Path, inventory: Path, variables: dict[str, str]) -> dict[str, list[dict]]:
+def play(folder: Path, inventory: Path, variables: dict[str, str], *options: str) -> dict[str, list[dict]]:
     """Run the real playbooks and roles for master1 and worker1, with modules that only write down.
 
     Args:
         folder: Gets Ansible's files and what was recorded.
         inventory: The inventory.
         variables: Win over those of the inventory.
+        options: More options of ansible-playbook.
 
     Returns:
         Every call of a module (action, arguments) by host, in order.
@@ -259,7 +264,7 @@ def play(folder: Path, inventory: Path, variables: dict[str, str]) -> dict[str, 
         "ansible_python_interpreter": sys.executable,
     }
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory)]
-    command += ["-e", json.dumps(local), "--limit", ",".join(HOSTS), str(playbooks / "site.yml")]
+    command += ["-e", json.dumps(local), "--limit", ",".join(HOSTS), *options, str(playbooks / "site.yml")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
     return {path.stem: list(map(json.loads, path.read_text().splitlines())) for path in record.iterdir()}

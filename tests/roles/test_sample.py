@@ -55,7 +55,7 @@ def test_roles_take_it_and_make_the_same_files(tmp_path: Path) -> None:
     (tmp_path / "SHA256SUMS").write_text("".join(sums))
 
     variables = {"sample_files": str(tmp_path), "sample_pki": str(state.pki)}
-    rendered = Rendered(SCENARIO, plan, play(tmp_path, SAMPLE, variables))
+    rendered = Rendered(SCENARIO, plan, SAMPLE, play(tmp_path, SAMPLE, variables))
 
     made = {
         GOLDEN / file.host / file.component / file.template.removesuffix(".j2"): file.text

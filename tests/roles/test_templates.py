@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from scenarios import HOSTS, ROOT, Rendered, RenderedFile
+from scenarios import HOSTS, ROOT, Rendered, RenderedFile, play
 from units import command, flags, verify
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -237,3 +237,10 @@ def test_haproxy_takes_its_configuration(rendered: Rendered, tmp_path: Path) -> 
     config.write_text(text)
     done = subprocess.run(["haproxy", "-c", "-f", str(config)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_check_mode_reaches_the_end_on_bare_hosts(rendered: Rendered, tmp_path: Path) -> None:
+    if rendered.scenario.name != "1.36-docker":
+        pytest.skip("one scenario is enough")
+    calls = play(tmp_path, rendered.inventory, {}, "--check")
+    assert calls["worker1"][-1]["arguments"]["name"] == "pod_network"
