@@ -145,6 +145,7 @@ def _shared(plan: ClusterPlan, state: State, artifacts: Mapping[str, FetchedFile
         "release_flags": {name: dict(flags) for name, flags in release.minor.flags.items()},
         "runtime_flags": dict(release.minor.runtime_flags.get(config.runtime.name, {})),
         "release_config": dict(release.minor.kubelet_config),
+        "scheduler_config": dict(release.minor.scheduler_config),
         "extra_args": args,
         "extra_config": {name: dict(fields) for name, fields in config.kubernetes.extra_config.items()},
         "proxy": _proxy(plan),
@@ -186,7 +187,7 @@ def _node(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
 
 
 def _proxy(plan: ClusterPlan) -> dict[str, str]:
-    """Proxy variables in both spellings that programs look for; the cluster's own addresses are always direct."""
+    """Proxy variables in both spellings that programs look for; the cluster's own addresses stay direct."""
     proxy = plan.config.proxy
     if not proxy.http and not proxy.https:
         return {}

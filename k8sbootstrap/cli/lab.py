@@ -45,7 +45,7 @@ def command() -> None:
     metavar="VERSION",
     default="1.20.2",
     show_default=True,
-    help="Release for cluster.yaml. 1.20.2 can be built from Debian's source where upstream can't be reached.",
+    help="Release to install. 1.20.2 can be built from Debian's source where upstream can't be reached.",
 )
 @click.option("--runtime", type=click.Choice(["docker", "containerd"]), default="docker", show_default=True)
 @click.option(
@@ -55,7 +55,7 @@ def command() -> None:
     help="Directory with files to install, laid out as NAME/VERSION/ARCH/FILE; may be given several times.",
 )
 @click.pass_obj
-def up(
+def up(  # noqa: PLR0917
     options: Globals,
     masters: int,
     workers: int,
@@ -112,7 +112,8 @@ def ssh(options: Globals, name: str, arguments: tuple[str, ...]) -> None:
     known_hosts = State.beside(options.file, "lab").known_hosts
     words = ["ssh", "-i", str(model.lab_directory(options.file) / "id_ed25519")]
     words += ["-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes"]
-    os.execvp("ssh", [*words, f"{USER}@{lab.address(lab.host(name))}", *arguments])
+    words += [f"{USER}@{lab.address(lab.host(name))}", *arguments]
+    os.execvp("ssh", words)  # noqa: S606
 
 
 @command.command("exec", context_settings={"ignore_unknown_options": True})

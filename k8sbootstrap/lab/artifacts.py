@@ -1,4 +1,4 @@
-"""The lab's own artifact directory: what can be made from Debian's packages where nothing else can be reached.
+"""The lab's own artifact directory: what can be made from Debian's packages alone.
 
 Laid out as every artifact source, with a SHA256SUMS that records each file's hash when it was made.
 """
@@ -63,7 +63,7 @@ def fill(version: str, progress: Progress) -> Path:
 
 
 def _from_packages(top: Path, version: str) -> None:
-    """etcd and the CNI plugins, whose releases in the catalogue are those that Debian has."""
+    """Take etcd and the CNI plugins, whose releases in the catalogue are those that Debian has."""
     resolved = release(version, _ARCH, "docker")
     wanted = {resolved.binaries[name].key: f"usr/bin/{name}" for name in ("etcd", "etcdctl")}
     wanted |= {file.key: f"usr/lib/cni/{name}" for name, file in resolved.cni_plugins.items()}
@@ -95,7 +95,7 @@ def _images(top: Path, version: str) -> None:
 
 
 def _record_hashes(top: Path) -> None:
-    """Add files that SHA256SUMS does not list yet; a file that it lists keeps the hash it had when it was made."""
+    """Add files that SHA256SUMS does not list yet; a listed file keeps the hash it had when it was made."""
     sums = top / "SHA256SUMS"
     known = {}
     if sums.exists():

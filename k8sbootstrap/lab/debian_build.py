@@ -29,7 +29,7 @@ def build(target: Path, version: str = SOURCE_VERSION) -> None:
         LabError: the source can't be had or does not build.
     """
     major, minor, _ = version.split(".")
-    with tempfile.TemporaryDirectory(prefix="k8sbootstrap-build-", dir="/var/tmp") as name:  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="k8sbootstrap-build-", dir="/var/tmp") as name:
         work = Path(name)
         source = work / "go/src/k8s.io/kubernetes"
         source.parent.mkdir(parents=True)

@@ -26,7 +26,7 @@ def mirror() -> str:
             return site
     raise LabError(
         "this machine's apt knows no Debian mirror",
-        hint="add one to /etc/apt/sources.list.d and run apt-get update; lab hosts are made of Debian's packages",
+        hint="add one to /etc/apt/sources.list.d and run apt-get update",
     )
 
 
@@ -49,7 +49,7 @@ class Apt:
 
 @contextmanager
 def apt(suite: str, types: str = "deb") -> Iterator[Apt]:
-    """apt for one suite of the machine's mirror, such as bookworm, for the ``with`` block."""
+    """Hand out apt for one suite of the machine's mirror, such as bookworm, for the ``with`` block."""
     with tempfile.TemporaryDirectory(prefix="k8sbootstrap-apt-") as name:
         folder = Path(name)
         (folder / "lists" / "partial").mkdir(parents=True)
@@ -63,7 +63,7 @@ def apt(suite: str, types: str = "deb") -> Iterator[Apt]:
 
 
 def unpack(suite: str, packages: list[str], target: Path) -> None:
-    """Download binary packages of a suite and unpack their files into a folder, without installing anything."""
+    """Download binary packages of a suite and unpack their files into a folder; nothing is installed."""
     with apt(suite) as tool, tempfile.TemporaryDirectory(prefix="k8sbootstrap-deb-") as name:
         tool.get("download", *packages, cwd=Path(name))
         for package in sorted(Path(name).glob("*.deb")):

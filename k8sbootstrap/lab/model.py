@@ -22,7 +22,7 @@ class LabHost:
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab on this machine. Everything that it makes is named after ``number``, so that all of it can be found."""
+    """A lab on this machine. All that it makes is named after ``number``, so that all of it can be found."""
 
     number: int
     os: str
@@ -58,7 +58,7 @@ class Lab:
         return self.folder / host.name
 
     def machine(self, host: LabHost) -> str:
-        """Short name of the host's machine, from which its interface on the bridge is named ``vb-MACHINE``."""
+        """Short name of the host's machine; its interface on the bridge is ``vb-MACHINE``."""
         return f"l{self.number}-{host.index}"
 
     def cgroup(self, host: LabHost) -> str:
@@ -79,7 +79,7 @@ class Lab:
 
 
 def lab_directory(cluster_file: Path) -> Path:
-    """The lab's own state: its JSON file and its SSH key. A dot in the name keeps it apart from any cluster's."""
+    """The lab's own state: JSON file and SSH key. A dot in the name keeps it apart from any cluster's."""
     return cluster_file.resolve().parent / ".k8sbootstrap" / "lab.hosts"
 
 

@@ -14,7 +14,7 @@ _WANTED_INSTANCES = 8192
 
 
 def up(lab: Lab) -> None:
-    """Make the bridge and let its hosts out through the machine's own address; nothing happens when all is there."""
+    """Make the bridge, and let its hosts out through the machine's own address."""
     if not Path(f"/sys/class/net/{lab.bridge}").exists():
         run("ip", "link", "add", lab.bridge, "type", "bridge")
         run("ip", "address", "add", f"{lab.gateway}/24", "dev", lab.bridge)

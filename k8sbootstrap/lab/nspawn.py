@@ -1,5 +1,6 @@
 """Lab hosts as systemd-nspawn containers: booted with systemd, reached over SSH, killed like pulled plugs."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -215,10 +216,8 @@ def remove_remains(lab: Lab) -> None:
 
 
 def _kill_quietly(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _pid_file(lab: Lab, host: LabHost) -> Path:

@@ -90,7 +90,7 @@ def up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
 
 
 def down(file: Path) -> bool:
-    """Stop a lab's hosts and remove all that it made, but for cluster.yaml, the cluster's state and the caches.
+    """Stop a lab's hosts and remove what it made, but for cluster.yaml, the cluster's state and caches.
 
     Returns:
         Whether there was a lab.

@@ -1,4 +1,4 @@
-"""What a lab needs on the machine. ``python -m k8sbootstrap.lab.requirements`` prints the missing packages."""
+"""What a lab needs here. ``python -m k8sbootstrap.lab.requirements`` prints the missing packages."""
 
 import shutil
 
@@ -27,7 +27,7 @@ _BUILD_PROGRAMS = {
 
 
 def missing_packages() -> list[str]:
-    """Debian packages that a lab needs and this machine lacks, with those that build Kubernetes if it must be built."""
+    """Debian packages that this machine lacks for a lab, and for building Kubernetes where need be."""
     needed = _PROGRAMS if binaries_are_built() else _PROGRAMS | _BUILD_PROGRAMS
     return sorted({package for program, package in needed.items() if shutil.which(program) is None})
 

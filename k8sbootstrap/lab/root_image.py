@@ -1,4 +1,4 @@
-"""The root file system that lab hosts are copies of: made once per Debian release by debootstrap, then cached."""
+"""The root file system that lab hosts are copies of: made once per Debian release, then cached."""
 
 import fcntl
 import hashlib
@@ -29,14 +29,20 @@ _SYS_RESOURCE = 24
 
 _RUNC = """\
 #!/bin/sh
-# Of the lab, where the machine lacks CAP_SYS_RESOURCE: nothing may lower its oom_score_adj then, and runc would
-# fail on every pod. Takes negative values out of what the runtime asks for, and calls the real runc.
+# Of the lab, where the machine lacks CAP_SYS_RESOURCE: nothing may lower its oom_score_adj then, and runc
+# would fail on every pod. Takes negative values out of what the runtime asks for, and calls the real runc.
 previous=
 for word; do
   case $previous in
     --bundle | -b) file=$word/config.json ;;
     --process | -p) file=$word ;;
-    *) case $word in --bundle=*) file=${word#--bundle=}/config.json ;; --process=*) file=${word#--process=} ;; *) file= ;; esac ;;
+    *)
+      case $word in
+        --bundle=*) file=${word#--bundle=}/config.json ;;
+        --process=*) file=${word#--process=} ;;
+        *) file= ;;
+      esac
+      ;;
   esac
   [ -z "$file" ] || [ ! -f "$file" ] || sed -i 's/"oomScoreAdj": *-[0-9]*/"oomScoreAdj":0/' "$file"
   previous=$word
@@ -128,7 +134,7 @@ def _make(suite: str, root: Path) -> None:
         shutil.copytree("/etc/ssl/certs", root / "etc/ssl/certs", dirs_exist_ok=True, symlinks=True)
     chroot = ("chroot", str(root))
     run(*chroot, "apt-get", "update", "-qq")
-    # the roles' packages lie ready, not installed: hosts are bare, and quick to install from without a network
+    # the roles' packages lie ready, not installed: hosts are bare, and installing needs no network
     install = ("apt-get", "install", "-qq", "-y", "--no-install-recommends", "--download-only")
     run(*chroot, *install, *_packages(), DEBIAN_FRONTEND="noninteractive")
     for user in (USER, PASSWORD_USER):

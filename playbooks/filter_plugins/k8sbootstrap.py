@@ -21,10 +21,15 @@ def systemd_flags(flags: dict) -> str:
     return " \\\n".join(lines)
 
 
-def member_urls(members: dict, scheme: str, port: int, first: str = "") -> str:
-    """Comma-separated URLs of members (name to address), the one named ``first`` in front."""
-    order = sorted(members, key=lambda name: (name != first, list(members).index(name)))
-    return ",".join(f"{scheme}://{members[name]}:{port}" for name in order)
+def etcd_urls(members: dict, own: str) -> str:
+    """Client URLs for an API server: its own host's member alone, or all members where it has none.
+
+    An API server that knows several members calls itself unready as soon as one of them does not answer, and
+    may keep watches on one that is cut off. With its own member alone it fails and recovers together with its
+    host, and clients go to the other masters meanwhile. kubeadm's stacked etcd is set up so too.
+    """
+    chosen = {own: members[own]} if own in members else members
+    return ",".join(f"https://{address}:2379" for address in chosen.values())
 
 
 def member_pairs(members: dict, scheme: str, port: int) -> str:
@@ -58,7 +63,7 @@ class FilterModule:
         """Filter names to functions."""
         return {
             "systemd_flags": systemd_flags,
-            "member_urls": member_urls,
+            "etcd_urls": etcd_urls,
             "member_pairs": member_pairs,
             "peer_health": peer_health,
             "taint_flag": taint_flag,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import subprocess
 
-_HAS = {
-    "docker": ["docker", "image", "inspect", "--format", "{{.Id}}"],
-    "containerd": ["ctr", "-n", "k8s.io", "images", "ls", "-q"],
-}
-_LOAD = {"docker": ["docker", "load", "-q", "-i"], "containerd": ["ctr", "-n", "k8s.io", "images", "import"]}
+from ansible.module_utils.k8sbootstrap_docker import DockerError, has_image, load_image
+
+_CTR = ("ctr", "-n", "k8s.io", "images")
 
 
 class ImageError(Exception):
@@ -21,6 +19,7 @@ def load_images(runtime: str, images: list, check_mode: bool) -> list:
     Args:
         runtime: docker or containerd.
         images: dicts with ``ref`` (full reference) and ``tar`` (path on this host).
+        check_mode: Only say what would be loaded; a runtime that is not there yet has none of them.
 
     Returns:
         References of the images that were (or in check mode would be) loaded.
@@ -30,26 +29,34 @@ def load_images(runtime: str, images: list, check_mode: bool) -> list:
     """
     loaded = []
     for image in images:
-        if _has(runtime, image["ref"]):
-            continue
-        loaded.append(image["ref"])
-        if check_mode:
-            continue
-        done = subprocess.run([*_LOAD[runtime], image["tar"]], check=False, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise ImageError(
-                "{} could not be loaded from {}: {}".format(image["ref"], image["tar"], done.stderr.strip())
-            )
+        try:
+            if _has(runtime, image["ref"]):
+                continue
+            loaded.append(image["ref"])
+            if check_mode:
+                continue
+            _load(runtime, image["tar"])
+        except (DockerError, OSError) as error:
+            if check_mode:
+                loaded.append(image["ref"])
+                continue
+            raise ImageError(f"{image['ref']} could not be loaded from {image['tar']}: {error}") from error
         if not _has(runtime, image["ref"]):
-            raise ImageError("{} does not hold an image named {}".format(image["tar"], image["ref"]))
+            raise ImageError(f"{image['tar']} does not hold an image named {image['ref']}")
     return loaded
 
 
 def _has(runtime: str, ref: str) -> bool:
-    try:
-        if runtime == "docker":
-            return subprocess.run([*_HAS[runtime], ref], check=False, capture_output=True).returncode == 0
-        out = subprocess.run(_HAS[runtime], check=False, capture_output=True, text=True).stdout
-        return ref in out.split()
-    except FileNotFoundError:
-        return False
+    if runtime == "docker":
+        return has_image(ref)
+    done = subprocess.run([*_CTR, "ls", "-q"], check=False, capture_output=True, text=True)
+    return ref in done.stdout.split()
+
+
+def _load(runtime: str, tar: str) -> None:
+    if runtime == "docker":
+        load_image(tar)
+        return
+    done = subprocess.run([*_CTR, "import", tar], check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise OSError(done.stderr.strip())

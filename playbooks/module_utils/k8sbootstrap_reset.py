@@ -10,13 +10,13 @@ import os
 import shutil
 import subprocess
 
+from ansible.module_utils.k8sbootstrap_docker import DockerError, remove_pods
 from ansible.module_utils.k8sbootstrap_files import restore
 from ansible.module_utils.k8sbootstrap_firewall import clean
 from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record
 
 _KUBELET_FIRST = ("kubelet", "kube_proxy")
 _KEEP_LONGEST = ("pod_network", "container_runtime", "host")
-_DOCKER_PODS = ["docker", "ps", "-aq", "--filter", "label=io.kubernetes.pod.uid"]
 
 
 class ResetError(Exception):
@@ -67,10 +67,9 @@ class Reset:
 
     def _pods(self) -> None:
         """Remove pods' containers, so that their mounts, network namespaces and processes are gone."""
-        if shutil.which("docker") and _quietly("systemctl", "is-active", "docker.service").returncode == 0:
-            ids = _quietly(*_DOCKER_PODS).stdout.split()
-            if ids:
-                _quietly("docker", "rm", "-f", "-v", *ids)
+        if _quietly("systemctl", "is-active", "docker.service").returncode == 0:
+            with contextlib.suppress(DockerError):
+                remove_pods()
         elif shutil.which("ctr") and _quietly("systemctl", "is-active", "containerd.service").returncode == 0:
             ctr = ("ctr", "-n", "k8s.io")
             for task in _quietly(*ctr, "tasks", "ls", "-q").stdout.split():

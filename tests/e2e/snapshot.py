@@ -1,13 +1,17 @@
-"""What a host is like: files, packages, units, mounts, interfaces, rules, users and settings, as comparable lines."""
+"""What a host is like: files, packages, units, mounts, rules, users and settings, as lines."""
 
 from __future__ import annotations
 
-from conftest import Lab
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labs import Lab
 
 _SECTIONS = {
     "files": (
-        "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /dev -o -path /var/cache/apt "
-        "-o -path /var/log/apt -o -path /var/log/journal -o -path /var/lib/apt \\) -prune -o "
+        "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /dev "
+        "-o -path /var/cache/apt -o -path /var/log/apt -o -path /var/log/journal "
+        "-o -path /var/lib/apt \\) -prune -o "
         "-type f -printf '%p %m %u %g %s\\n' -o -printf '%p %m %u %g\\n'"
     ),
     "packages": "dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n'",
@@ -16,7 +20,8 @@ _SECTIONS = {
     "interfaces": "ip -o link | awk '{print $2}'",
     "addresses": "ip -o -4 address | awk '{print $2, $4}'",
     "routes": "ip route",
-    "iptables": "iptables-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'; ip6tables-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'",
+    "iptables": "iptables-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'",
+    "ip6tables": "ip6tables-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'",
     "nft": "nft list ruleset",
     "users": "cat /etc/passwd /etc/group",
     "sysctls": "sysctl net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables",

@@ -1,11 +1,11 @@
-"""Three masters and two workers: highly available, unchanged by a second run, whole after losses, gone after reset."""
+"""Three masters and two workers: up, unchanged by a second run, whole after losses, gone after reset."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from conftest import Lab, make_lab, summary, wait_for
+from labs import Lab, make_lab, summary, wait_for
 from snapshot import differences, snapshot
 
 pytestmark = pytest.mark.e2e

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, Lab, kill, make_lab, summary
+from cryptography import x509
+from labs import REPOSITORY, Lab, kill, make_lab, summary
 from snapshot import differences, snapshot
 
 from k8sbootstrap.lab.root_image import PASSWORD_USER
@@ -222,12 +224,11 @@ def test_what_is_installed(lab: Lab) -> None:
     assert not lab.kubectl(
         "get secrets -n kube-system --field-selector type=bootstrap.kubernetes.io/token -o name"
     )
-    assert "CN = kubernetes" in lab.sh(
-        "worker1",
-        "python3 -c \"import ssl; print(ssl.get_server_certificate(('127.0.0.1', 10250)))\" "
-        "| python3 -c \"import ssl,sys,tempfile; f=tempfile.NamedTemporaryFile('w'); f.write(sys.stdin.read()); f.flush(); "
-        "c=ssl._ssl._test_decode_cert(f.name); print(' '.join('CN = '+v for r in c['issuer'] for k, v in r))\"",
-    )
+    pem = ssl.get_server_certificate((lab.address("worker1"), 10250))
+    certificate = x509.load_pem_x509_certificate(pem.encode())
+    assert certificate.issuer.rfc4514_string() == "CN=kubernetes"
+    sans = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert lab.address("worker1") in map(str, sans.get_values_for_type(x509.IPAddress))
 
 
 def test_changed_flag_restarts_only_its_component(lab: Lab) -> None:

@@ -27,11 +27,13 @@ def test_flags_of_systemd_units(flags: dict[str, Any], lines: str) -> None:
     assert FILTERS["systemd_flags"](flags) == lines
 
 
-def test_urls_start_with_the_hosts_own() -> None:
-    urls = FILTERS["member_urls"]
-    assert urls(MEMBERS, "https", 2379) == "https://10.0.0.2:2379,https://10.0.0.1:2379,https://10.0.0.3:2379"
-    assert urls(MEMBERS, "https", 2379, "c").startswith("https://10.0.0.3:2379,https://10.0.0.2:2379")
-    assert urls(MEMBERS, "https", 2379, "other") == urls(MEMBERS, "https", 2379)
+def test_an_api_server_uses_its_own_member_alone() -> None:
+    assert FILTERS["etcd_urls"](MEMBERS, "c") == "https://10.0.0.3:2379"
+
+
+def test_an_api_server_without_a_member_uses_all() -> None:
+    urls = FILTERS["etcd_urls"](MEMBERS, "other")
+    assert urls == "https://10.0.0.2:2379,https://10.0.0.1:2379,https://10.0.0.3:2379"
 
 
 def test_pairs_keep_the_order() -> None:

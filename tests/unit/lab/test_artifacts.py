@@ -1,0 +1,81 @@
+"""The lab's artifact directory."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from k8sbootstrap.lab import artifacts, debian_build
+
+
+@pytest.fixture(autouse=True)
+def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("K8SBOOTSTRAP_CACHE", str(tmp_path))
+    artifacts._upstream_answers.cache_clear()
+    return tmp_path / "lab" / "artifacts"
+
+
+def _put(top: Path, name: str, content: bytes) -> Path:
+    path = top / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def _built(top: Path) -> None:
+    for binary in debian_build.BINARIES:
+        _put(top, f"kubernetes/1.20.2/amd64/{binary}", b"")
+
+
+def test_hashes_are_those_of_the_files(top: Path) -> None:
+    _put(top, "etcd/3.4.23/amd64/etcd", b"etcd")
+    _put(top, "pause/3.2/amd64/image.tar", b"pause")
+    _put(top, "pause/3.2/amd64/.image.tar", b"unfinished")
+    artifacts._record_hashes(top)
+    assert (top / "SHA256SUMS").read_text().splitlines() == [
+        f"{hashlib.sha256(b'etcd').hexdigest()}  etcd/3.4.23/amd64/etcd",
+        f"{hashlib.sha256(b'pause').hexdigest()}  pause/3.2/amd64/image.tar",
+    ]
+
+
+def test_a_file_keeps_the_hash_it_had_when_it_was_made(top: Path) -> None:
+    path = _put(top, "etcd/3.4.23/amd64/etcd", b"etcd")
+    artifacts._record_hashes(top)
+    before = (top / "SHA256SUMS").read_text()
+    path.write_bytes(b"damaged")
+    artifacts._record_hashes(top)
+    assert (top / "SHA256SUMS").read_text() == before
+
+
+def test_a_file_that_is_gone_is_listed_no_more(top: Path) -> None:
+    path = _put(top, "etcd/3.4.23/amd64/etcd", b"etcd")
+    artifacts._record_hashes(top)
+    path.unlink()
+    artifacts._record_hashes(top)
+    assert (top / "SHA256SUMS").read_text() == ""
+
+
+def test_kubernetes_is_built_only_where_it_must_be(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "_upstream_answers", lambda url: False)
+    assert artifacts.must_be_built("1.20.2")
+    assert not artifacts.must_be_built("1.36.3"), "only Debian's release can be built"
+    _built(top)
+    assert not artifacts.must_be_built("1.20.2")
+
+
+def test_a_binary_that_is_missing_is_built(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "_upstream_answers", lambda url: False)
+    _built(top)
+    (top / "kubernetes/1.20.2/amd64/kubelet").unlink()
+    assert artifacts.must_be_built("1.20.2")
+
+
+def test_a_reachable_upstream_spares_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(artifacts, "_upstream_answers", lambda url: asked.append(url) or True)
+    assert not artifacts.must_be_built("1.20.2")
+    assert asked[0].endswith("/kubelet")
+
+
+def test_an_upstream_that_does_not_answer_is_not_there() -> None:
+    assert not artifacts._upstream_answers("http://127.0.0.1:9/kubelet")

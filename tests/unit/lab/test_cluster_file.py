@@ -1,0 +1,70 @@
+"""cluster.yaml as the lab writes it."""
+
+from pathlib import Path
+
+import pytest
+
+from k8sbootstrap.config.load import load_cluster
+from k8sbootstrap.errors import LabError
+from k8sbootstrap.lab import cluster_file
+from k8sbootstrap.lab.cluster_file import Host
+
+HOSTS = [Host("master1", "10.86.0.11", ("master",)), Host("worker1", "10.86.0.12", ("worker",))]
+
+
+def _write(path: Path, version: str = "1.20.2", runtime: str = "docker", *, cgroup_v1: bool = True) -> bool:
+    key = path.parent / "keys" / "id"
+    key.parent.mkdir(exist_ok=True)
+    key.write_text("")
+    key.chmod(0o600)
+    sources = [path.parent]
+    return cluster_file.write(
+        path, HOSTS, version=version, runtime=runtime, sources=sources, key=key, cgroup_v1=cgroup_v1
+    )
+
+
+def test_it_is_a_valid_cluster(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    assert _write(path, runtime="containerd")
+    cluster = load_cluster(path)
+    assert cluster.name == "lab"
+    assert [(host.name, host.address, host.roles) for host in cluster.hosts] == [
+        ("master1", "10.86.0.11", ["master"]),
+        ("worker1", "10.86.0.12", ["worker"]),
+    ]
+    assert cluster.runtime.name == "containerd"
+    assert cluster.ssh.user == "ops"
+    assert cluster.ssh.key == Path("keys/id")
+    assert cluster.artifacts.upstream
+    assert cluster.kubernetes.extra_config["kube-proxy"] == {"conntrack": {"maxPerCore": 0}}
+
+
+@pytest.mark.parametrize(
+    ("version", "cgroup_v1", "said"),
+    [("1.20.2", True, False), ("1.34.11", True, False), ("1.36.3", True, True), ("1.36.3", False, False)],
+)
+def test_the_kubelet_is_told_of_cgroup_v1_where_it_would_refuse_it(
+    tmp_path: Path, version: str, *, cgroup_v1: bool, said: bool
+) -> None:
+    path = tmp_path / "cluster.yaml"
+    _write(path, version, cgroup_v1=cgroup_v1)
+    kubelet = load_cluster(path).kubernetes.extra_config.get("kubelet", {})
+    assert kubelet == ({"failCgroupV1": False} if said else {})
+
+
+def test_writing_it_again_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    _write(path)
+    before = path.stat().st_mtime_ns
+    assert not _write(path)
+    assert path.stat().st_mtime_ns == before
+    assert _write(path, runtime="containerd")
+
+
+def test_a_file_of_the_user_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text("kind: Cluster\n")
+    with pytest.raises(LabError, match="was not written by a lab") as caught:
+        _write(path)
+    assert path.read_text() == "kind: Cluster\n"
+    assert "--file" in caught.value.hint
