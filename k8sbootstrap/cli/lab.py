@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from dataclasses import asdict
@@ -45,7 +44,7 @@ def command() -> None:
     metavar="VERSION",
     default="1.20.2",
     show_default=True,
-    help="Release to install. 1.20.2 can be built from Debian's source where upstream can't be reached.",
+    help="Release for cluster.yaml. 1.20.2 is built from Debian's source where upstream can't be reached.",
 )
 @click.option("--runtime", type=click.Choice(["docker", "containerd"]), default="docker", show_default=True)
 @click.option(
@@ -55,8 +54,9 @@ def command() -> None:
     help="Directory with files to install, laid out as NAME/VERSION/ARCH/FILE; may be given several times.",
 )
 @click.pass_obj
-def up(  # noqa: PLR0917
+def up(
     options: Globals,
+    *,
     masters: int,
     workers: int,
     etcd: int,
@@ -112,8 +112,8 @@ def ssh(options: Globals, name: str, arguments: tuple[str, ...]) -> None:
     known_hosts = State.beside(options.file, "lab").known_hosts
     words = ["ssh", "-i", str(model.lab_directory(options.file) / "id_ed25519")]
     words += ["-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes"]
-    words += [f"{USER}@{lab.address(lab.host(name))}", *arguments]
-    os.execvp("ssh", words)  # noqa: S606
+    target = f"{USER}@{lab.address(lab.host(name))}"
+    os.execvp("ssh", [*words, target, *arguments])  # noqa: S606 - ssh takes this process's place
 
 
 @command.command("exec", context_settings={"ignore_unknown_options": True})
@@ -126,8 +126,7 @@ def exec_(options: Globals, name: str, words: tuple[str, ...]) -> None:
     Example: k8sbootstrap lab exec master1 -- systemctl status kubelet
     """
     lab = model.require(options.file)
-    done = subprocess.run(nspawn.enter_command(lab, lab.host(name), list(words)), check=False)
-    sys.exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+    sys.exit(nspawn.run_inside(lab, lab.host(name), list(words)))
 
 
 @command.command("stop")

@@ -1,4 +1,4 @@
-"""The lab's own artifact directory: what can be made from Debian's packages alone.
+"""The lab's own artifact directory: what Debian's packages make, where nothing else can be reached.
 
 Laid out as every artifact source, with a SHA256SUMS that records each file's hash when it was made.
 """
@@ -9,7 +9,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+
+import urllib3
 
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.catalog.resolve import release
@@ -20,6 +23,8 @@ from k8sbootstrap.lab.mirror import unpack
 
 BUILT_VERSION = debian_build.SOURCE_VERSION
 _ARCH = "amd64"
+_SECONDS_TO_ANSWER = 3.0
+_OK = 200
 Progress = Callable[[str], None]
 
 
@@ -34,10 +39,27 @@ def binaries_are_built(version: str = BUILT_VERSION) -> bool:
     return all((folder / name).exists() for name in debian_build.BINARIES)
 
 
+def must_be_built(version: str) -> bool:
+    """Whether Kubernetes has to be built here: it can be, it has not been, and upstream can't be reached."""
+    if version != BUILT_VERSION or binaries_are_built():
+        return False
+    return not _upstream_answers(str(release(version, _ARCH, "docker").binaries["kubelet"].url))
+
+
+@cache
+def _upstream_answers(url: str) -> bool:
+    try:
+        answer = urllib3.PoolManager().request("HEAD", url, timeout=_SECONDS_TO_ANSWER, retries=2)
+    except urllib3.exceptions.HTTPError:
+        return False
+    return answer.status == _OK
+
+
 def fill(version: str, progress: Progress) -> Path:
     """Make what is missing for one Kubernetes version, and record its hashes.
 
-    For 1.20.2 that is everything; for others the images that nodes and tests need.
+    For 1.20.2 that is everything that can't be fetched from upstream; for others the images that nodes and
+    tests need.
 
     Args:
         version: Kubernetes release.
@@ -54,7 +76,7 @@ def fill(version: str, progress: Progress) -> Path:
     with _locked(top):
         _images(top, version)
         if version == BUILT_VERSION:
-            if not binaries_are_built():
+            if must_be_built(version):
                 progress(f"building Kubernetes {version} from Debian's source (about 10 minutes, once)")
                 debian_build.build(top / "kubernetes" / version / _ARCH)
             _from_packages(top, version)
@@ -74,7 +96,9 @@ def _from_packages(top: Path, version: str) -> None:
         unpack(debian_build.SUITE, packages, Path(name))
         for key, path in wanted.items():
             (top / key).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(Path(name) / path, top / key)
+            partial = (top / key).with_name(f".{(top / key).name}")
+            shutil.copy(Path(name) / path, partial)
+            partial.replace(top / key)
 
 
 def _images(top: Path, version: str) -> None:
@@ -82,20 +106,23 @@ def _images(top: Path, version: str) -> None:
     pause, test = top / resolved.pause.artifact.key, top / resolved.test_image.artifact.key
     if pause.exists() and test.exists():
         return
+    # one that is there stays: its hash is recorded, and Debian's package may be another by now
     with tempfile.TemporaryDirectory(prefix="k8sbootstrap-unpack-") as name:
         root = Path(name)
         unpack(debian_build.SUITE, ["catatonit", "busybox-static"], root)
         init = (root / "usr/bin/catatonit").read_bytes()
-        write_image(pause, resolved.pause.ref, {"pause": init}, {"Entrypoint": ["/pause", "-P"]})
+        if not pause.exists():
+            write_image(pause, resolved.pause.ref, {"pause": init}, {"Entrypoint": ["/pause", "-P"]})
         box = root / "bin/busybox"
         applets = [applet for applet in run(str(box), "--list").split() if applet != "busybox"]
         config = {"Cmd": ["sh"], "Env": ["PATH=/bin"]}
         links = {f"bin/{applet}": "busybox" for applet in applets}
-        write_image(test, resolved.test_image.ref, {"bin/busybox": box.read_bytes()}, config, links)
+        if not test.exists():
+            write_image(test, resolved.test_image.ref, {"bin/busybox": box.read_bytes()}, config, links)
 
 
 def _record_hashes(top: Path) -> None:
-    """Add files that SHA256SUMS does not list yet; a listed file keeps the hash it had when it was made."""
+    """Add files that SHA256SUMS does not list yet; others keep the hash that they had when they were made."""
     sums = top / "SHA256SUMS"
     known = {}
     if sums.exists():

@@ -9,7 +9,10 @@ import time
 from fnmatch import fnmatch
 from pathlib import Path
 
+from k8sbootstrap.errors import LabError
+
 _TOP = Path("/sys/fs/cgroup")
+_SECONDS_TO_DIE = 10.0
 
 
 def is_v2() -> bool:
@@ -30,20 +33,46 @@ def enter(name: str) -> None:
         (group / "cgroup.procs").write_text(str(os.getpid()))
 
 
+def join(pid: int) -> None:
+    """Move this process into the cgroups of another one."""
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        hierarchy = _TOP if is_v2() else _TOP / (controllers.removeprefix("name=") or "unified")
+        if hierarchy.is_dir():
+            (hierarchy / path.lstrip("/") / "cgroup.procs").write_text(str(os.getpid()))
+
+
 def remove(pattern: str) -> None:
-    """Remove all cgroups whose name matches (``*`` stands for anything), with what hosts made below them."""
+    """Remove the cgroups of a host whose processes are gone or about to be, with what it made below them.
+
+    Args:
+        pattern: Their name; ``*`` stands for anything.
+
+    Raises:
+        LabError: Processes in them do not end within 10 s.
+    """
     if is_v2():
         return
+    deadline = time.monotonic() + _SECONDS_TO_DIE
     for hierarchy in _hierarchies():
-        tops = [
-            Path(folder) / name
-            for folder, names, _ in os.walk(hierarchy)
-            for name in names
-            if fnmatch(name, pattern)
-        ]
-        for top in tops:
-            for folder, _, _ in os.walk(top, topdown=False):
-                _rmdir(Path(folder))
+        for top in named(hierarchy, pattern):
+            while (busy := _remove_tree(top)) is not None:
+                if time.monotonic() > deadline:
+                    raise LabError(
+                        f"the control group {busy} can't be removed: its processes do not end",
+                        hint=f"see which they are: cat {busy}/cgroup.procs",
+                    )
+                time.sleep(0.05)
+
+
+def named(hierarchy: Path, pattern: str) -> list[Path]:
+    """Groups whose name matches, wherever in a hierarchy they were made."""
+    return [
+        Path(folder) / child
+        for folder, children, _ in os.walk(hierarchy)
+        for child in children
+        if fnmatch(child, pattern)
+    ]
 
 
 def _hierarchies() -> list[Path]:
@@ -62,13 +91,13 @@ def _parent(hierarchy: Path) -> Path:
     return hierarchy
 
 
-def _rmdir(folder: Path) -> None:
-    for _ in range(50):  # a killed process takes a moment to leave
+def _remove_tree(top: Path) -> Path | None:
+    """Remove a group and all below it; the first that is busy, if any."""
+    for folder, _, _ in os.walk(top, topdown=False):
         try:
-            folder.rmdir()
+            Path(folder).rmdir()
         except FileNotFoundError:
-            return
+            continue
         except OSError:
-            time.sleep(0.1)
-        else:
-            return
+            return Path(folder)
+    return None

@@ -11,17 +11,24 @@ def run(*command: str, cwd: Path | None = None, stdin: str = "", **environment: 
     """Run a program and return what it printed.
 
     Raises:
-        LabError: it failed; the text holds the last lines of its own error.
+        LabError: it is not installed, or failed; the text holds the last lines of its own error.
     """
-    done = subprocess.run(
-        command,
-        check=False,
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env=dict(os.environ, LC_ALL="C", **environment),
-    )
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            cwd=cwd,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=dict(os.environ, LC_ALL="C", **environment),
+        )
+    except FileNotFoundError as error:
+        raise LabError(
+            f"{command[0]} is not installed on this machine",
+            hint='"k8sbootstrap lab up" names the packages that a lab needs',
+        ) from error
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-8:]
         raise LabError(f"{' '.join(command)} failed with {done.returncode}:\n" + "\n".join(said))
@@ -30,4 +37,7 @@ def run(*command: str, cwd: Path | None = None, stdin: str = "", **environment: 
 
 def succeeds(*command: str) -> bool:
     """Run a program whose failure is an answer."""
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    try:
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False

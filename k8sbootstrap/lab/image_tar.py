@@ -49,10 +49,12 @@ def write_image(
     name = f"{hashlib.sha256(text).hexdigest()}.json"
     manifest = [{"Config": name, "RepoTags": [ref], "Layers": [f"{digest}/layer.tar"]}]
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(target, "w") as tar:
+    partial = target.with_name(f".{target.name}")
+    with tarfile.open(partial, "w") as tar:
         _add(tar, name, text, 0o644)
         _add(tar, f"{digest}/layer.tar", content, 0o644)
         _add(tar, "manifest.json", json.dumps(manifest).encode(), 0o644)
+    partial.replace(target)
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:

@@ -18,20 +18,31 @@ def mirror() -> str:
         LabError: apt has no Debian source.
     """
     lines = run(
-        "apt-get", "indextargets", "--format", "$(SITE) $(CODENAME) $(COMPONENT)", "Created-By: Packages"
+        "apt-get",
+        "indextargets",
+        "--format",
+        "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)",
+        "Created-By: Packages",
     )
     for line in lines.splitlines():
-        site, codename, component = line.split()
-        if component == "main" and "-" not in codename:
-            return site
+        origin, codename, component, address = line.split("|", 3)
+        if origin == "Debian" and component == "main" and "-" not in codename:
+            return address.rstrip("/")
     raise LabError(
         "this machine's apt knows no Debian mirror",
-        hint="add one to /etc/apt/sources.list.d and run apt-get update",
+        hint="add one to /etc/apt/sources.list.d and run: apt-get update",
     )
+
+
+def passed_on() -> str:
+    """What of the machine's apt configuration lab hosts need too: proxies and whether dates are checked."""
+    wanted = ("Acquire::http::", "Acquire::https::", "Acquire::Check-")
+    lines = (line for line in run("apt-config", "dump").splitlines() if line.startswith(wanted))
+    return "".join(f"{line}\n" for line in lines if not line.endswith(' "";'))
 
 
 class Apt:
-    """apt with a source list of its own: the machine's configuration stays as it is."""
+    """The program apt-get with a source list of its own: the machine's configuration stays as it is."""
 
     def __init__(self, folder: Path) -> None:
         self._options = [
@@ -49,7 +60,7 @@ class Apt:
 
 @contextmanager
 def apt(suite: str, types: str = "deb") -> Iterator[Apt]:
-    """Hand out apt for one suite of the machine's mirror, such as bookworm, for the ``with`` block."""
+    """What runs apt-get for one suite of the machine's mirror, such as bookworm, in the ``with`` block."""
     with tempfile.TemporaryDirectory(prefix="k8sbootstrap-apt-") as name:
         folder = Path(name)
         (folder / "lists" / "partial").mkdir(parents=True)
@@ -63,7 +74,7 @@ def apt(suite: str, types: str = "deb") -> Iterator[Apt]:
 
 
 def unpack(suite: str, packages: list[str], target: Path) -> None:
-    """Download binary packages of a suite and unpack their files into a folder; nothing is installed."""
+    """Download binary packages of a suite and unpack their files into a folder; installs nothing."""
     with apt(suite) as tool, tempfile.TemporaryDirectory(prefix="k8sbootstrap-deb-") as name:
         tool.get("download", *packages, cwd=Path(name))
         for package in sorted(Path(name).glob("*.deb")):

@@ -22,7 +22,7 @@ class LabHost:
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab on this machine. All that it makes is named after ``number``, so that all of it can be found."""
+    """A lab on this machine. All that it makes is named after ``number``, so that it can be found."""
 
     number: int
     os: str
@@ -79,7 +79,7 @@ class Lab:
 
 
 def lab_directory(cluster_file: Path) -> Path:
-    """The lab's own state: JSON file and SSH key. A dot in the name keeps it apart from any cluster's."""
+    """The lab's JSON file and SSH key. A dot in the name keeps it apart from any cluster's state."""
     return cluster_file.resolve().parent / ".k8sbootstrap" / "lab.hosts"
 
 
@@ -133,6 +133,8 @@ def claim(cluster_file: Path, os_name: str, hosts: tuple[LabHost, ...]) -> Lab:
     ROOT.mkdir(parents=True, exist_ok=True)
     for number in range(250):
         lab = Lab(number, os_name, hosts)
+        if Path(f"/sys/class/net/{lab.bridge}").exists():
+            continue
         try:
             lab.folder.mkdir(mode=0o700)
         except FileExistsError:

@@ -1,4 +1,7 @@
-"""The lab's bridge, its way out, and cutting hosts off."""
+"""The lab's bridge, its way out, and cutting hosts off.
+
+Addresses are translated in an nftables table of the lab's own, so that nothing of it stays behind.
+"""
 
 import re
 import subprocess
@@ -14,9 +17,9 @@ _WANTED_INSTANCES = 8192
 
 
 def up(lab: Lab) -> None:
-    """Make the bridge, and let its hosts out through the machine's own address."""
+    """Make the bridge and let its hosts out through the machine's own address, where that is not so yet."""
     if not Path(f"/sys/class/net/{lab.bridge}").exists():
-        run("ip", "link", "add", lab.bridge, "type", "bridge")
+        run("ip", "link", "add", lab.bridge, "address", _hardware_address(lab), "type", "bridge")
         run("ip", "address", "add", f"{lab.gateway}/24", "dev", lab.bridge)
     run("ip", "link", "set", lab.bridge, "up")
     if not _SAVED_FORWARDING.exists():
@@ -24,20 +27,21 @@ def up(lab: Lab) -> None:
     _FORWARDING.write_text("1")
     if int(_INSTANCES.read_text()) < _WANTED_INSTANCES:  # shared by all hosts: they are one kernel
         _INSTANCES.write_text(str(_WANTED_INSTANCES))
-    for table, rule in _rules(lab):
-        if not succeeds("iptables", "-w", "-t", table, "-C", *rule):
-            run("iptables", "-w", "-t", table, "-I", *rule)
+    if not succeeds("nft", "list", "table", "ip", lab.bridge):
+        run("nft", "-f", "-", stdin=_translation(lab))
+    if _forwarding_is_filtered():
+        for rule in _accepted(lab):
+            if not succeeds("iptables", "-w", "-C", *rule):
+                run("iptables", "-w", "-I", *rule)
 
 
 def down(lab: Lab) -> None:
     """Take the bridge and the rules away; with the last lab also the machine's forwarding, if it was off."""
-    for table in ("nat", "filter"):
-        saved = subprocess.run(
-            ["iptables-save", "-t", table], check=False, capture_output=True, text=True
-        ).stdout
-        for line in saved.splitlines():
-            if re.search(rf"--comment {_comment(lab)}( |$)", line):
-                run("iptables", "-w", "-t", table, "-D", *line.split()[1:])
+    for line in _filter_rules():
+        if re.search(rf"--comment {_comment(lab)}( |$)", line):
+            run("iptables", "-w", "-D", *line.split()[1:])
+    if succeeds("nft", "list", "table", "ip", lab.bridge):
+        run("nft", "delete", "table", "ip", lab.bridge)
     if Path(f"/sys/class/net/{lab.bridge}").exists():
         run("ip", "link", "delete", lab.bridge)
     others = [path for path in ROOT.glob("*") if path.name.isdigit() and path != lab.folder]
@@ -70,10 +74,37 @@ def _comment(lab: Lab) -> str:
     return f"k8sbootstrap-lab-{lab.number}"
 
 
-def _rules(lab: Lab) -> list[tuple[str, list[str]]]:
-    mark = ["-m", "comment", "--comment", _comment(lab)]
-    return [
-        ("nat", ["POSTROUTING", "-s", lab.network, "!", "-d", lab.network, *mark, "-j", "MASQUERADE"]),
-        ("filter", ["FORWARD", "-i", lab.bridge, *mark, "-j", "ACCEPT"]),
-        ("filter", ["FORWARD", "-o", lab.bridge, *mark, "-j", "ACCEPT"]),
-    ]
+def _hardware_address(lab: Lab) -> str:
+    """Of the bridge, which would else take that of a host and change it as hosts come and go."""
+    return f"02:6b:38:73:{lab.number:02x}:01"
+
+
+def _translation(lab: Lab) -> str:
+    """Rules that give what leaves the bridge the machine's address.
+
+    Not "what goes to other addresses": where bridged packets pass these rules too (net.bridge.bridge-nf-call-
+    iptables), that would hit packets to pods, which go from host to host over the bridge.
+    """
+    return f"""
+        table ip {lab.bridge} {{
+          chain postrouting {{
+            type nat hook postrouting priority srcnat;
+            ip saddr {lab.network} oifname != "{lab.bridge}" masquerade
+          }}
+        }}
+    """
+
+
+def _filter_rules() -> list[str]:
+    done = subprocess.run(["iptables-save", "-t", "filter"], check=False, capture_output=True, text=True)
+    return done.stdout.splitlines()
+
+
+def _forwarding_is_filtered() -> bool:
+    """Whether the machine has rules that may refuse to forward; where not, none of the lab's are needed."""
+    return any(line.startswith((":FORWARD DROP", "-A FORWARD")) for line in _filter_rules())
+
+
+def _accepted(lab: Lab) -> list[list[str]]:
+    mark = ["-m", "comment", "--comment", _comment(lab), "-j", "ACCEPT"]
+    return [["FORWARD", "-i", lab.bridge, *mark], ["FORWARD", "-o", lab.bridge, *mark]]

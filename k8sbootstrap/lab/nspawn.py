@@ -1,12 +1,12 @@
 """Lab hosts as systemd-nspawn containers: booted with systemd, reached over SSH, killed like pulled plugs."""
 
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from k8sbootstrap.errors import LabError
@@ -17,6 +17,10 @@ from k8sbootstrap.lab.root_image import PASSWORD_USER, USER
 
 _V1_FOR_NEW_SYSTEMD = "systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
 """systemd 256 and later boot on cgroup v1 only when told on the kernel's command line."""
+
+_RUN = Path("/run/systemd/nspawn")
+"""Where systemd-nspawn keeps its locks and what it shares with containers."""
+_SECONDS_TO_DIE = 10.0
 
 _NETWORK = """\
 #!/bin/sh
@@ -82,7 +86,6 @@ def start(lab: Lab, host: LabHost) -> None:
         "systemd-nspawn",
         "--quiet",
         "--register=no",
-        "--keep-unit",
         f"--directory={lab.root(host)}",
         f"--network-bridge={lab.bridge}",
         f"--machine={lab.machine(host)}",
@@ -93,11 +96,13 @@ def start(lab: Lab, host: LabHost) -> None:
     ]
     if Path("/lib/modules").is_dir():
         command.insert(-1, "--bind=/lib/modules")
+    if not (cgroups.is_v2() and Path("/run/systemd/system").is_dir()):
+        command.insert(-1, "--keep-unit")  # else systemd makes a scope, and so a cgroup, for each host
     if not cgroups.is_v2() and lab.os != "debian12":
         command.insert(-1, f"--setenv=SYSTEMD_PROC_CMDLINE={_V1_FOR_NEW_SYSTEMD}")
     name = lab.cgroup(host)
     with (lab.folder / f"{host.name}.console").open("ab") as console:
-        process = subprocess.Popen(
+        subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=console,
@@ -105,24 +110,32 @@ def start(lab: Lab, host: LabHost) -> None:
             start_new_session=True,
             preexec_fn=lambda: cgroups.enter(name),  # noqa: PLW1509 - no other threads hold locks it needs
         )
-    _pid_file(lab, host).write_text(str(process.pid))
 
 
 def leader(lab: Lab, host: LabHost) -> int | None:
     """Process ID of the host's systemd as this machine sees it; None when the host is not running."""
+    return _leader(lab.root(host))
+
+
+def _leader(root: Path) -> int | None:
+    """The first process of the container in a folder, found even where its systemd-nspawn is gone."""
     try:
-        pid = int(_pid_file(lab, host).read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError, ValueError):
+        wanted = root.stat()
+    except FileNotFoundError:
         return None
-    if (
-        f"--machine={lab.machine(host)}".encode() not in command.split(b"\0")
-        or stat.rsplit(")")[-1].split()[0] == "Z"
-    ):
-        return None
-    return int(children[0]) if children else None
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.path.samestat((process / "root").stat(), wanted) and _is_init(process):
+                return int(process.name)
+        except OSError:  # it ended meanwhile
+            continue
+    return None
+
+
+def _is_init(process: Path) -> bool:
+    lines = (process / "status").read_text().splitlines()
+    ids = next(line.split()[1:] for line in lines if line.startswith("NSpid:"))
+    return len(ids) > 1 and ids[-1] == "1"
 
 
 def kill(lab: Lab, host: LabHost) -> None:
@@ -157,15 +170,18 @@ def _end(lab: Lab, host: LabHost, number: int, seconds: float) -> None:
 
 def _reap() -> None:
     """Collect children that ended, so that they do not stay zombies while this process lives."""
-    try:
+    with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-    except ChildProcessError:
-        pass
 
 
-def enter_command(lab: Lab, host: LabHost, command: list[str]) -> list[str]:
-    """The command that runs ``command`` as root inside a host, whatever its network is like.
+def run_inside(lab: Lab, host: LabHost, command: list[str]) -> int:
+    """Run a command as root inside a host, whatever its network is like, on this process's own terminal.
+
+    This process stays in the host's cgroups afterwards.
+
+    Returns:
+        The command's exit code; 128 and the signal's number when a signal ended it.
 
     Raises:
         LabError: the host is not running.
@@ -175,6 +191,7 @@ def enter_command(lab: Lab, host: LabHost, command: list[str]) -> list[str]:
         raise LabError(
             f"{host.name} is not running", hint=f"start it with: k8sbootstrap lab start {host.name}"
         )
+    cgroups.join(pid)
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     clean = [
         "env",
@@ -185,40 +202,72 @@ def enter_command(lab: Lab, host: LabHost, command: list[str]) -> list[str]:
         f"TERM={os.environ.get('TERM', 'dumb')}",
     ]
     namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
-    return ["nsenter", f"--target={pid}", *namespaces, "--", *clean, *command]
+    enter = ["nsenter", f"--target={pid}", *namespaces, "--", *clean, *command]
+    code = subprocess.run(enter, check=False).returncode
+    return code if code >= 0 else 128 - code
+
+
+def is_booted(lab: Lab, host: LabHost) -> bool:
+    """Whether users may log in: pam_nologin refuses them for the first moment."""
+    pid = leader(lab, host)
+    return pid is not None and not Path(f"/proc/{pid}/root/run/nologin").exists()
 
 
 def remove_remains(lab: Lab) -> None:
-    """Kill and remove everything that carries this lab's number, also what a crash left and no file names."""
+    """Kill and remove all that carries this lab's number, also what a crash left and no file names.
+
+    Raises:
+        LabError: Processes do not end, or something can't be removed.
+    """
+    roots = [path for path in lab.folder.iterdir() if path.is_dir()] if lab.folder.exists() else []
+    deadline = time.monotonic() + _SECONDS_TO_DIE
+    while left := {*filter(None, map(_leader, roots)), *_supervisors(lab)}:
+        # their systemd first: systemd-nspawn then ends by itself and tidies up
+        give_up = time.monotonic() > deadline
+        for pid in left - _supervisors(lab) or (left if give_up else set()):
+            _kill_quietly(pid)
+        if time.monotonic() > deadline + _SECONDS_TO_DIE:
+            raise LabError(f"processes of the lab do not end: {', '.join(map(str, sorted(left)))}")
+        _reap()
+        time.sleep(0.05)
+    for link in Path("/sys/class/net").glob(f"vb-l{lab.number}-*"):
+        if not _gone(link):
+            run("ip", "link", "delete", link.name)
+    cgroups.remove(f"k8slab{lab.number}-*")
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
+    for point in sorted((line.split()[1] for line in mounts), reverse=True):
+        if point.startswith(f"{lab.folder}/") or Path(point).match(f"{_RUN}/*/l{lab.number}-*"):
+            run("umount", "--lazy", point)
+    for root in roots:
+        seen = root.stat()
+        (_RUN / "locks" / f"inode-{seen.st_dev}:{seen.st_ino}").unlink(missing_ok=True)
+    for path in _RUN.glob(f"*/l{lab.number}-*"):
+        run("rm", "-rf", "--one-file-system", str(path))
+    run("rm", "-rf", "--one-file-system", str(lab.folder))
+
+
+def _supervisors(lab: Lab) -> set[int]:
+    """Process IDs of the lab's systemd-nspawn programs."""
     needle = f"--machine=l{lab.number}-".encode()
+    found = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
         if words[0].endswith(b"systemd-nspawn") and any(word.startswith(needle) for word in words):
-            pid = int(path.parent.name)
-            for child in (path.parent / "task" / str(pid) / "children").read_text().split():
-                _kill_quietly(int(child))
-            _kill_quietly(pid)
-    deadline = time.monotonic() + 20
-    while any(Path("/sys/class/net").glob(f"vb-l{lab.number}-*")) and time.monotonic() < deadline:
-        _reap()
-        time.sleep(0.1)
-    for link in Path("/sys/class/net").glob(f"vb-l{lab.number}-*"):
-        run("ip", "link", "delete", link.name)
-    cgroups.remove(f"k8slab{lab.number}-*")
-    mounts = Path("/proc/self/mounts").read_text().splitlines()
-    for point in sorted((line.split()[1] for line in mounts), reverse=True):
-        if point.startswith(f"{lab.folder}/"):
-            run("umount", "--lazy", point)
-    run("rm", "-rf", "--one-file-system", str(lab.folder))
+            found.add(int(path.parent.name))
+    return found
+
+
+def _gone(link: Path) -> bool:
+    """Whether an interface goes within two seconds: the kernel takes a moment after its host's end."""
+    deadline = time.monotonic() + 2
+    while link.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not link.exists()
 
 
 def _kill_quietly(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-
-
-def _pid_file(lab: Lab, host: LabHost) -> Path:
-    return lab.folder / f"{host.name}.pid"

@@ -1,11 +1,13 @@
 """What can be done with a lab: up, down, status, stop, start, cut off, heal."""
 
+import fcntl
 import os
 import shutil
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,17 +67,23 @@ def up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
     """
     _require_root()
     require_packages()
+    with _alone(file):
+        return _up(file, wanted, progress)
+
+
+def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
     lab = _lab(file, wanted)
     sources = [*(path.resolve() for path in wanted.artifacts), artifacts.fill(wanted.version, progress)]
     image = root_image.ensure(wanted.os, progress)
     network.up(lab)
     public_key = _key(file)
-    progress(f"starting {len(lab.hosts)} hosts")
+    stopped = [host for host in lab.hosts if nspawn.leader(lab, host) is None]
+    if stopped:
+        progress(f"starting {', '.join(host.name for host in stopped)}")
     with ThreadPoolExecutor(max_workers=4) as pool:
         keys = list(pool.map(lambda host: nspawn.create(lab, host, image, public_key), lab.hosts))
-    for host in lab.hosts:
-        nspawn.start(lab, host)
-    wait_for_ssh(lab, lab.hosts)
+    _boot(lab, stopped)
+    wait_for_ssh(lab, [host for host in lab.hosts if not network.is_cut_off(lab, host)])
     _known_hosts(file, lab, keys)
     cluster_file.write(
         file,
@@ -90,7 +98,7 @@ def up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
 
 
 def down(file: Path) -> bool:
-    """Stop a lab's hosts and remove what it made, but for cluster.yaml, the cluster's state and caches.
+    """Stop a lab's hosts and remove all it made, but for cluster.yaml, the cluster's state and the caches.
 
     Returns:
         Whether there was a lab.
@@ -99,11 +107,12 @@ def down(file: Path) -> bool:
     if lab is None:
         return False
     _require_root()
-    nspawn.remove_remains(lab)
-    network.down(lab)
-    if not any(model.ROOT.iterdir()):
-        model.ROOT.rmdir()
-    shutil.rmtree(model.lab_directory(file), ignore_errors=True)
+    with _alone(file):
+        nspawn.remove_remains(lab)
+        network.down(lab)
+        if model.ROOT.exists() and not any(model.ROOT.iterdir()):
+            model.ROOT.rmdir()
+        shutil.rmtree(model.lab_directory(file), ignore_errors=True)
     return True
 
 
@@ -126,37 +135,43 @@ def start(file: Path, names: Sequence[str]) -> None:
     """Boot hosts that were stopped; their files are as they were."""
     lab = model.require(file)
     hosts = [lab.host(name) for name in names]
-    network.up(lab)
-    for host in hosts:
-        if nspawn.leader(lab, host) is None:
-            cgroups.remove(lab.cgroup(host))
-        nspawn.start(lab, host)
-    wait_for_ssh(lab, hosts)
+    with _alone(file):
+        network.up(lab)
+        _boot(lab, [host for host in hosts if nspawn.leader(lab, host) is None])
+        wait_for_ssh(lab, [host for host in hosts if not network.is_cut_off(lab, host)])
 
 
 def partition(file: Path, names: Sequence[str]) -> None:
-    """Cut hosts off from everything."""
+    """Cut hosts off from everything.
+
+    Raises:
+        LabError: one is not running.
+    """
     lab = model.require(file)
-    for host in [lab.host(name) for name in names]:
+    for host in _running(lab, names):
         network.cut_off(lab, host)
 
 
 def heal(file: Path, names: Sequence[str]) -> None:
-    """Undo ``partition``."""
+    """Undo ``partition``.
+
+    Raises:
+        LabError: one is not running.
+    """
     lab = model.require(file)
-    for host in [lab.host(name) for name in names]:
+    for host in _running(lab, names):
         network.heal(lab, host)
 
 
 def wait_for_ssh(lab: Lab, hosts: Sequence[LabHost]) -> None:
-    """Wait until hosts answer on their SSH port.
+    """Wait until hosts answer on their SSH port and let users in.
 
     Raises:
         LabError: one does not; its console's file is named.
     """
     deadline = time.monotonic() + _BOOT_SECONDS
     for host in hosts:
-        while not _answers(lab.address(host)):
+        while not (_answers(lab.address(host)) and nspawn.is_booted(lab, host)):
             console = lab.folder / f"{host.name}.console"
             if time.monotonic() > deadline:
                 said = console.read_text(errors="replace").splitlines()[-8:]
@@ -175,6 +190,34 @@ def _answers(address: str) -> bool:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
+
+
+def _boot(lab: Lab, hosts: Sequence[LabHost]) -> None:
+    """Start hosts that do not run; what a crash left of their cgroups goes first."""
+    for host in hosts:
+        cgroups.remove(lab.cgroup(host))
+        nspawn.start(lab, host)
+
+
+def _running(lab: Lab, names: Sequence[str]) -> list[LabHost]:
+    hosts = [lab.host(name) for name in names]
+    for host in hosts:
+        if nspawn.leader(lab, host) is None:
+            raise LabError(
+                f"{host.name} is not running", hint=f"start it with: k8sbootstrap lab start {host.name}"
+            )
+    return hosts
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """One command at a time starts or stops hosts of this lab; others wait."""
+    folder = os.open(file.resolve().parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _state(lab: Lab, host: LabHost) -> str:

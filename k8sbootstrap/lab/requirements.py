@@ -1,9 +1,12 @@
-"""What a lab needs here. ``python -m k8sbootstrap.lab.requirements`` prints the missing packages."""
+"""What a lab needs on this machine.
+
+``python -m k8sbootstrap.lab.requirements`` prints the missing packages.
+"""
 
 import shutil
 
 from k8sbootstrap.errors import LabError
-from k8sbootstrap.lab.artifacts import binaries_are_built
+from k8sbootstrap.lab.artifacts import BUILT_VERSION, must_be_built
 
 _PROGRAMS = {
     "systemd-nspawn": "systemd-container",
@@ -11,6 +14,7 @@ _PROGRAMS = {
     "ip": "iproute2",
     "bridge": "iproute2",
     "iptables": "iptables",
+    "nft": "nftables",
     "nsenter": "util-linux",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
@@ -27,8 +31,11 @@ _BUILD_PROGRAMS = {
 
 
 def missing_packages() -> list[str]:
-    """Debian packages that this machine lacks for a lab, and for building Kubernetes where need be."""
-    needed = _PROGRAMS if binaries_are_built() else _PROGRAMS | _BUILD_PROGRAMS
+    """Debian packages that a lab needs and this machine lacks.
+
+    Those that build Kubernetes are among them only if it must be built.
+    """
+    needed = _PROGRAMS | _BUILD_PROGRAMS if must_be_built(BUILT_VERSION) else _PROGRAMS
     return sorted({package for program, package in needed.items() if shutil.which(program) is None})
 
 

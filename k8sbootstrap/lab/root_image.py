@@ -11,7 +11,7 @@ from k8sbootstrap.catalog.packages import host_packages
 from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab.artifacts import Progress
 from k8sbootstrap.lab.commands import run
-from k8sbootstrap.lab.mirror import KEYRING, mirror
+from k8sbootstrap.lab.mirror import KEYRING, mirror, passed_on
 
 SUITES = {"debian12": "bookworm", "debian13": "trixie"}
 USER = "ops"
@@ -21,8 +21,8 @@ PASSWORD_USER = "askpass"  # noqa: S105
 PASSWORD = "lab-password"  # noqa: S105
 
 _BASE = (
-    "systemd-sysv,dbus,openssh-server,openssh-sftp-server,python3,python3-apt,iproute2,iptables,nftables,kmod,procps,"
-    "sudo,curl,ca-certificates"
+    "systemd-sysv,dbus,openssh-server,openssh-sftp-server,python3,python3-apt,iproute2,iptables,nftables,"
+    "kmod,procps,sudo,curl,ca-certificates"
 )
 _SYS_RESOURCE = 24
 """Number of CAP_SYS_RESOURCE in the capability masks of /proc/PID/status (linux/capability.h)."""
@@ -63,6 +63,18 @@ mount --make-rshared /
 exit 0
 """
 
+_NO_UNITS = (
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+    "systemd-networkd.service",
+    "systemd-resolved.service",
+    "systemd-timesyncd.service",
+)
+"""Units that take apt's lock in the middle of a test, or are not for containers."""
+
 _UNIT = """\
 [Unit]
 DefaultDependencies=no
@@ -87,7 +99,9 @@ def ensure(name: str, progress: Progress) -> Path:
     Raises:
         LabError: debootstrap or a package failed.
     """
-    recipe = "\n".join((_BASE, _RUNC, _MOUNTS, _UNIT, *_packages(), str(_lacks_sys_resource()), "1"))
+    recipe = "\n".join(
+        (_BASE, _RUNC, _MOUNTS, _UNIT, *_packages(), *_NO_UNITS, str(_lacks_sys_resource()), "2")
+    )
     top = cache_dir() / "lab" / "roots"
     top.mkdir(parents=True, exist_ok=True)
     image = top / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
@@ -96,10 +110,18 @@ def ensure(name: str, progress: Progress) -> Path:
         if not image.exists():
             progress(f"making the root file system of {name} (1-3 minutes, once)")
             partial = top / f".{image.name}"
-            shutil.rmtree(partial, ignore_errors=True)
+            _remove(partial)
             _make(SUITES[name], partial)
             partial.rename(image)
     return image
+
+
+def _remove(unfinished: Path) -> None:
+    """Remove what an interrupted debootstrap left, but nothing of what it had mounted there."""
+    points = (line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines())
+    for point in sorted((each for each in points if each.startswith(f"{unfinished}/")), reverse=True):
+        run("umount", "--lazy", point)
+    run("rm", "-rf", "--one-file-system", str(unfinished))
 
 
 def _packages() -> list[str]:
@@ -127,16 +149,16 @@ def _make(suite: str, root: Path) -> None:
         site,
     )
     (root / "etc/apt/sources.list").write_text(f"deb {site} {suite} main\n")
-    for file in Path("/etc/apt/apt.conf.d").glob("99*"):
-        shutil.copy(file, root / "etc/apt/apt.conf.d")
+    _write(root / "etc/apt/apt.conf.d/80lab", passed_on(), 0o644)
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     if site.startswith("https:"):
         shutil.copytree("/etc/ssl/certs", root / "etc/ssl/certs", dirs_exist_ok=True, symlinks=True)
     chroot = ("chroot", str(root))
     run(*chroot, "apt-get", "update", "-qq")
-    # the roles' packages lie ready, not installed: hosts are bare, and installing needs no network
+    # what roles install lies ready: hosts are bare, and need no network to install it
     install = ("apt-get", "install", "-qq", "-y", "--no-install-recommends", "--download-only")
     run(*chroot, *install, *_packages(), DEBIAN_FRONTEND="noninteractive")
+    run(*chroot, "systemctl", "mask", *_NO_UNITS)
     for user in (USER, PASSWORD_USER):
         run(*chroot, "useradd", "-m", "-s", "/bin/bash", user)
     run(*chroot, "chpasswd", stdin=f"{PASSWORD_USER}:{PASSWORD}\n")

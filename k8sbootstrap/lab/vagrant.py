@@ -9,7 +9,7 @@ from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab import artifacts, cluster_file, model, operations
 from k8sbootstrap.lab.artifacts import Progress
 from k8sbootstrap.lab.commands import run, succeeds
-from k8sbootstrap.lab.root_image import SUITES, USER
+from k8sbootstrap.lab.root_image import PASSWORD, PASSWORD_USER, SUITES, USER
 from k8sbootstrap.state import State
 
 _NETWORK = "192.168.56"
@@ -24,11 +24,15 @@ Vagrant.configure("2") do |config|
     machine.memory = 2048
   end
   config.vm.provision "shell", inline: <<~SHELL
-    id {{ user }} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {{ user }}
+    for user in {{ user }} {{ password_user }}; do
+      id $user >/dev/null 2>&1 || useradd --create-home --shell /bin/bash $user
+      install -d -m 700 -o $user -g $user /home/$user/.ssh
+      echo "{{ public_key }}" >/home/$user/.ssh/authorized_keys
+      chown $user:$user /home/$user/.ssh/authorized_keys
+    done
+    echo "{{ password_user }}:{{ password }}" | chpasswd
     echo "{{ user }} ALL=(ALL) NOPASSWD:ALL" >/etc/sudoers.d/lab
-    install -d -m 700 -o {{ user }} -g {{ user }} /home/{{ user }}/.ssh
-    echo "{{ public_key }}" >/home/{{ user }}/.ssh/authorized_keys
-    chown {{ user }}:{{ user }} /home/{{ user }}/.ssh/authorized_keys
+    echo "{{ password_user }} ALL=(ALL) ALL" >>/etc/sudoers.d/lab
     swapoff -a && sed -i '/ swap /d' /etc/fstab
   SHELL
 {% for host in hosts %}
@@ -45,7 +49,12 @@ def vagrantfile(wanted: operations.Wanted, public_key: str) -> str:
     """The Vagrantfile for these hosts."""
     environment = jinja2.Environment(trim_blocks=True, autoescape=False, undefined=jinja2.StrictUndefined)  # noqa: S701
     return _MARK + environment.from_string(_TEMPLATE).render(
-        suite=SUITES[wanted.os], user=USER, public_key=public_key.strip(), hosts=hosts(wanted)
+        suite=SUITES[wanted.os],
+        user=USER,
+        password_user=PASSWORD_USER,
+        password=PASSWORD,
+        public_key=public_key.strip(),
+        hosts=hosts(wanted),
     )
 
 

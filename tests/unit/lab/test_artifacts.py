@@ -56,7 +56,7 @@ def test_a_file_that_is_gone_is_listed_no_more(top: Path) -> None:
 
 
 def test_kubernetes_is_built_only_where_it_must_be(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "_upstream_answers", lambda url: False)
+    monkeypatch.setattr(artifacts, "_upstream_answers", lambda _: False)
     assert artifacts.must_be_built("1.20.2")
     assert not artifacts.must_be_built("1.36.3"), "only Debian's release can be built"
     _built(top)
@@ -64,7 +64,7 @@ def test_kubernetes_is_built_only_where_it_must_be(top: Path, monkeypatch: pytes
 
 
 def test_a_binary_that_is_missing_is_built(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "_upstream_answers", lambda url: False)
+    monkeypatch.setattr(artifacts, "_upstream_answers", lambda _: False)
     _built(top)
     (top / "kubernetes/1.20.2/amd64/kubelet").unlink()
     assert artifacts.must_be_built("1.20.2")

@@ -1,0 +1,58 @@
+"""Which hosts a lab has, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from k8sbootstrap.errors import LabError
+from k8sbootstrap.lab import model, operations
+from k8sbootstrap.lab.operations import Wanted
+
+
+@pytest.fixture(autouse=True)
+def _no_other_labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "ROOT", tmp_path / "root")
+
+
+def _wanted(masters: int, workers: int, etcd: int = 0, os_name: str = "debian12") -> Wanted:
+    return Wanted(masters, workers, etcd, os_name, "1.20.2", "docker", ())
+
+
+def test_hosts_are_named_by_role_and_numbered_through() -> None:
+    hosts = operations.hosts_of(_wanted(3, 2, 1))
+    assert [host.name for host in hosts] == ["master1", "master2", "master3", "worker1", "worker2", "etcd1"]
+    assert [host.index for host in hosts] == [1, 2, 3, 4, 5, 6]
+    assert [host.roles for host in hosts[2:]] == [("master",), ("worker",), ("worker",), ("etcd",)]
+
+
+def test_without_workers_masters_work() -> None:
+    assert [host.roles for host in operations.hosts_of(_wanted(1, 0))] == [("master", "worker")]
+
+
+def test_another_lab_in_the_same_place_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    lab = operations._lab(file, _wanted(1, 1))
+    assert operations._lab(file, _wanted(1, 1)) == lab
+    for other in (_wanted(3, 2), _wanted(1, 1, os_name="debian13")):
+        with pytest.raises(LabError, match="here already") as caught:
+            operations._lab(file, other)
+        assert "lab down" in caught.value.hint
+
+
+def test_it_needs_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations.os, "geteuid", lambda: 1000)
+    with pytest.raises(LabError, match="needs root") as caught:
+        operations.up(tmp_path / "cluster.yaml", _wanted(1, 1), print)
+    assert "sudo" in caught.value.hint
+
+
+def test_down_without_a_lab_does_nothing(tmp_path: Path) -> None:
+    assert not operations.down(tmp_path / "cluster.yaml")
+
+
+def test_hosts_that_do_not_run_cannot_be_cut_off(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    operations._lab(file, _wanted(1, 1))
+    assert [host.state for host in operations.status(file)] == ["stopped", "stopped"]
+    with pytest.raises(LabError, match="worker1 is not running"):
+        operations.partition(file, ["worker1"])
