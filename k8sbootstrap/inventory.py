@@ -144,7 +144,10 @@ def _shared(plan: ClusterPlan, state: State, artifacts: Mapping[str, FetchedFile
         "nodes": {host.name: _node(plan, host) for host in plan.nodes},
         "release_flags": {name: dict(flags) for name, flags in release.minor.flags.items()},
         "runtime_flags": dict(release.minor.runtime_flags.get(config.runtime.name, {})),
-        "release_config": dict(release.minor.kubelet_config),
+        "release_config": {
+            **release.minor.kubelet_config,
+            **release.minor.runtime_kubelet_config.get(config.runtime.name, {}),
+        },
         "scheduler_config": dict(release.minor.scheduler_config),
         "extra_args": args,
         "extra_config": {name: dict(fields) for name, fields in config.kubernetes.extra_config.items()},

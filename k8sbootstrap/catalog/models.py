@@ -59,6 +59,8 @@ class Minor:
     """Runtime (docker, containerd) to kubelet flags of this minor."""
     kubelet_config: Mapping[str, object] = field(default_factory=dict)
     """Fields of KubeletConfiguration that this minor takes beyond the common ones."""
+    runtime_kubelet_config: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """Runtime (docker, containerd) to fields of KubeletConfiguration that this minor needs with it."""
     scheduler_config: Mapping[str, object] = field(default_factory=dict)
     """Fields of KubeSchedulerConfiguration that this minor takes beyond the common ones."""
     runtime_endpoint_in_config: bool = True

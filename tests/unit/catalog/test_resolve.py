@@ -68,7 +68,7 @@ def test_flags_hold_no_template(version, arch, runtime):
 def test_1_20_takes_what_the_dockershim_and_v1beta1_need():
     rel = release("1.20.2", "amd64", "docker")
     assert rel.runtime_endpoint == ""
-    assert rel.minor.scheduler_config["healthzBindAddress"] == "127.0.0.1:0"
+    assert rel.minor.scheduler_config["healthzBindAddress"] == "127.0.0.1:10251"
     assert rel.minor.runtime_flags["docker"]["pod-infra-container-image"] == rel.pause.ref
     assert rel.minor.runtime_flags["containerd"]["container-runtime-endpoint"] == (
         release("1.20.2", "amd64", "containerd").runtime_endpoint
