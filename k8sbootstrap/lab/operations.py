@@ -212,7 +212,11 @@ def _running(lab: Lab, names: Sequence[str]) -> list[LabHost]:
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
     """One command at a time starts or stops hosts of this lab; others wait."""
-    folder = os.open(file.resolve().parent, os.O_RDONLY)
+    directory = file.resolve().parent
+    if not directory.is_dir():  # removed while its lab runs: nobody else can be at work there
+        yield
+        return
+    folder = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield

@@ -1,5 +1,7 @@
 """Which hosts a lab has, and what it refuses."""
 
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,21 @@ def test_it_needs_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_down_without_a_lab_does_nothing(tmp_path: Path) -> None:
     assert not operations.down(tmp_path / "cluster.yaml")
+
+
+def test_only_one_command_at_a_time_changes_a_lab(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    with operations._alone(file):
+        probe = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(probe)
+
+
+def test_a_lab_whose_folder_was_removed_can_still_be_taken_down(tmp_path: Path) -> None:
+    with operations._alone(tmp_path / "removed" / "cluster.yaml"):
+        assert not (tmp_path / "removed").exists()
 
 
 def test_hosts_that_do_not_run_cannot_be_cut_off(tmp_path: Path) -> None:
