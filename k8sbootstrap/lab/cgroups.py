@@ -4,7 +4,9 @@ Two hosts started from the same cgroup would share one root, and their kubelets 
 machine with cgroup v2 alone systemd-nspawn sees to that itself.
 """
 
+import contextlib
 import os
+import signal
 import time
 from fnmatch import fnmatch
 from pathlib import Path
@@ -43,7 +45,7 @@ def join(pid: int) -> None:
 
 
 def remove(pattern: str) -> None:
-    """Remove the cgroups of a host whose processes are gone or about to be, with what it made below them.
+    """Remove the cgroups of a host that is gone or is to be, with what it made below them and what runs there.
 
     Args:
         pattern: Their name; ``*`` stands for anything.
@@ -99,5 +101,14 @@ def _remove_tree(top: Path) -> Path | None:
         except FileNotFoundError:
             continue
         except OSError:
+            _kill_all(Path(folder))
             return Path(folder)
     return None
+
+
+def _kill_all(group: Path) -> None:
+    """Kill what a crash left running in a group; children of a killed host's systemd outlive it for a moment."""
+    with contextlib.suppress(FileNotFoundError):
+        for pid in (group / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
