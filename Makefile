@@ -8,7 +8,6 @@ BIN := $(CURDIR)/$(VENV)/bin
 K := $(BIN)/k8sbootstrap
 DEMO := $(CURDIR)/.demo
 PYTEST := $(BIN)/python -m pytest
-E2E_REPORT ?= $(CURDIR)/e2e-report
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev packages demo demo-down lint unit e2e test clean

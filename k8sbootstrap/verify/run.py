@@ -25,7 +25,7 @@ from k8sbootstrap.verify.requests import API, health_request
 from k8sbootstrap.verify.traffic import host_request, logs_command, pod_command
 from k8sbootstrap.verify.workload import ProbePods
 
-SETTLE = 10.0
+SETTLE = 30.0
 """Seconds that something just started or just elected may take to be well."""
 POLL = 0.5
 """Seconds between looks while it is not."""

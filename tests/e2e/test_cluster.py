@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 from labs import Lab, make_lab, summary, wait_for
 from snapshot import differences, snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.e2e
 
@@ -55,6 +63,17 @@ def test_master_lost(lab: Lab) -> None:
     lab.k("verify")
 
 
+def test_master_cut_off(lab: Lab) -> None:
+    """A master that is cut off without being stopped: the others go on, and it is whole again when healed."""
+    lab.k("lab", "partition", "master2")
+    try:
+        lab.k("verify", "--allow-down", "master2", timeout=300)
+    finally:
+        lab.k("lab", "heal", "master2")
+    _settle(lab, on="master1")
+    lab.k("verify")
+
+
 def test_worker_rebooted(lab: Lab) -> None:
     lab.k("lab", "stop", "--graceful", "worker1")
     lab.k("lab", "start", "worker1")
@@ -81,12 +100,36 @@ def test_quorum_is_never_put_at_risk(lab: Lab) -> None:
     lab.k("verify")
 
 
-def test_reset_and_up_again(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> None:
+def test_reset_and_up_again_from_a_mirror(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> None:
+    """Hosts are as they were, and join again at once, now with files that they fetch from a mirror."""
     lab.k("reset", "--yes")
     for name in lab.hosts:
         assert differences(bare[name], snapshot(lab, name)) == {}
-    lab.k("up")
+    directory = lab.config["artifacts"]["sources"][-1]["directory"]
+    with _mirror(directory, lab.address("master1").rpartition(".")[0] + ".1") as (url, clients):
+        sources = {"sources": [{"url": url}], "upstream": False}
+        file = lab.variant("mirror.yaml", lambda config: config.update(artifacts=sources))
+        lab.k("up", file=file)
+        assert {lab.address(name) for name in lab.hosts} <= clients
     lab.k("verify")
+
+
+@contextmanager
+def _mirror(directory: str, address: str) -> Iterator[tuple[str, set[str]]]:
+    """Serve a directory over HTTP: its URL, and the addresses of those who asked."""
+    clients: set[str] = set()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            clients.add(self.client_address[0])
+
+    handler = functools.partial(Handler, directory=directory)
+    with http.server.ThreadingHTTPServer((address, 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://{address}:{server.server_port}", clients
+        finally:
+            server.shutdown()
 
 
 def _etcd_starts(lab: Lab) -> dict[str, str]:
@@ -94,7 +137,7 @@ def _etcd_starts(lab: Lab) -> dict[str, str]:
     return {name: lab.sh(name, command) for name in ("master1", "master2", "master3")}
 
 
-def _settle(lab: Lab) -> None:
+def _settle(lab: Lab, on: str = "master2") -> None:
     """Wait until all nodes are Ready; a node that came back needs a moment to say so."""
 
     def ready() -> bool:
