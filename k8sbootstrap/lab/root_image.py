@@ -105,7 +105,7 @@ def ensure(name: str, progress: Progress) -> Path:
     top = cache_dir() / "lab" / "roots"
     top.mkdir(parents=True, exist_ok=True)
     image = top / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    with (top / "lock").open("w") as file:
+    with (top / f".{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if not image.exists():
             progress(f"making the root file system of {name} (1-3 minutes, once)")
