@@ -45,7 +45,7 @@ def join(pid: int) -> None:
 
 
 def remove(pattern: str) -> None:
-    """Remove the cgroups of a host that is gone or is to be, with what it made below them and what runs there.
+    """Remove the cgroups of a host that is gone or is to be, with what is below them and what runs there.
 
     Args:
         pattern: Their name; ``*`` stands for anything.
@@ -107,8 +107,9 @@ def _remove_tree(top: Path) -> Path | None:
 
 
 def _kill_all(group: Path) -> None:
-    """Kill what a crash left running in a group; children of a killed host's systemd outlive it for a moment."""
+    """Kill what a crash left running in a group; children of a killed systemd outlive it for a moment."""
     with contextlib.suppress(FileNotFoundError):
-        for pid in (group / "cgroup.procs").read_text().split():
+        # 0 stands for a process that this process can't see; to kill, it would mean this one's own group
+        for pid in {int(word) for word in (group / "cgroup.procs").read_text().split()} - {0}:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)

@@ -45,3 +45,13 @@ def test_one_that_stays_busy_is_named(top: Path, monkeypatch: pytest.MonkeyPatch
     (top / "cpu/k8slab0-worker1/docker/file").write_text("")
     with pytest.raises(LabError, match="cpu/k8slab0-worker1/docker can't be removed"):
         cgroups.remove("k8slab0-worker1")
+
+
+def test_what_runs_in_a_group_is_killed_but_never_this_process_group(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(cgroups.os, "kill", lambda pid, _: killed.append(pid))
+    (top / "cgroup.procs").write_text("0\n4711\n4712\n")
+    cgroups._kill_all(top)
+    assert sorted(killed) == [4711, 4712]
