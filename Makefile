@@ -9,8 +9,12 @@ K := $(BIN)/k8sbootstrap
 DEMO := $(CURDIR)/.demo
 PYTEST := $(BIN)/python -m pytest
 
+# $(call debian,WHAT FOR,PACKAGES): say what is missing and install it
+debian = missing="$(2)"; if [ -n "$$missing" ]; then echo "== Debian packages for $(1):" $$missing; \
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+
 .DEFAULT_GOAL := help
-.PHONY: help install dev packages demo demo-down lint unit e2e test clean
+.PHONY: help install dev packages test-packages demo demo-down lint unit e2e test clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -34,11 +38,10 @@ install: $(VENV)/installed ## The command alone, at .venv/bin/k8sbootstrap
 dev: $(VENV)/installed-dev
 
 packages: install
-	@missing="$$($(BIN)/python -m k8sbootstrap.lab.requirements)"; \
-	if [ -n "$$missing" ]; then \
-	  echo "== Debian packages for the lab:" $$missing; \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-	fi
+	@$(call debian,the lab,$$($(BIN)/python -m k8sbootstrap.lab.requirements))
+
+test-packages:
+	@$(call debian,the tests,$$(for name in vagrant shellcheck; do command -v $$name >/dev/null || echo $$name; done))
 
 demo: packages ## A running cluster: 1 master and 2 workers
 	@mkdir -p $(DEMO)
@@ -60,7 +63,7 @@ lint: dev ## ruff, mypy, yamllint, ansible-lint
 	$(BIN)/mypy
 	$(PYTEST) -q tests/roles/test_lint.py
 
-unit: dev ## Fast tests without root: unit, roles, packaging
+unit: dev test-packages ## Fast tests without root: unit, roles, packaging
 	$(PYTEST) -q tests/unit tests/roles tests/packaging --ignore tests/roles/test_lint.py
 
 e2e: dev packages ## Real clusters on lab hosts
