@@ -17,6 +17,9 @@ import urllib.request
 from ansible.module_utils.k8sbootstrap_record import ORIGINALS, Record, write_atomically
 
 _UNIT_FOLDER = "/etc/systemd/system/"
+_ARRIVING = ".k8sbootstrap-new"
+_DOWNLOADING = ".k8sbootstrap-download"
+"""Endings of binaries that are not whole yet, beside where they belong."""
 
 
 class FileSet:
@@ -189,7 +192,7 @@ class FileSet:
         found = _sha256(upload)
         if found != digest:
             raise ValueError(f"{dest} arrived with sha256 {found} instead of {digest}")
-        temporary = f"{dest}.k8sbootstrap-new"
+        temporary = dest + _ARRIVING
         shutil.move(upload, temporary)
         os.chown(temporary, *owned)
         os.chmod(temporary, mode)
@@ -215,7 +218,7 @@ class FileSet:
         url = binary.get("url")
         if not url:
             return None
-        target = "{}.k8sbootstrap-download".format(binary["dest"])
+        target = binary["dest"] + _DOWNLOADING
         os.makedirs(os.path.dirname(target), exist_ok=True)
         try:
             with urllib.request.urlopen(url, timeout=10) as answer, open(target, "wb") as out:
@@ -249,6 +252,9 @@ class FileSet:
 
 def restore(dest: str, original) -> None:
     """Remove a file of ours; put back the one that was there before us, if there was one."""
+    for ending in (_ARRIVING, _DOWNLOADING):
+        if os.path.lexists(dest + ending):
+            os.unlink(dest + ending)
     if original:
         kept = os.path.join(ORIGINALS, original)
         if not os.path.exists(kept):
