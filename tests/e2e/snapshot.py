@@ -17,7 +17,7 @@ _SECTIONS = {
     "packages": "dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n'",
     "units": "systemctl list-unit-files --no-legend --plain | awk '{print $1, $2}'",
     "mounts": "awk '{print $2, $3}' /proc/self/mounts",
-    "interfaces": "ip -o link | awk '{print $2}'",
+    "interfaces": "ip -o link | awk '{print $2}' | cut -d@ -f1",
     "addresses": "ip -o -4 address | awk '{print $2, $4}'",
     "routes": "ip route",
     "iptables": "iptables-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'",
