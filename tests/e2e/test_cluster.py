@@ -71,8 +71,8 @@ def test_master_cut_off(lab: Lab) -> None:
     finally:
         lab.k("lab", "heal", "master2")
     _settle(lab, on="master1")
-    # An API server of 1.20 forgets the watches that were open when its etcd member lost the leader: clients of
-    # its own, such as this host's kube-proxy, see nothing new until they watch again, up to 10 minutes later.
+    # An API server of 1.20 forgets the watches that were open when its etcd member lost the leader: its
+    # clients, such as this host's kube-proxy, see nothing new until they watch again, up to 10 minutes later.
     lab.sh("master2", "systemctl restart kube-apiserver")
     lab.k("verify")
 
