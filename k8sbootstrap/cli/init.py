@@ -41,7 +41,7 @@ from k8sbootstrap.errors import ConfigError
     help="TCP port of the hosts' SSH servers.",
 )
 @click.option(
-    "--kubernetes-version", metavar="VERSION", help="Kubernetes release.  [default: the newest known]"
+    "--kubernetes-version", metavar="VERSION", show_default="the newest known", help="Kubernetes release."
 )
 @click.option(
     "--runtime",
@@ -80,11 +80,14 @@ def command(
 ) -> None:
     """Write a commented cluster.yaml to start from.
 
-    ADDR is the IP address at which ssh reaches a host. Hosts are called m1, m2, w1, ... unless you name them.
-    One address may be given for several roles.
+    ADDR is the IPv4 address at which ssh and the other hosts reach a host. Hosts are called m1, m2, w1, ...
+    unless you name them. One address may be given for several roles.
 
-    Example: k8sbootstrap init --master 10.0.0.11 --worker 10.0.0.21 --worker gpu1=10.0.0.22 --ssh-user admin
-    """
+    \b
+    Examples:
+      k8sbootstrap init --master 10.0.0.11 --worker 10.0.0.21
+      k8sbootstrap init --master a=10.0.0.11 --worker b=10.0.0.21 --ssh-user admin
+    """  # noqa: D301 - click's mark for lines that stay as they are
     file = options.file
     if file.exists() and not force:
         raise click.UsageError(

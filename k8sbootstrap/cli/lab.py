@@ -15,10 +15,19 @@ from k8sbootstrap.lab import model, nspawn, operations, vagrant
 from k8sbootstrap.lab.root_image import SUITES, USER
 from k8sbootstrap.state import State
 
+
+class _InOrder(click.Group):
+    """Lists its commands in the order of their definition: the one in which a newcomer meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Every command."""
+        return list(self.commands)
+
+
 _names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 
 
-@click.group("lab")
+@click.group("lab", cls=_InOrder)
 def command() -> None:
     """Start disposable hosts on this machine to try k8sbootstrap on.
 
@@ -35,8 +44,21 @@ def command() -> None:
     "--workers", type=click.IntRange(0, 200), default=1, show_default=True, help="Hosts for workloads."
 )
 @click.option("--etcd", type=click.IntRange(0, 9), default=0, show_default=True, help="Hosts for etcd alone.")
-@click.option("--os", "os_name", type=click.Choice(sorted(SUITES)), default="debian12", show_default=True)
-@click.option("--provider", type=click.Choice(["nspawn", "vagrant"]), default="nspawn", show_default=True)
+@click.option(
+    "--os",
+    "os_name",
+    type=click.Choice(sorted(SUITES)),
+    default="debian12",
+    show_default=True,
+    help="Operating system of the hosts.",
+)
+@click.option(
+    "--provider",
+    type=click.Choice(["nspawn", "vagrant"]),
+    default="nspawn",
+    show_default=True,
+    help="nspawn: systemd containers. vagrant: virtual machines.",
+)
 @click.option(
     "--kubernetes-version",
     "version",
@@ -46,7 +68,13 @@ def command() -> None:
     show_default=True,
     help="Release for cluster.yaml. 1.20.2 is built from Debian's source where upstream can't be reached.",
 )
-@click.option("--runtime", type=click.Choice(["docker", "containerd"]), default="docker", show_default=True)
+@click.option(
+    "--runtime",
+    type=click.Choice(["docker", "containerd"]),
+    default="docker",
+    show_default=True,
+    help="Container runtime for cluster.yaml.",
+)
 @click.option(
     "--artifacts",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -66,7 +94,10 @@ def up(
     runtime: str,
     artifacts: tuple[Path, ...],
 ) -> None:
-    """Start hosts and write cluster.yaml for them. Run it again at any time: what runs is left alone."""
+    """Start hosts and write cluster.yaml for them.
+
+    Run it again at any time: what runs is left alone.
+    """
     wanted = operations.Wanted(masters, workers, etcd, os_name, version, runtime, artifacts)
     began = time.monotonic()
 
@@ -84,16 +115,29 @@ def up(
 @command.command("down")
 @click.pass_obj
 def down(options: Globals) -> None:
-    """Stop the hosts and remove everything the lab made; cluster.yaml and the cluster's state stay."""
+    """Stop the hosts and remove everything the lab made.
+
+    cluster.yaml and the cluster's state in .k8sbootstrap stay.
+    """
     found = operations.down(options.file) or vagrant.down(options.file)
     options.console.print("The lab is gone." if found else "There is no lab here.")
 
 
 @command.command("status")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the list.",
+)
 @click.pass_obj
 def status(options: Globals, output: str) -> None:
-    """List the hosts with their addresses and whether they are running, stopped or partitioned."""
+    """List the hosts, their addresses and their states.
+
+    A host is running, stopped or partitioned, which means cut off from the network.
+    """
     hosts = operations.status(options.file)
     if output == "json":
         click.echo(json.dumps([asdict(host) for host in hosts], indent=2))
@@ -107,7 +151,10 @@ def status(options: Globals, output: str) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def ssh(options: Globals, name: str, arguments: tuple[str, ...]) -> None:
-    """Log in to a host as the user that cluster.yaml names."""
+    """Log in to a host as the user that cluster.yaml names.
+
+    ARGUMENTS go to ssh: a command to run instead of a shell, for example.
+    """
     lab = model.require(options.file)
     known_hosts = State.beside(options.file, "lab").known_hosts
     words = ["ssh", "-i", str(model.lab_directory(options.file) / "id_ed25519")]
@@ -121,7 +168,9 @@ def ssh(options: Globals, name: str, arguments: tuple[str, ...]) -> None:
 @click.argument("words", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def exec_(options: Globals, name: str, words: tuple[str, ...]) -> None:
-    """Run a command as root on a host, even a partitioned one, and pass its exit code on.
+    """Run a command as root on a host.
+
+    Works without the network, so on a partitioned host too. The exit code is that of the command.
 
     Example: k8sbootstrap lab exec master1 -- systemctl status kubelet
     """
@@ -134,7 +183,10 @@ def exec_(options: Globals, name: str, words: tuple[str, ...]) -> None:
 @click.option("--graceful", is_flag=True, help="Shut down in order instead of pulling the plug.")
 @click.pass_obj
 def stop(options: Globals, names: tuple[str, ...], graceful: bool) -> None:  # noqa: FBT001
-    """Stop hosts at once, as a power failure would."""
+    """Stop hosts at once, as a power failure would.
+
+    Their files stay: "k8sbootstrap lab start" boots them again.
+    """
     operations.stop(options.file, names, graceful=graceful)
 
 

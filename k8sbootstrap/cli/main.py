@@ -86,7 +86,7 @@ class LazyGroup(click.Group):
     show_default=True,
     help="The cluster's description.",
 )
-@click.option("-v", "--verbose", count=True, help="Say more; twice for Ansible's own output.")
+@click.option("-v", "--verbose", count=True, help="Say more; -vv shows Ansible's own output.")
 @click.option("--no-color", is_flag=True, help="Plain output without colors.")
 @click.version_option(__version__, prog_name="k8sbootstrap")
 @click.pass_context
@@ -95,6 +95,8 @@ def cli(ctx: click.Context, file: Path, verbose: int, no_color: bool) -> None:  
 
     Start with "k8sbootstrap init --master ADDRESS --worker ADDRESS", look at the cluster.yaml it writes, then
     run "k8sbootstrap up". No hosts at hand? "k8sbootstrap lab up" starts disposable ones on this machine.
+
+    The options below go before the command: k8sbootstrap -f other.yaml up
     """
     ctx.obj = Globals(
         file=file,
@@ -114,7 +116,7 @@ def main(args: list[str] | None = None) -> None:
     except click.exceptions.Exit as exc:
         sys.exit(exc.exit_code)
     except click.ClickException as exc:
-        exc.show()
+        _with_place(exc).show()
         sys.exit(exc.exit_code)
     except K8sBootstrapError as exc:
         click.echo(f"{exc}", err=True)
@@ -125,3 +127,15 @@ def main(args: list[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _with_place(exc: click.ClickException) -> click.ClickException:
+    """Where an option of all commands came after the command: an error that says where it belongs."""
+    if isinstance(exc, click.NoSuchOption) and exc.ctx is not None:
+        for option in cli.params:
+            if exc.option_name in option.opts:
+                program, _, command = exc.ctx.command_path.partition(" ")
+                value = " FILE" if isinstance(option.type, click.Path) else ""
+                place = f"{program} {exc.option_name}{value} {command}"
+                return click.UsageError(f"Give it before the command: {place}", exc.ctx)
+    return exc

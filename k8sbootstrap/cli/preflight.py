@@ -24,8 +24,7 @@ _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold re
     metavar="NAME",
     multiple=True,
     type=click.Choice(CHECK_NAMES),
-    help='A failure of this check does not count; may be given several times. "k8sbootstrap -v preflight" '
-    "lists the names.",
+    help='Let this check fail; may be given several times. "k8sbootstrap -v preflight" lists the names.',
 )
 @click.option(
     "--accept-new-host-keys",

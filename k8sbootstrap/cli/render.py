@@ -44,10 +44,11 @@ class _Steps:
 )
 @click.pass_obj
 def command(options: Globals, output: Path) -> None:
-    """Write the Ansible inventory of the cluster, and print the command that uses it.
+    """Write the Ansible inventory of the cluster.
 
-    No host is contacted. Files to install are fetched and certificates issued, as "up" would do: the
-    inventory names them. It holds no secrets, only paths.
+    Prints the ansible-playbook command that uses it. No host is contacted. Files to install are fetched and
+    certificates issued, as "k8sbootstrap up" would do: the inventory names them. It holds no secrets, only
+    paths.
     """
     plan = load_plan(options.file)
     state = State.beside(options.file, plan.config.name)

@@ -14,11 +14,11 @@ from k8sbootstrap.runner.reset import run_reset
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def command(options: Globals, yes: bool) -> None:  # noqa: FBT001
-    """Take the cluster off its hosts: everything that k8sbootstrap put there, and nothing else.
+    """Remove from the hosts what k8sbootstrap put there.
 
-    All workloads and the contents of etcd are lost. Files, packages, users, firewall rules and settings that
-    were there before are there again; the hosts can join a cluster again at once. The certificates in the
-    state directory are kept.
+    Nothing else is touched. All workloads and the contents of etcd are lost. Files, packages, users, firewall
+    rules and settings that were there before are there again; the hosts can join a cluster again at once. The
+    certificates in the state directory are kept.
     """
     plan = load_plan(options.file)
     names = ", ".join(host.name for host in plan.hosts)

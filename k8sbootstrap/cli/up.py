@@ -30,7 +30,7 @@ from k8sbootstrap.state import State
     metavar="NAME",
     multiple=True,
     help="Go on although this preflight check fails; may be given several times. "
-    'The names are in the output of "k8sbootstrap preflight".',
+    '"k8sbootstrap -v preflight" lists the names.',
 )
 @click.option(
     "-o",
@@ -47,7 +47,7 @@ def command(
     ignore_preflight: tuple[str, ...],
     output: str,
 ) -> None:
-    """Bring the cluster up, or bring it back to what cluster.yaml says.
+    """Bring the cluster up, or back to what cluster.yaml says.
 
     Checks the hosts, installs what is missing on them, and sees that the cluster works. Run it again at any
     time: where nothing is different, nothing is changed; after a failure or Ctrl-C it goes on from there.

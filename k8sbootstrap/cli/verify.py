@@ -29,7 +29,8 @@ from k8sbootstrap.verify.run import conclude, run_verify
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="text: one line per check, failures in detail (with -v every host). json: every result.",
+    help='text: one line per check, failures in detail; every host with "k8sbootstrap -v verify". '
+    "json: every result.",
 )
 @click.option(
     "--junit",

@@ -140,3 +140,24 @@ def test_a_reader_that_goes_away_causes_no_traceback() -> None:
     os.close(writer)
     assert "Traceback" not in ended.stderr
     assert ended.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "right"),
+    [
+        (("up", "-f", "other.yaml"), "k8sbootstrap -f FILE up"),
+        (("status", "--verbose"), "k8sbootstrap --verbose status"),
+        (("lab", "down", "--file=other.yaml"), "k8sbootstrap --file FILE lab down"),
+    ],
+)
+def test_an_option_after_the_command_is_shown_its_place(given, right, run) -> None:
+    ended = run(*given)
+    assert ended.code == 2
+    assert ended.err.endswith(f"Error: Give it before the command: {right}\n")
+
+
+def test_an_unknown_option_stays_unknown(run) -> None:
+    ended = run("up", "--forks")
+    assert ended.code == 2
+    assert "before the command" not in ended.err
+    assert "--forks" in ended.err
