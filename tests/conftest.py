@@ -1,11 +1,19 @@
-"""What all tests share: golden files."""
+"""What all tests share: golden files, and signals as a foreground program has them."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 Golden = Callable[[Path, str], None]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _foreground_signals() -> None:
+    """Take signals that a shell lets background jobs ignore: the tests send them, to themselves and to others."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
