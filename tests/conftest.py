@@ -11,7 +11,7 @@ Golden = Callable[[Path, str], None]
 
 @pytest.fixture(scope="session", autouse=True)
 def _foreground_signals() -> None:
-    """Take signals that a shell lets background jobs ignore: the tests send them, to themselves and to others."""
+    """Take the signals that shells let background jobs ignore: tests send them."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
