@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from k8sbootstrap.pki.recover import recover_pki
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight import models as preflight
 from k8sbootstrap.preflight.run import require, run_preflight
@@ -54,6 +55,7 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
     with running(state, "k8sbootstrap up", reporter) as run:
         _host_keys(run, plan, options)
         _preflight(run, plan, options)
+        _authorities(run, plan, state)
         prepare(plan, cluster_file, state, state.inventory, run.step)
         run.playbook("site.yml", plan.hosts)
         _verify(run, plan)
@@ -72,6 +74,13 @@ def _preflight(run: Run, plan: ClusterPlan, options: UpOptions) -> None:
         for result in report.having(preflight.Status.WARNING, preflight.Status.IGNORED):
             step.note(f"{result.host}: {result.check}: {result.status}: {result.message}")
         require(report)
+
+
+def _authorities(run: Run, plan: ClusterPlan, state: State) -> None:
+    with run.step("authorities", "Certificate authorities") as step:
+        host = recover_pki(plan, state)
+        if host:
+            step.note(f"the state directory had none: read back from {host}")
 
 
 def _verify(run: Run, plan: ClusterPlan) -> None:

@@ -299,6 +299,19 @@ def test_second_up_at_the_same_time_is_refused(lab: Lab) -> None:
     lab.k("up")
 
 
+def test_lost_state_directory(lab: Lab) -> None:
+    """The CAs are read back from a master: the cluster keeps its identity, and goes on."""
+    lost = lab.state.with_name("lost")
+    lab.state.rename(lost)
+    lab.state.mkdir(mode=0o700)
+    shutil.copy(lost / "known_hosts", lab.state)
+    assert "read back from master1" in lab.k("up").stdout
+    for name in ("ca.crt", "ca.key", "sa.key", "etcd/ca.key"):
+        assert (lab.state / "pki" / name).read_bytes() == (lost / "pki" / name).read_bytes(), name
+    lab.k("verify")
+    shutil.rmtree(lost)
+
+
 def test_full_disk(lab: Lab) -> None:
     """A host whose disk is full: preflight says so, and names the folder."""
     mount = "mount -t tmpfs -o size=1m tmpfs /var/lib/kubelet/plugins"

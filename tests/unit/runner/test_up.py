@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from k8sbootstrap.errors import HostError, HostKeyError, LockedError, PreflightError, VerifyError
+from k8sbootstrap.errors import (
+    HostError,
+    HostKeyError,
+    LockedError,
+    PreflightError,
+    StateError,
+    VerifyError,
+)
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight import models as preflight
@@ -72,7 +79,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
         return call
 
-    for name in ("ensure_known", "run_preflight", "require", "prepare", "run_verify", "conclude"):
+    for name in (
+        "ensure_known",
+        "run_preflight",
+        "require",
+        "recover_pki",
+        "prepare",
+        "run_verify",
+        "conclude",
+    ):
         monkeypatch.setattr(up, name, note(name))
     monkeypatch.setattr(Run, "playbook", note("playbook"))
     seen["errors"] = errors
@@ -88,6 +103,7 @@ def test_steps_in_order(
         "ensure_known",
         "run_preflight",
         "require",
+        "recover_pki",
         "prepare",
         "playbook",
         "run_verify",
@@ -103,14 +119,15 @@ def test_steps_in_order(
     assert calls["playbook"].args[1:] == ("site.yml", plan.hosts)
     assert calls["run_verify"].named["short"] is True
     assert (summary.outcome, summary.command) == ("ok", "k8sbootstrap up")
-    assert [timing.name for timing in summary.steps] == ["host_keys", "preflight", "verify"]
+    assert [timing.name for timing in summary.steps] == ["host_keys", "preflight", "authorities", "verify"]
 
 
 @pytest.mark.parametrize(
     "ending",
     [
         ("ensure_known", HostKeyError("changed"), "run_preflight"),
-        ("require", PreflightError("swap is on"), "prepare"),
+        ("require", PreflightError("swap is on"), "recover_pki"),
+        ("recover_pki", StateError("another CA"), "prepare"),
         ("playbook", HostError("master1 failed"), "run_verify"),
         ("conclude", VerifyError("no node is Ready"), "nothing"),
     ],
