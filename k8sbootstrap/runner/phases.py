@@ -27,8 +27,9 @@ PHASES = (
     Phase("etcd", "etcd"),
     Phase("control_plane", "Control plane"),
     Phase("kubelet", "Join nodes"),
-    Phase("kube_proxy", "kube-proxy"),
     Phase("pod_network", "Pod network"),
+    # after the pod network, which waits for nodes to register: kube-proxy looks for its own ever more rarely
+    Phase("kube_proxy", "kube-proxy"),
 )
 
 _TITLES = {phase.name: phase.title for phase in PHASES}

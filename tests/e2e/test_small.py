@@ -21,7 +21,7 @@ from k8sbootstrap.lab.root_image import PASSWORD_USER
 pytestmark = pytest.mark.e2e
 
 RECORD = "/var/lib/k8sbootstrap/record.json"
-PHASES = ("host", "container_runtime", "etcd", "control_plane", "kubelet", "kube_proxy", "pod_network")
+PHASES = ("host", "container_runtime", "etcd", "control_plane", "kubelet", "pod_network", "kube_proxy")
 
 
 @pytest.fixture(scope="module")
