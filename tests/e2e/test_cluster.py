@@ -113,7 +113,7 @@ def test_reset_and_up_again_from_a_mirror(lab: Lab, bare: dict[str, dict[str, li
     with _mirror(directory, lab.address("master1").rpartition(".")[0] + ".1") as (url, clients):
         sources = {"sources": [{"url": url}], "upstream": False}
         file = lab.variant("mirror.yaml", lambda config: config.update(artifacts=sources))
-        lab.k("up", file=file)
+        lab.k("up", file=file, K8SBOOTSTRAP_CACHE=str(lab.directory / "empty-cache"))
         assert {lab.address(name) for name in lab.hosts} <= clients
     lab.k("verify")
 
