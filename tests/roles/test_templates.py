@@ -243,4 +243,4 @@ def test_check_mode_reaches_the_end_on_bare_hosts(rendered: Rendered, tmp_path: 
     if rendered.scenario.name != "1.36-docker":
         pytest.skip("one scenario is enough")
     calls = play(tmp_path, rendered.inventory, {}, "--check")
-    assert calls["worker1"][-1]["arguments"]["name"] == "pod_network"
+    assert calls["worker1"][-1]["arguments"]["name"] == "kube_proxy"
