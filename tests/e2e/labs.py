@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,6 @@ class Lab:
 
     directory: Path
     options: tuple[str, ...]
-    failed: bool = field(default=False, init=False)
 
     @property
     def file(self) -> Path:
