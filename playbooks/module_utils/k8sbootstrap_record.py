@@ -18,8 +18,8 @@ class Record:
     """The record of one host; ``save`` writes it atomically.
 
     ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, users,
-    units, residue, images), ``packages`` (names that were installed), ``sysctls`` (name → value before),
-    ``modules`` (kernel modules loaded), ``pending_restarts`` (units whose inputs changed since they were last
+    units, images), ``residue`` (paths that were not there before and that programs create), ``packages``
+    (names that were installed), ``sysctls`` (name → value before), ``modules`` (kernel modules loaded), ``pending_restarts`` (units whose inputs changed since they were last
     started).
     """
 
