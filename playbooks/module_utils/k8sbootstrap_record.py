@@ -19,8 +19,8 @@ class Record:
 
     ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, users,
     units, images), ``residue`` (paths that were not there before and that programs create), ``packages``
-    (names that were installed), ``sysctls`` (name → value before), ``modules`` (kernel modules loaded), ``pending_restarts`` (units whose inputs changed since they were last
-    started).
+    (names that were installed), ``sysctls`` (name → value before), ``modules`` (kernel modules
+    loaded), ``pending_restarts`` (units whose inputs changed since they were last started).
     """
 
     def __init__(self, check_mode: bool = False) -> None:
