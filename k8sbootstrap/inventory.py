@@ -16,10 +16,13 @@ import yaml
 
 from k8sbootstrap.catalog.models import ArtifactFile, Image
 from k8sbootstrap.catalog.packages import host_packages
+from k8sbootstrap.digest import Digests
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.resources import data_dir
+from k8sbootstrap.runner.phases import runs_on
 from k8sbootstrap.state import State
 
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SUDO_PASSWORD_VARIABLE = "K8SBOOTSTRAP_SUDO_PASSWORD_"  # noqa: S105
 """Prefix of the environment variables that hand sudo passwords to Ansible: they never reach a file."""
 
@@ -68,11 +71,27 @@ def render_inventory(
         "hosts.yml": environment.get_template("hosts.yml.j2").render(plan=plan),
         "group_vars/all.yml": environment.get_template("all.yml.j2").render(plan=plan, **shared),
     }
+    digests = Digests(_loaded(files["group_vars/all.yml"]), state.pki)
     for host in plan.hosts:
-        files[f"host_vars/{host.name}.yml"] = environment.get_template("host.yml.j2").render(
+        text = environment.get_template("host.yml.j2").render(
             plan=plan, host=host, **shared, **_connection(host), **_of_host(plan, host)
         )
+        of_host = digests.of_host(host.name, _loaded(text))
+        lines = [
+            f"{role}_digest: {digest}\n" for role, digest in of_host.items() if runs_on(role, plan, host)
+        ]
+        files[f"host_vars/{host.name}.yml"] = "".join([text, *lines])
     return _write_all(files, output)
+
+
+def read_digests(inventory: Path, host: str) -> dict[str, str]:
+    """Role to digest, of the roles that run on a host, as ``render_inventory`` wrote them."""
+    variables = _loaded((inventory / "host_vars" / f"{host}.yml").read_text())
+    return {
+        name.removesuffix("_digest"): str(value)
+        for name, value in variables.items()
+        if name.endswith("_digest")
+    }
 
 
 def render_connections(plan: ClusterPlan, output: Path) -> list[Path]:
@@ -110,6 +129,11 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
+def _loaded(text: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506 - either loader is the safe one
+    return loaded
+
+
 def _write_all(files: Mapping[str, str], output: Path) -> list[Path]:
     output.mkdir(mode=0o700, parents=True, exist_ok=True)
     for stale in sorted((output / "host_vars").glob("*.yml")):
@@ -142,6 +166,7 @@ def _shared(plan: ClusterPlan, state: State, artifacts: Mapping[str, FetchedFile
         "masters": {host.name: str(host.private_address) for host in plan.masters},
         "etcd_members": {host.name: str(host.private_address) for host in plan.etcd_members},
         "nodes": {host.name: _node(plan, host) for host in plan.nodes},
+        "addresses": {host.name: str(host.private_address) for host in plan.nodes},
         "release_flags": {name: dict(flags) for name, flags in release.minor.flags.items()},
         "runtime_flags": dict(release.minor.runtime_flags.get(config.runtime.name, {})),
         "release_config": {
@@ -156,9 +181,8 @@ def _shared(plan: ClusterPlan, state: State, artifacts: Mapping[str, FetchedFile
 
 
 def _of_host(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
-    balanced = host.is_node and not host.is_master and plan.config.api.endpoint is None
     packages, hold_units = host_packages(
-        plan.config.runtime.name if host.is_node else None, balanced=balanced
+        plan.config.runtime.name if host.is_node else None, balanced=plan.balances(host)
     )
     local = f"127.0.0.1:{plan.config.api.port}"
     return {
@@ -186,7 +210,7 @@ def _node(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
     if host.is_master and "worker" not in host.roles:
         labels["node.kubernetes.io/exclude-from-external-load-balancers"] = ""
     taints = [taint.model_dump() for taint in host.taints]
-    return {"address": str(host.private_address), "labels": labels, "taints": taints}
+    return {"labels": labels, "taints": taints}
 
 
 def _proxy(plan: ClusterPlan) -> dict[str, str]:

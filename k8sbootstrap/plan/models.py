@@ -100,3 +100,7 @@ class ClusterPlan:
     def nodes(self) -> tuple[HostPlan, ...]:
         """Hosts that run a kubelet, in the file's order."""
         return tuple(host for host in self.hosts if host.is_node)
+
+    def balances(self, host: HostPlan) -> bool:
+        """Whether the host reaches the API servers through a load balancer of its own."""
+        return host.is_node and not host.is_master and self.config.api.endpoint is None

@@ -109,6 +109,25 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """Something that a module changed, or would change in check mode."""
+
+    text: str
+    """All of it in words."""
+    kind: str = ""
+    """What it is about: directory, file, image, module, node, object, package, sysctl, unit, user."""
+    action: str = ""
+    """add, apply, change, enable, install, load, mode, remove, restart, set, start."""
+    name: str = ""
+    """Path or name."""
+    causes: tuple[str, ...] = ()
+    """new (never applied there), configuration (other inputs than last time), drift (somebody changed the
+    host); empty where it follows from another change."""
+    why: tuple[str, ...] = ()
+    """For restarts: the inputs that changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskResult:
     """A task ended on one host."""
 
@@ -122,10 +141,8 @@ class TaskResult:
     seconds: float
     ignored: bool = False
     """It failed and the playbook goes on regardless."""
-    changes: tuple[str, ...] = ()
-    """What it changed, in words, where the module says so."""
-    restarted: tuple[str, ...] = ()
-    """Services it restarted."""
+    changes: tuple[Change, ...] = ()
+    """What it changed, where the module says so."""
     warnings: tuple[str, ...] = ()
     diff: Any = None
     """What Ansible shows with --diff, in its own form."""

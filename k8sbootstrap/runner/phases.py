@@ -1,6 +1,11 @@
 """The phases of ``up`` as data, in the order in which ``playbooks/site.yml`` imports their playbooks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+
+Applies = Callable[[ClusterPlan, HostPlan], bool]
 
 
 @dataclass(frozen=True)
@@ -10,10 +15,12 @@ class Phase:
     Args:
         name: File name of its playbook without the suffix; events carry it.
         title: What the reader of the progress display sees.
+        roles: Its roles, in their order.
     """
 
     name: str
     title: str
+    roles: tuple[str, ...]
 
     @property
     def playbook(self) -> str:
@@ -22,15 +29,35 @@ class Phase:
 
 
 PHASES = (
-    Phase("host", "Prepare hosts"),
-    Phase("container_runtime", "Container runtime"),
-    Phase("etcd", "etcd"),
-    Phase("control_plane", "Control plane"),
-    Phase("kubelet", "Join nodes"),
-    Phase("pod_network", "Pod network"),
+    Phase("host", "Prepare hosts", ("host",)),
+    Phase("container_runtime", "Container runtime", ("container_runtime",)),
+    Phase("etcd", "etcd", ("etcd",)),
+    Phase(
+        "control_plane",
+        "Control plane",
+        ("kube_apiserver", "cluster_rbac", "kube_controller_manager", "kube_scheduler"),
+    ),
+    Phase("kubelet", "Join nodes", ("api_loadbalancer", "kubelet")),
+    Phase("pod_network", "Pod network", ("pod_network", "node_settings")),
     # after the pod network, which waits for nodes to register: kube-proxy looks for its own ever more rarely
-    Phase("kube_proxy", "kube-proxy"),
+    Phase("kube_proxy", "kube-proxy", ("kube_proxy",)),
 )
+
+_APPLIES: dict[str, Applies] = {
+    "host": lambda plan, host: True,  # noqa: ARG005
+    "etcd": lambda plan, host: host.is_etcd,  # noqa: ARG005
+    "api_loadbalancer": lambda plan, host: plan.balances(host),
+    **dict.fromkeys(
+        ("kube_apiserver", "cluster_rbac", "kube_controller_manager", "kube_scheduler", "node_settings"),
+        lambda plan, host: host.is_master,  # noqa: ARG005
+    ),
+    **dict.fromkeys(
+        ("container_runtime", "kubelet", "pod_network", "kube_proxy"),
+        lambda plan, host: host.is_node,  # noqa: ARG005
+    ),
+}
+CLUSTER_ROLES = ("cluster_rbac", "node_settings")
+"""Roles that change objects of Kubernetes: they run on one master for all."""
 
 _TITLES = {phase.name: phase.title for phase in PHASES}
 
@@ -38,3 +65,8 @@ _TITLES = {phase.name: phase.title for phase in PHASES}
 def title(name: str) -> str:
     """What to call the phase ``name``; playbooks that are not part of ``up`` go by their own name."""
     return _TITLES.get(name, name)
+
+
+def runs_on(role: str, plan: ClusterPlan, host: HostPlan) -> bool:
+    """Whether a role is for this host; its play's ``hosts`` and ``when`` say the same to Ansible."""
+    return _APPLIES[role](plan, host)

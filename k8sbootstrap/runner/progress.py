@@ -134,7 +134,7 @@ class Reporter:
             return
         if self.verbosity >= TASKS and event.status != "skipped":
             text = f"{title(event.phase)}: {event.host} {event.status}: {event.task} ({event.seconds:.1f}s)"
-            self.line(event.time, "\n    ".join([text, *event.changes]))
+            self.line(event.time, "\n    ".join([text, *(change.text for change in event.changes)]))
         for warning in event.warnings:
             if warning not in self._warned:
                 self._warned.add(warning)

@@ -16,8 +16,11 @@ Options:
     units (list of {name, health, timeout, rolling, reload}): See module_utils/k8sbootstrap_units.py.
     images (list of {ref, artifact}), runtime (docker or containerd): Images to load when the runtime lacks
         them.
+    needs (list): Paths that its programs made and without which it must be applied again.
+    digest (str): Of all that the component is made from; in the host's record once it is applied.
     restart (bool), peers (list of health): Only restart what waits for it, after seeing that every peer is
         healthy.
+    pending_restarts (list), inputs (dict): With restart: those of the first call's result.
 """
 
 from __future__ import annotations
@@ -100,7 +103,11 @@ class ActionModule(ActionBase):
             "units": units,
             "images": [{"ref": image["ref"], "tar": tars[image["ref"]]} for image in images],
             "runtime": args.get("runtime") or "",
+            "needs": args.get("needs") or [],
+            "digest": args.get("digest") or "",
             "restart": bool(args.get("restart")),
+            "pending": args.get("pending_restarts") or [],
+            "inputs": args.get("inputs") or {},
             "peers": args.get("peers") or [],
         }
 

@@ -111,8 +111,7 @@ class CallbackModule(CallbackBase):
             host=host,
             status=status,
             seconds=0.0 if started is None else round(time.monotonic() - started, 3),
-            changes=_texts(body.get("changes")),
-            restarted=_texts(body.get("restarted")),
+            changes=_changes(body.get("changes")),
             warnings=_texts(body.get("warnings")),
             diff=None if _hidden(body) else body.get("diff"),
             **more,
@@ -136,6 +135,11 @@ class CallbackModule(CallbackBase):
 
 def _hidden(body: Mapping[str, Any]) -> bool:
     return bool(body.get("_ansible_no_log") or "censored" in body)
+
+
+def _changes(value: object) -> list[dict[str, Any]]:
+    items = value if isinstance(value, list) else []
+    return [item if isinstance(item, dict) else {"text": str(item)} for item in items]
 
 
 def _texts(value: object) -> list[str]:

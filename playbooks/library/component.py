@@ -6,6 +6,7 @@ import json
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.k8sbootstrap_changes import DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_files import FileSet
 from ansible.module_utils.k8sbootstrap_images import ImageError, load_images
 from ansible.module_utils.k8sbootstrap_record import Record
@@ -28,28 +29,44 @@ options:
 """
 
 
-def _apply(request: dict, uploads: dict, check_mode: bool) -> dict:
-    record = Record(check_mode)
+def _apply(request: dict, uploads: dict, record: Record) -> dict:
+    check_mode = record.check_mode
     record.data["cluster"] = request["cluster"] or record.data["cluster"]
     files = FileSet(request, record, check_mode)
-    result = {"restarted": [], "started": [], "changes": files.changes, "diff": files.diffs}
+    part = record.component(request["name"])
     if request["restart"]:
-        units = Units(request["name"], request["units"], record, check_mode)
+        # in check mode nothing was written down, so the first call says what waits and why
+        record.data["pending_restarts"] += request["pending"] if check_mode else []
+        units = Units(request["name"], request["units"], record, check_mode, request["inputs"])
         units.restart_one_by_one(request["peers"])
-        return dict(result, changed=bool(units.restarted), restarted=units.restarted, pending_restarts=[])
+        part["digest"] = request["digest"]
+        record.save()
+        changes = units.changes
+        return {"changed": bool(changes), "changes": changes}
     missing = files.missing_binaries(uploads)
     if missing:
         return {"changed": False, "missing": missing}
     files.apply(uploads)
-    units = Units(request["name"], request["units"], record, check_mode)
+    units = Units(request["name"], request["units"], record, check_mode, files.inputs)
     units.apply()
     images = load_images(request["runtime"], request["images"], check_mode)
-    result["changes"] += [f"image {ref} loaded" for ref in images]
-    result["changes"] += [f"{unit} enabled" for unit in units.enabled]
-    result["changes"] += [f"{unit} started" for unit in units.started]
-    result["changes"] += [f"{unit} restarted" for unit in units.restarted]
-    result["changed"] = bool(result["changes"])
-    return dict(result, pending_restarts=units.pending, started=units.started, restarted=units.restarted)
+    changes = files.changes + [
+        change("image", "load", ref, DRIFT if ref in part["images"] else NEW) for ref in images
+    ]
+    changes += units.changes
+    part["images"] = [image["ref"] for image in request["images"]]
+    part["runtime"] = request["runtime"]
+    part["needs"] = request["needs"]
+    if not units.pending:
+        part["digest"] = request["digest"]
+    record.save()
+    return {
+        "changed": bool(changes),
+        "changes": changes,
+        "diff": files.diffs,
+        "pending_restarts": units.pending,
+        "inputs": {name: files.inputs.get(name, []) for name in units.pending},
+    }
 
 
 def main() -> None:
@@ -62,20 +79,25 @@ def main() -> None:
         supports_check_mode=True,
     )
     request = json.loads(module.params["request"])
+    record = Record(module.check_mode)
     try:
-        result = _apply(request, module.params["uploads"], module.check_mode)
-    except (UnitError, ImageError, ValueError) as error:
-        module.fail_json(msg="{}: {}".format(request["name"], error))
+        result = _apply(request, module.params["uploads"], record)
+    except (UnitError, ImageError, ValueError, OSError) as error:
+        _fail(module, record, request["name"], str(error))
     except subprocess.CalledProcessError as error:
-        stderr = (
-            error.stderr
-            if isinstance(error.stderr, str)
-            else (error.stderr or b"").decode("utf-8", "replace")
-        )
-        module.fail_json(msg="{}: {} failed: {}".format(request["name"], " ".join(error.cmd), stderr.strip()))
-    except OSError as error:
-        module.fail_json(msg="{}: {}".format(request["name"], error))
+        said = error.stderr or b""
+        text = said if isinstance(said, str) else said.decode("utf-8", "replace")
+        _fail(module, record, request["name"], "{} failed: {}".format(" ".join(error.cmd), text.strip()))
     module.exit_json(**result)
+
+
+def _fail(module: AnsibleModule, record: Record, name: str, why: str) -> None:
+    try:
+        record.component(name)["digest"] = ""  # so that the next run looks here again
+        record.save()
+    except OSError:
+        pass  # a full disk is what made it fail; the digest was not written either
+    module.fail_json(msg=f"{name}: {why}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import shutil
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.k8sbootstrap_base import in_kernel, installed_packages, sysctl_path, sysctl_value
+from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_firewall import list_nft_tables
 from ansible.module_utils.k8sbootstrap_record import Record
 
@@ -40,10 +42,6 @@ options:
 """
 
 
-_BUILT_IN = {"br_netfilter": "/proc/sys/net/bridge", "nf_conntrack": "/proc/sys/net/netfilter"}
-"""Where a module that is part of the kernel, and so is in no list of modules, shows itself."""
-
-
 class HostError(Exception):
     """Something the host refused; the text names the command's own error."""
 
@@ -54,36 +52,27 @@ def _run(command: list, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-class Debian:
-    """apt and dpkg."""
-
-    def installed(self) -> set:
-        """Names of all installed packages."""
-        out = _run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"]).stdout
-        return {line.split()[0] for line in out.splitlines() if line.endswith(" installed")}
-
-    def install(self, packages: list, proxy: dict) -> None:
-        """Install in one transaction; refresh the package lists only when the first attempt fails."""
-        environment = dict(proxy, DEBIAN_FRONTEND="noninteractive")
-        options = ["-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=120"]
-        install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *options, *packages]
-        _run(["dpkg", "--configure", "-a"], **environment)
-        if _run(install, **environment).returncode == 0:
-            return
-        update = _run(["apt-get", "update", "-q"], **environment)
-        done = _run(install, **environment)
-        if done.returncode != 0:
-            said = [
-                line
-                for line in (update.stderr + done.stdout + done.stderr).splitlines()
-                if line.startswith(("E:", "W:"))
-            ]
-            raise HostError("apt-get install {} failed: {}".format(" ".join(packages), " ".join(said[-6:])))
+def _install(packages: list, proxy: dict) -> None:
+    """Install in one transaction; refresh the package lists only when the first attempt fails."""
+    environment = dict(proxy, DEBIAN_FRONTEND="noninteractive")
+    options = ["-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=120"]
+    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *options, *packages]
+    _run(["dpkg", "--configure", "-a"], **environment)
+    if _run(install, **environment).returncode == 0:
+        return
+    update = _run(["apt-get", "update", "-q"], **environment)
+    done = _run(install, **environment)
+    if done.returncode != 0:
+        said = [
+            line
+            for line in (update.stderr + done.stdout + done.stderr).splitlines()
+            if line.startswith(("E:", "W:"))
+        ]
+        raise HostError("apt-get install {} failed: {}".format(" ".join(packages), " ".join(said[-6:])))
 
 
 def _packages(params: dict, record: Record, check_mode: bool) -> list:
-    manager = Debian()
-    before = manager.installed()
+    before = installed_packages()
     users, groups = _names()
     missing = [name for name in params["packages"] if name not in before]
     if not missing:
@@ -97,11 +86,11 @@ def _packages(params: dict, record: Record, check_mode: bool) -> list:
     if held:
         _run(["systemctl", "mask", "--runtime", *held])
     try:
-        manager.install(missing, params["environment_proxy"])
+        _install(missing, params["environment_proxy"])
     finally:
         if held:
             _run(["systemctl", "unmask", "--runtime", *held])
-        new = sorted(manager.installed() - before)
+        new = sorted(installed_packages() - before)
         new_users, new_groups = (sorted(now - then) for now, then in zip(_names(), (users, groups)))
         for key, names in (("packages", new), ("package_users", new_users), ("package_groups", new_groups)):
             record.data[key] = sorted({*record.data.get(key, []), *names})
@@ -113,17 +102,10 @@ def _names() -> tuple:
     return {user.pw_name for user in pwd.getpwall()}, {group.gr_name for group in grp.getgrall()}
 
 
-def _is_in_kernel(name: str) -> bool:
-    if os.path.isdir(f"/sys/module/{name}") or os.path.isdir(_BUILT_IN.get(name, "")):
-        return True
-    with open("/proc/filesystems", encoding="ascii") as handle:
-        return name in handle.read().split()
-
-
 def _modules(names: list, record: Record, check_mode: bool) -> list:
     loaded = []
     for name in names:
-        if _is_in_kernel(name):
+        if in_kernel(name):
             continue
         loaded.append(name)
         if check_mode:
@@ -142,15 +124,9 @@ def _modules(names: list, record: Record, check_mode: bool) -> list:
 def _sysctls(wanted: dict, record: Record, check_mode: bool) -> list:
     changed = []
     for name, value in sorted(wanted.items()):
-        path = "/proc/sys/" + name.replace(".", "/")
-        try:
-            with open(path, encoding="ascii") as handle:
-                now = handle.read().strip()
-        except OSError as error:
-            if check_mode:
-                changed.append(name)
-                continue
-            raise HostError(f"sysctl {name} can't be read: {error}") from error
+        now = sysctl_value(name)
+        if now is None and not check_mode:
+            raise HostError(f"the kernel has no sysctl {name}")
         if now == str(value):
             continue
         changed.append(name)
@@ -159,11 +135,18 @@ def _sysctls(wanted: dict, record: Record, check_mode: bool) -> list:
         record.data["sysctls"].setdefault(name, now)
         record.save()
         try:
-            with open(path, "w", encoding="ascii") as handle:
+            with open(sysctl_path(name), "w", encoding="ascii") as handle:
                 handle.write(str(value))
         except OSError as error:
             raise HostError(f"sysctl {name}={value} was refused: {error}") from error
     return changed
+
+
+def _cause(name: str, value, known) -> str:
+    """Why something is not as wanted; ``known`` is what was last time: names, or names to values."""
+    if name not in known:
+        return CONFIGURATION if known else NEW
+    return DRIFT if isinstance(known, list) or known[name] == str(value) else CONFIGURATION
 
 
 def main() -> None:
@@ -186,13 +169,26 @@ def main() -> None:
     if "nft_tables" not in record.data:
         record.data["nft_tables"] = list_nft_tables()
         record.data["residue"] = [path for path in params["residue"] if not os.path.lexists(path)]
+    known = record.data["wanted"]
     try:
         record.save()
-        changes = [f"package {name} installed" for name in _packages(params, record, check)]
-        changes += [
-            f"kernel module {name} loaded" for name in _modules(params["kernel_modules"], record, check)
+        changes = [
+            change("package", "install", name, _cause(name, name, known["packages"]))
+            for name in _packages(params, record, check)
         ]
-        changes += [f"sysctl {name} set" for name in _sysctls(params["sysctls"], record, check)]
+        changes += [
+            change("module", "load", name, _cause(name, name, known["modules"]))
+            for name in _modules(params["kernel_modules"], record, check)
+        ]
+        changes += [
+            change("sysctl", "set", name, _cause(name, params["sysctls"][name], known["sysctls"]))
+            for name in _sysctls(params["sysctls"], record, check)
+        ]
+        record.data["wanted"] = {
+            "packages": sorted(params["packages"]),
+            "modules": sorted(params["kernel_modules"]),
+            "sysctls": {name: str(value) for name, value in params["sysctls"].items()},
+        }
         record.save()
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))

@@ -5,27 +5,24 @@ from __future__ import annotations
 import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.k8sbootstrap_kubectl import ADMIN, KubectlError, items, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl
+from ansible.module_utils.k8sbootstrap_objects import SUPER_ADMIN, different, key_of, live_objects
+from ansible.module_utils.k8sbootstrap_record import Record
 
 DOCUMENTATION = """
 module: kube_apply
 short_description: Server-side apply of Kubernetes objects
 description:
-  - Runs on a master. An object counts as changed when its resourceVersion moved.
+  - Runs on a master. Objects that have every wanted field already are left alone.
+  - The host's record keeps the objects, so that changes to them are found.
 options:
   objects: {description: The objects, type: list, elements: dict, required: true}
-  kubeconfig: {description: Whose rights to use, type: path, default: /etc/kubernetes/admin.conf}
+  component: {description: Name in the host's record, type: str, required: true}
+  digest: {description: Of the inputs, for the host's record, type: str, default: ""}
 """
 
-
-def _versions(text: str, kubeconfig: str) -> dict:
-    found = items(kubectl_json("get", "--ignore-not-found", "-f", "-", stdin=text, kubeconfig=kubeconfig))
-    return {_key(item): item["metadata"]["resourceVersion"] for item in found if item}
-
-
-def _key(item: dict) -> str:
-    namespace = item["metadata"].get("namespace", "")
-    return "/".join(part for part in (item["kind"], namespace, item["metadata"]["name"]) if part)
+_APPLY = ("apply", "--server-side", "--force-conflicts", "--field-manager=k8sbootstrap", "-f", "-")
 
 
 def main() -> None:
@@ -33,36 +30,41 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "objects": {"type": "list", "elements": "dict", "required": True},
-            "kubeconfig": {"type": "path", "default": ADMIN},
+            "component": {"type": "str", "required": True},
+            "digest": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    kubeconfig = module.params["kubeconfig"]
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": module.params["objects"]})
+    wanted = module.params["objects"]
+    record = Record(module.check_mode)
+    part = record.component(module.params["component"])
+    known = {key_of(item): item for item in record.data["objects"]}
     try:
         try:
-            before = _versions(text, kubeconfig)
+            keys = different(wanted, live_objects(wanted))
         except KubectlError:
             if not module.check_mode:
                 raise
-            before = {}
-        if module.check_mode:
-            changed = sorted({_key(item) for item in module.params["objects"]} - set(before))
-        else:
-            arguments = (
-                "apply",
-                "--server-side",
-                "--force-conflicts",
-                "--field-manager=k8sbootstrap",
-                "-f",
-                "-",
-            )
-            kubectl(*arguments, stdin=text, kubeconfig=kubeconfig)
-            after = _versions(text, kubeconfig)
-            changed = sorted(key for key, version in after.items() if before.get(key) != version)
+            keys = [key_of(item) for item in wanted]
+        if keys and not module.check_mode:
+            text = json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted})
+            kubectl(*_APPLY, stdin=text, kubeconfig=SUPER_ADMIN)
     except KubectlError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(changed), changes=[f"{key} applied" for key in changed])
+    mine = {key_of(item): item for item in wanted}
+    changes = [
+        change(
+            "object",
+            "apply",
+            key,
+            NEW if key not in known else DRIFT if known[key] == mine[key] else CONFIGURATION,
+        )
+        for key in keys
+    ]
+    record.data["objects"] = wanted
+    part["digest"] = module.params["digest"]
+    record.save()
+    module.exit_json(changed=bool(changes), changes=changes)
 
 
 if __name__ == "__main__":

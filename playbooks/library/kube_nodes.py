@@ -6,7 +6,10 @@ import json
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap_objects import node_patch
+from ansible.module_utils.k8sbootstrap_record import Record
 
 DOCUMENTATION = """
 module: kube_nodes
@@ -18,12 +21,12 @@ options:
   nodes:
     description: Node name to a dictionary with labels (dict) and taints (list of key, value, effect).
     type: dict
-    required: true
+    default: {}
   timeout: {description: Seconds to wait for the nodes to register and get a podCIDR, type: int, default: 60}
   wait_for: {description: Nodes that must be there, type: list, elements: str, default: []}
+  component: {description: Name in the host's record; without it nothing is recorded, type: str, default: ""}
+  digest: {description: Of the inputs, for the host's record, type: str, default: ""}
 """
-
-_ANNOTATION = "k8sbootstrap.io/managed"
 
 
 def _wait(names: list, timeout: int) -> dict:
@@ -50,63 +53,43 @@ def _wait(names: list, timeout: int) -> dict:
         time.sleep(0.5)
 
 
-def _patch(node: dict, wanted: dict) -> dict:
-    """The merge patch that brings one node to what is wanted; empty when nothing differs."""
-    labels = wanted.get("labels") or {}
-    taints = [{key: value for key, value in taint.items() if value} for taint in wanted.get("taints") or []]
-    managed = json.loads(
-        node["metadata"].get("annotations", {}).get(_ANNOTATION, '{"labels": [], "taints": []}')
-    )
-    now = node["metadata"].get("labels", {})
-    new_labels = {key: value for key, value in labels.items() if now.get(key) != value}
-    new_labels.update({key: None for key in managed["labels"] if key not in labels and key in now})
-    ids = ["{}:{}".format(taint["key"], taint["effect"]) for taint in taints]
-    current = node["spec"].get("taints") or []
-    others = [t for t in current if "{}:{}".format(t["key"], t["effect"]) not in {*ids, *managed["taints"]}]
-    ours = [t for t in current if t not in others]
-    memory = json.dumps({"labels": sorted(labels), "taints": sorted(ids)})
-    patch = {}
-    if new_labels:
-        patch.setdefault("metadata", {})["labels"] = new_labels
-    if sorted(map(json.dumps, [dict(sorted(t.items())) for t in ours])) != sorted(
-        map(json.dumps, [dict(sorted(t.items())) for t in taints])
-    ):
-        patch["spec"] = {"taints": others + taints}
-    if node["metadata"].get("annotations", {}).get(_ANNOTATION) != memory:
-        patch.setdefault("metadata", {})["annotations"] = {_ANNOTATION: memory}
-    return patch
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "nodes": {"type": "dict", "required": True},
+            "nodes": {"type": "dict", "default": {}},
             "timeout": {"type": "int", "default": 60},
             "wait_for": {"type": "list", "elements": "str", "default": []},
+            "component": {"type": "str", "default": ""},
+            "digest": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    changed = []
+    record = Record(module.check_mode)
+    known = record.data["nodes"]
+    changes = []
     nodes: dict = {}
     try:
         nodes = _wait(module.params["wait_for"], 0 if module.check_mode else module.params["timeout"])
         for name, wanted in sorted(module.params["nodes"].items()):
-            if name not in nodes:
-                continue
-            patch = _patch(nodes[name], wanted)
+            patch = node_patch(nodes[name], wanted) if name in nodes else None
             if patch:
-                changed.append(name)
+                cause = DRIFT if known.get(name) == wanted else CONFIGURATION if name in known else NEW
+                changes.append(change("node", "set", name, cause))
                 if not module.check_mode:
                     kubectl("patch", "node", name, "--type=merge", "-p", json.dumps(patch))
     except KubectlError as error:
         if not module.check_mode:
             module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=bool(changed),
-        changes=[f"node {name} labels or taints set" for name in changed],
-        pod_cidrs={name: node["spec"].get("podCIDR", "") for name, node in nodes.items()},
-    )
+        changes = [
+            change("node", "set", name, NEW) for name in sorted(module.params["nodes"]) if name not in known
+        ]
+    pod_cidrs = {name: node["spec"].get("podCIDR", "") for name, node in nodes.items()}
+    if module.params["component"]:
+        record.data["nodes"] = module.params["nodes"]
+        record.component(module.params["component"])["digest"] = module.params["digest"]
+        record.save()
+    module.exit_json(changed=bool(changes), changes=changes, pod_cidrs=pod_cidrs)
 
 
 if __name__ == "__main__":

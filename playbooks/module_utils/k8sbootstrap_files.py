@@ -14,6 +14,7 @@ import subprocess
 import urllib.error
 import urllib.request
 
+from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_record import ORIGINALS, Record, write_atomically
 
 _UNIT_FOLDER = "/etc/systemd/system/"
@@ -25,8 +26,8 @@ _DOWNLOADING = ".k8sbootstrap-download"
 class FileSet:
     """Applies the file part of a component's request.
 
-    ``changes`` collects one line per change, ``diffs`` Ansible diffs (secrets only as "changed"), and
-    ``touched_units`` the units whose inputs changed.
+    ``changes`` collects the changes, ``diffs`` Ansible diffs (secrets only as "changed"), and ``inputs`` the
+    files that changed for each unit that must restart because of them.
     """
 
     def __init__(self, request: dict, record: Record, check_mode: bool) -> None:
@@ -36,6 +37,7 @@ class FileSet:
         self.check_mode = check_mode
         self.changes: list = []
         self.diffs: list = []
+        self.inputs: dict = {}
 
     def missing_binaries(self, uploads: dict) -> list:
         """Destinations of binaries that are neither here nor uploaded nor to be had from their URLs.
@@ -79,7 +81,9 @@ class FileSet:
             pwd.getpwnam(wanted["name"])
             return
         except KeyError:
-            self.changes.append("user {} added".format(wanted["name"]))
+            self.changes.append(
+                change("user", "add", wanted["name"], *self._because(wanted["name"] in self.part["users"]))
+            )
         if self.check_mode:
             return
         command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
@@ -98,7 +102,9 @@ class FileSet:
             made.insert(0, parent)
             parent = os.path.dirname(parent)
         if made:
-            self.changes.append(f"directory {path} made")
+            self.changes.append(
+                change("directory", "add", path, *self._because(path in self.part["directories"]))
+            )
             if self.check_mode:
                 return
             for new in made:
@@ -108,7 +114,7 @@ class FileSet:
         now = os.stat(path)
         if (stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid) != (mode, uid, gid):
             if not made:
-                self.changes.append(f"directory {path} mode or owner set")
+                self.changes.append(change("directory", "mode", path))
             if not self.check_mode:
                 os.chown(path, uid, gid)
                 os.chmod(path, mode)
@@ -127,23 +133,27 @@ class FileSet:
                 self.part["files"][dest] = self._entry(dest, digest, self._keep_original(dest))
             return
         if same_content:
-            self.changes.append(f"{dest} mode or owner set")
+            set_before = known and (known.get("mode"), known.get("uid"), known.get("gid")) == (
+                f"{mode:04o}",
+                *owned,
+            )
+            self.changes.append(change("file", "mode", dest, DRIFT if set_before else CONFIGURATION))
             if not self.check_mode:
                 original = known["original"] if known else self._keep_original(dest)
                 os.chown(dest, *owned)
                 os.chmod(dest, mode)
                 self.part["files"][dest] = self._entry(dest, digest, original)
             return
-        self.changes.append("{} {}".format(dest, "changed" if now else "added"))
+        causes = file_causes(known, digest, self._digest(dest) if now and known else None)
+        self.changes.append(change("file", "change" if now else "add", dest, *causes))
         self._diff(wanted, now, source)
         units = [unit for unit in wanted["restarts"] if _is_loaded_and_not_inactive(unit)]
+        for unit in units:
+            self.inputs.setdefault(unit, []).append(dest)
+        self.record.pend(units)
         if self.check_mode:
-            self.record.data["pending_restarts"] += [
-                u for u in units if u not in self.record.data["pending_restarts"]
-            ]
             return
         original = known["original"] if known else self._keep_original(dest)
-        self.record.pend(units)
         # recorded before it is written: a run killed in between must not leave a file that nobody knows
         self.part["files"][dest] = {"sha256": digest, "stat": None, "original": original}
         self.record.save()
@@ -155,15 +165,14 @@ class FileSet:
         self.part["files"][dest] = self._entry(dest, digest, original)
 
     def _has(self, dest: str, digest: str) -> bool:
-        """Whether ``dest`` has this content. It is hashed only when its inode, size or ctime changed."""
-        try:
-            now = os.stat(dest)
-        except OSError:
-            return False
-        known = self.part["files"].get(dest)
-        if known and known.get("stat") == _stat_key(now):
-            return known["sha256"] == digest
-        return _sha256(dest) == digest
+        return self._digest(dest) == digest
+
+    def _digest(self, dest: str):
+        return digest_of(dest, self.part["files"].get(dest))
+
+    def _because(self, ours: bool) -> tuple:
+        """The cause of something missing: drift if it was there once by our doing."""
+        return (DRIFT,) if ours else (CONFIGURATION,) if self.part["files"] else (NEW,)
 
     def _entry(self, dest: str, digest: str, original) -> dict:
         now = os.stat(dest)
@@ -237,7 +246,7 @@ class FileSet:
     def _prune(self) -> None:
         wanted = {item["dest"] for item in self.request["files"] + self.request["binaries"]}
         for dest in sorted(set(self.part["files"]) - wanted):
-            self.changes.append(f"{dest} removed")
+            self.changes.append(change("file", "remove", dest, CONFIGURATION))
             if self.check_mode:
                 continue
             if dest.startswith(_UNIT_FOLDER) and dest.count("/") == _UNIT_FOLDER.count("/"):
@@ -248,6 +257,61 @@ class FileSet:
                 )
             restore(dest, self.part["files"].pop(dest)["original"])
             self.record.save()
+
+
+def digest_of(path: str, known) -> str:
+    """sha256 of a file, empty when it is not there. It is hashed only when its inode, size or ctime changed.
+
+    Args:
+        path: The file.
+        known: Its entry in the record, or None.
+    """
+    try:
+        now = os.stat(path)
+    except OSError:
+        return ""
+    if known and known.get("stat") == _stat_key(now):
+        return known["sha256"]
+    return _sha256(path)
+
+
+def file_causes(known, wanted: str, found) -> tuple:
+    """Why a file's content is not as wanted.
+
+    Args:
+        known: Its entry in the record; None when it was never ours.
+        wanted: sha256 that it should have.
+        found: sha256 that it has; empty or None when it is missing.
+    """
+    if not known:
+        return (NEW,)
+    causes = [CONFIGURATION] if known["sha256"] != wanted else []
+    if found != known["sha256"]:
+        causes.append(DRIFT)
+    return tuple(causes)
+
+
+def file_drift(part: dict) -> list:
+    """What somebody changed of a component's files, directories and users since they were applied."""
+    users = {user.pw_name for user in pwd.getpwall()}
+    changes = [change("user", "add", name, DRIFT) for name in part["users"] if name not in users]
+    changes += [
+        change("directory", "add", path, DRIFT) for path in part["directories"] if not os.path.isdir(path)
+    ]
+    for path, known in part["files"].items():
+        found = digest_of(path, known)
+        if found != known["sha256"]:
+            changes.append(change("file", "change" if found else "add", path, DRIFT))
+            continue
+        now = os.stat(path)
+        if (f"{stat.S_IMODE(now.st_mode):04o}", now.st_uid, now.st_gid) != (
+            known.get("mode"),
+            known.get("uid"),
+            known.get("gid"),
+        ):
+            changes.append(change("file", "mode", path, DRIFT))
+    changes += [change("file", "add", path, DRIFT) for path in part["needs"] if not os.path.exists(path)]
+    return changes
 
 
 def restore(dest: str, original) -> None:

@@ -18,9 +18,12 @@ class Record:
     """The record of one host; ``save`` writes it atomically.
 
     ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, users,
-    units, images), ``residue`` (paths that were not there before and that programs create), ``packages``
-    (names that were installed), ``sysctls`` (name → value before), ``modules`` (kernel modules
-    loaded), ``pending_restarts`` (units whose inputs changed since they were last started).
+    units, images, needs (paths that programs made and can't do without), digest (of the inputs that were
+    applied completely)), ``residue`` (paths that were not there before and that programs create),
+    ``packages`` (names that were installed), ``sysctls`` (name → value before), ``modules`` (kernel modules
+    loaded), ``pending_restarts`` (units whose inputs changed since they were last started), ``wanted``
+    (packages, modules and sysctls that the host should have), and on the master that applied them ``objects``
+    (of Kubernetes) and ``nodes`` (name → labels and taints).
     """
 
     def __init__(self, check_mode: bool = False) -> None:
@@ -38,8 +41,13 @@ class Record:
             ("modules", []),
             ("residue", []),
             ("pending_restarts", []),
+            ("wanted", {}),
+            ("objects", []),
+            ("nodes", {}),
         ):
             self.data.setdefault(key, empty)
+        for key, empty in (("packages", []), ("modules", []), ("sysctls", {})):
+            self.data["wanted"].setdefault(key, empty)
         self._saved = json.dumps(self.data, sort_keys=True)
 
     def component(self, name: str) -> dict:
@@ -51,6 +59,8 @@ class Record:
             ("users", []),
             ("units", []),
             ("images", []),
+            ("needs", []),
+            ("digest", ""),
         ):
             part.setdefault(key, empty)
         return part

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 
+from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_record import Record
 
 
@@ -23,13 +24,16 @@ class Units:
         wanted: dicts with ``name``, ``health`` (None, or ``url`` with optional ``ca``, ``cert``, ``key``),
             ``timeout`` (seconds), ``rolling`` (restart only in ``restart_one_by_one``) and ``reload`` (reload
             instead of restart).
+        inputs: unit to the files that changed and that it must restart for.
     """
 
-    def __init__(self, name: str, wanted: list, record: Record, check_mode: bool) -> None:
+    def __init__(self, name: str, wanted: list, record: Record, check_mode: bool, inputs: dict) -> None:
         self.wanted = wanted
         self.record = record
         self.part = record.component(name)
         self.check_mode = check_mode
+        self.inputs = inputs
+        self.known = list(self.part["units"])
         self.started: list = []
         self.restarted: list = []
         self.enabled: list = []
@@ -39,6 +43,18 @@ class Units:
         """Units of this component that must restart, but only one host at a time."""
         waiting = self.record.data["pending_restarts"]
         return [unit["name"] for unit in self.wanted if unit["rolling"] and unit["name"] in waiting]
+
+    @property
+    def changes(self) -> list:
+        """What was (or in check mode would be) done to units."""
+        done = [("enable", name) for name in self.enabled] + [("start", name) for name in self.started]
+        changes = [change("unit", action, name, self._cause(name)) for action, name in done]
+        return changes + [
+            change("unit", "restart", name, why=tuple(self.inputs.get(name, ()))) for name in self.restarted
+        ]
+
+    def _cause(self, name: str) -> str:
+        return DRIFT if name in self.known else CONFIGURATION if self.known else NEW
 
     def apply(self) -> None:
         """Enable and start units, restart those that may restart at once, and wait for the health of all.
@@ -98,15 +114,7 @@ class Units:
             self._wait(unit)
 
     def _states(self) -> dict:
-        names = [unit["name"] for unit in self.wanted]
-        properties = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload"
-        command = ["systemctl", "show", "-p", properties, *names]
-        out = subprocess.run(command, check=False, capture_output=True, text=True).stdout
-        blocks = [
-            dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-            for block in out.split("\n\n")
-        ]
-        return dict(zip(names, [block for block in blocks if block]))
+        return unit_states([unit["name"] for unit in self.wanted])
 
     def _start(self, unit: dict) -> None:
         self.started.append(unit["name"])
@@ -134,6 +142,31 @@ class Units:
             )
         if unit["name"] in self.restarted:
             self.record.restarted(unit["name"])
+
+
+def unit_states(names: list) -> dict:
+    """What systemd knows of units: name to LoadState, ActiveState, UnitFileState and NeedDaemonReload."""
+    if not names:
+        return {}
+    properties = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload"
+    command = ["systemctl", "show", "-p", properties, *names]
+    out = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    blocks = [
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in out.split("\n\n")
+    ]
+    return dict(zip(names, [block for block in blocks if block]))
+
+
+def unit_drift(names: list, states: dict) -> list:
+    """What somebody did to units since they were set up."""
+    changes = []
+    for name in names:
+        state = states.get(name, {})
+        if state.get("UnitFileState") != "enabled":
+            changes.append(change("unit", "enable", name, DRIFT))
+        if state.get("ActiveState") != "active":
+            changes.append(change("unit", "start", name, DRIFT))
+    return changes
 
 
 def _systemctl(*arguments: str) -> None:

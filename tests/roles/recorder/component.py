@@ -22,4 +22,4 @@ class ActionModule(_REAL.ActionModule):
 
     def _call(self, request, uploads, task_vars):  # noqa: ARG002
         pending = [unit["name"] for unit in request["units"] if unit["rolling"] and not request["restart"]]
-        return note(task_vars, "component", request, {"pending_restarts": pending})
+        return note(task_vars, "component", request, {"pending_restarts": pending, "inputs": {}})

@@ -9,6 +9,8 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        nodes = [] if self._task.check_mode else self._task.args["nodes"]  # a bare host has no cluster yet
+        nodes = (
+            [] if self._task.check_mode else task_vars["groups"]["nodes"]
+        )  # a bare host has no cluster yet
         pod_cidrs = {name: f"10.244.{number}.0/24" for number, name in enumerate(nodes)}
         return note(task_vars, "kube_nodes", self._task.args, {"pod_cidrs": pod_cidrs})

@@ -1,12 +1,12 @@
 """Labels and taints of nodes: what others set stays, what we set and no longer want goes."""
 
+import importlib
 import json
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
-from playbook_code import load
 
 OURS = "k8sbootstrap.io/managed"
 DEDICATED = {"key": "example.com/dedicated", "value": "batch", "effect": "NoSchedule"}
@@ -20,7 +20,7 @@ CORDON = {
 
 @pytest.fixture(scope="module")
 def kube_nodes() -> ModuleType:
-    return load("library", "kube_nodes")
+    return importlib.import_module("ansible.module_utils.k8sbootstrap_objects")
 
 
 def node(labels: dict[str, str], taints: list[dict[str, str]], managed: Any = None) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def patch(kube_nodes: ModuleType) -> Patch:
     """Makes the patch, and sees that once it is applied nothing is left to do."""
 
     def _patch(now: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
-        made: dict[str, Any] = kube_nodes._patch(now, wanted)
-        assert kube_nodes._patch(merged(now, made), wanted) == {}
+        made: dict[str, Any] = kube_nodes.node_patch(now, wanted)
+        assert kube_nodes.node_patch(merged(now, made), wanted) == {}
         return made
 
     return _patch
@@ -78,19 +78,19 @@ def test_taints_of_others_stay(patch: Patch) -> None:
 
 
 def test_only_taints_that_we_set_are_removed(patch: Patch) -> None:
-    now = node({}, [DEDICATED, CORDON], {"labels": [], "taints": ["example.com/dedicated:NoSchedule"]})
+    now = node({}, [DEDICATED, CORDON], {"labels": {}, "taints": ["example.com/dedicated:NoSchedule"]})
     made = patch(now, {"labels": {}, "taints": []})
     assert made["spec"]["taints"] == [CORDON]
 
 
 def test_a_taint_whose_value_changed_is_replaced(patch: Patch) -> None:
-    managed = {"labels": [], "taints": ["example.com/dedicated:NoSchedule"]}
+    managed = {"labels": {}, "taints": ["example.com/dedicated:NoSchedule"]}
     now = node({}, [dict(DEDICATED, value="old")], managed)
     assert patch(now, {"labels": {}, "taints": [DEDICATED]})["spec"]["taints"] == [DEDICATED]
 
 
 def test_an_empty_value_is_no_difference(patch: Patch) -> None:
-    managed = {"labels": [], "taints": ["node-role.kubernetes.io/control-plane:NoSchedule"]}
+    managed = {"labels": {}, "taints": ["node-role.kubernetes.io/control-plane:NoSchedule"]}
     assert patch(node({}, [MASTER], managed), {"labels": {}, "taints": [dict(MASTER, value="")]}) == {}
 
 
@@ -104,5 +104,5 @@ def test_a_taint_that_the_kubelet_registered_with_is_ours(patch: Patch) -> None:
 
 def test_nothing_wanted_and_nothing_set_needs_one_annotation(patch: Patch) -> None:
     assert patch(node({"theirs": "x"}, [CORDON]), {"labels": {}, "taints": []}) == {
-        "metadata": {"annotations": {OURS: '{"labels": [], "taints": []}'}}
+        "metadata": {"annotations": {OURS: '{"labels": {}, "taints": []}'}}
     }

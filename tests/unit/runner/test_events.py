@@ -6,6 +6,7 @@ import pytest
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner import events
 from k8sbootstrap.runner.events import (
+    Change,
     Event,
     Failure,
     HostStats,
@@ -58,8 +59,9 @@ def test_every_recorded_line_is_understood(recorded: list[Event]) -> None:
             action="component",
             status="failed",
             seconds=1.0,
-            changes=("etcd.service restarted",),
-            restarted=("etcd.service",),
+            changes=(
+                Change(text="etcd.service restarted", kind="unit", action="restart", name="etcd.service"),
+            ),
             diff=[{"prepared": "+x"}],
             failure=Failure(msg="no"),
         ),

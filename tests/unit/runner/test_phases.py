@@ -14,6 +14,12 @@ def test_every_phase_has_its_playbook() -> None:
         assert (data_dir() / "playbooks" / phase.playbook).is_file()
 
 
+def test_every_phase_names_the_roles_of_its_playbook() -> None:
+    for phase in PHASES:
+        plays = yaml.safe_load((data_dir() / "playbooks" / phase.playbook).read_text())
+        assert tuple(role["role"] for play in plays for role in play["roles"]) == phase.roles
+
+
 def test_title_of_other_playbooks() -> None:
     assert title("kubelet") == "Join nodes"
     assert title("reset") == "reset"

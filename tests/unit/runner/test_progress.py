@@ -5,7 +5,15 @@ from dataclasses import replace
 from rich.console import Console
 
 from k8sbootstrap.runner.board import Board
-from k8sbootstrap.runner.events import Event, StepFinished, StepNote, StepStarted, TaskResult, TaskRetried
+from k8sbootstrap.runner.events import (
+    Change,
+    Event,
+    StepFinished,
+    StepNote,
+    StepStarted,
+    TaskResult,
+    TaskRetried,
+)
 from k8sbootstrap.runner.live import LiveReporter, reporter_for
 from k8sbootstrap.runner.progress import Reporter
 
@@ -57,7 +65,13 @@ def test_lines_with_every_task(recorded: list[Event]) -> None:
 
 def test_changes_are_listed_with_every_task(recorded: list[Event]) -> None:
     result = next(e for e in recorded if isinstance(e, TaskResult) and e.status == "changed")
-    text = plain([*recorded[:2], replace(result, changes=("/etc/x added", "x.service started"))], 1)
+    text = plain(
+        [
+            *recorded[:2],
+            replace(result, changes=(Change(text="/etc/x added"), Change(text="x.service started"))),
+        ],
+        1,
+    )
     assert text.endswith(
         "Prepare hosts: master1 changed: Prepare (0.7s)\n    /etc/x added\n    x.service started\n"
     )

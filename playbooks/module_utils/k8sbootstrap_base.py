@@ -1,0 +1,43 @@
+"""What a host has of packages, kernel modules and sysctls, for what sets them and for the probe."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+_BUILT_IN = {"br_netfilter": "/proc/sys/net/bridge", "nf_conntrack": "/proc/sys/net/netfilter"}
+"""Where a module that is part of the kernel, and so is in no list of modules, shows itself."""
+
+
+def installed_packages() -> set:
+    """Names of all packages that dpkg has installed."""
+    out = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ, LC_ALL="C"),
+    ).stdout
+    return {line.split()[0] for line in out.splitlines() if line.endswith(" installed")}
+
+
+def in_kernel(name: str) -> bool:
+    """Whether a kernel module is loaded or part of the kernel."""
+    if os.path.isdir(f"/sys/module/{name}") or os.path.isdir(_BUILT_IN.get(name, "")):
+        return True
+    with open("/proc/filesystems", encoding="ascii") as handle:
+        return name in handle.read().split()
+
+
+def sysctl_path(name: str) -> str:
+    """Where the kernel shows a setting."""
+    return "/proc/sys/" + name.replace(".", "/")
+
+
+def sysctl_value(name: str):
+    """A setting as the kernel has it; None where it has none of that name."""
+    try:
+        with open(sysctl_path(name), encoding="ascii") as handle:
+            return handle.read().strip()
+    except OSError:
+        return None

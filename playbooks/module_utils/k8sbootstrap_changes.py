@@ -1,0 +1,50 @@
+"""One form for everything that modules change on hosts and that the probe finds changed there."""
+
+from __future__ import annotations
+
+NEW = "new"
+CONFIGURATION = "configuration"
+DRIFT = "drift"
+"""Causes: never applied here; other inputs than last time; somebody changed the host."""
+
+_WORDS = {
+    ("directory", "add"): "directory {} made",
+    ("directory", "mode"): "directory {} mode or owner set",
+    ("file", "add"): "{} added",
+    ("file", "change"): "{} changed",
+    ("file", "mode"): "{} mode or owner set",
+    ("file", "remove"): "{} removed",
+    ("image", "load"): "image {} loaded",
+    ("module", "load"): "kernel module {} loaded",
+    ("node", "set"): "node {} labels or taints set",
+    ("object", "apply"): "{} applied",
+    ("package", "install"): "package {} installed",
+    ("sysctl", "set"): "sysctl {} set",
+    ("unit", "enable"): "{} enabled",
+    ("unit", "restart"): "{} restarted",
+    ("unit", "start"): "{} started",
+    ("user", "add"): "user {} added",
+}
+
+
+def change(kind: str, action: str, name: str, *causes: str, why: tuple = ()) -> dict:
+    """One change.
+
+    Args:
+        kind: What it is about: file, unit, package, ... (see ``_WORDS``).
+        action: What happens to it.
+        name: Path or name.
+        causes: Any of ``NEW``, ``CONFIGURATION``, ``DRIFT``; empty when it follows from other changes.
+        why: For restarts, the inputs that changed.
+
+    Returns:
+        A dictionary of JSON values; ``text`` says it in words.
+    """
+    return {
+        "kind": kind,
+        "action": action,
+        "name": name,
+        "causes": list(causes),
+        "why": list(why),
+        "text": _WORDS[kind, action].format(name),
+    }

@@ -1,0 +1,114 @@
+"""Kubernetes objects and nodes as they should be, against what the API server has."""
+
+from __future__ import annotations
+
+import json
+
+from ansible.module_utils.k8sbootstrap_changes import DRIFT, change
+from ansible.module_utils.k8sbootstrap_kubectl import items, kubectl_json
+
+ANNOTATION = "k8sbootstrap.io/managed"
+"""What labels and taints of a node were last set to: those no longer wanted are told from others' by it."""
+SUPER_ADMIN = "/etc/kubernetes/super-admin.conf"
+
+
+def key_of(item: dict) -> str:
+    """``Kind/namespace/name`` of an object, or ``Kind/name``."""
+    namespace = item["metadata"].get("namespace", "")
+    return "/".join(part for part in (item["kind"], namespace, item["metadata"]["name"]) if part)
+
+
+def live_objects(wanted: list, kubeconfig: str = SUPER_ADMIN) -> dict:
+    """Those of the objects that are there, by key.
+
+    Raises:
+        KubectlError: The API server can't be asked.
+    """
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted})
+    found = items(kubectl_json("get", "--ignore-not-found", "-f", "-", stdin=text, kubeconfig=kubeconfig))
+    return {key_of(item): item for item in found if item}
+
+
+def has_all_of(wanted, live) -> bool:
+    """Whether every field of ``wanted`` is in ``live`` with the same value; the API server adds others."""
+    if isinstance(wanted, dict):
+        return isinstance(live, dict) and all(
+            key in live and has_all_of(value, live[key]) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return (
+            isinstance(live, list)
+            and len(wanted) == len(live)
+            and all(has_all_of(mine, theirs) for mine, theirs in zip(wanted, live))
+        )
+    return wanted == live
+
+
+def different(wanted: list, live: dict) -> list:
+    """Keys of the objects that are missing or not as wanted."""
+    return sorted(key_of(item) for item in wanted if not has_all_of(item, live.get(key_of(item))))
+
+
+def node_patch(node: dict, wanted: dict) -> dict:
+    """The merge patch that brings one node to what is wanted; empty when nothing differs.
+
+    Args:
+        node: As the API server has it.
+        wanted: ``labels`` (dict) and ``taints`` (list of key, value, effect). What others set stays.
+    """
+    labels = wanted.get("labels") or {}
+    taints = [{key: value for key, value in taint.items() if value} for taint in wanted.get("taints") or []]
+    managed = _managed(node)
+    now = node["metadata"].get("labels", {})
+    new_labels = {key: value for key, value in labels.items() if now.get(key) != value}
+    new_labels.update({key: None for key in managed["labels"] if key not in labels and key in now})
+    ids = [_taint_id(taint) for taint in taints]
+    current = node["spec"].get("taints") or []
+    others = [taint for taint in current if _taint_id(taint) not in {*ids, *managed["taints"]}]
+    ours = [taint for taint in current if taint not in others]
+    patch: dict = {}
+    if new_labels:
+        patch.setdefault("metadata", {})["labels"] = new_labels
+    if sorted(map(_plain, ours)) != sorted(map(_plain, taints)):
+        patch["spec"] = {"taints": others + taints}
+    memory = json.dumps({"labels": labels, "taints": sorted(ids)}, sort_keys=True)
+    if node["metadata"].get("annotations", {}).get(ANNOTATION) != memory:
+        patch.setdefault("metadata", {})["annotations"] = {ANNOTATION: memory}
+    return patch
+
+
+def cluster_drift(record: dict) -> list:
+    """What somebody changed of the objects, labels and taints that this host's runs applied.
+
+    Args:
+        record: The host's record: ``objects`` and ``nodes``.
+
+    Returns:
+        Changes by role: ``{role: [change, ...]}``.
+
+    Raises:
+        KubectlError: The API server can't be asked.
+    """
+    if not record["objects"] and not record["nodes"]:
+        return {}
+    found: dict = {"cluster_rbac": [], "node_settings": []}
+    for key in different(record["objects"], live_objects(record["objects"])):
+        found["cluster_rbac"].append(change("object", "apply", key, DRIFT))
+    live = {item["metadata"]["name"]: item for item in kubectl_json("get", "nodes")["items"]}
+    for name, wanted in record["nodes"].items():
+        if name in live and node_patch(live[name], wanted):
+            found["node_settings"].append(change("node", "set", name, DRIFT))
+    return found
+
+
+def _managed(node: dict) -> dict:
+    text = node["metadata"].get("annotations", {}).get(ANNOTATION)
+    return json.loads(text) if text else {"labels": {}, "taints": []}
+
+
+def _taint_id(taint: dict) -> str:
+    return "{}:{}".format(taint["key"], taint["effect"])
+
+
+def _plain(taint: dict) -> str:
+    return json.dumps(taint, sort_keys=True)
