@@ -14,7 +14,7 @@ debian = missing="$(2)"; if [ -n "$$missing" ]; then echo "== Debian packages fo
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev packages test-packages demo demo-down lint unit e2e test clean
+.PHONY: help install dev packages test-packages demo demo-down lint unit e2e test bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,9 @@ e2e: dev packages ## Real clusters on lab hosts
 	$(PYTEST) tests/e2e
 
 test: lint unit e2e ## Everything that CI runs
+
+bench: dev packages ## What it costs, as ratios (docs/benchmarks.md): hours
+	$(BIN)/python -m benchmarks
 
 clean: demo-down ## Remove what make made in this folder
 	rm -rf $(VENV) e2e-report .pytest_cache .mypy_cache .ruff_cache
