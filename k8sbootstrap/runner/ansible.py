@@ -15,7 +15,7 @@ from pathlib import Path
 from k8sbootstrap.inventory import sudo_password_variable
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.resources import data_dir
-from k8sbootstrap.runner.processes import descendants, kill_all
+from k8sbootstrap.runner.processes import stop
 
 STOP_SECONDS = 5.0
 """How long Ansible may take to stop after an interrupt before it is killed."""
@@ -109,7 +109,7 @@ def run_playbook(
             _pump(reader, process, on_line, on_tick)
             return process.wait()
         except BaseException:
-            _stop(process)
+            stop(process, signal.SIGINT, STOP_SECONDS)
             raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -176,16 +176,3 @@ def _pump(
         elif process.poll() is not None:
             break
         on_tick()
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt Ansible and all it started; kill what is left after a while, or at a second interrupt."""
-    family = descendants(process.pid)
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGINT)
-    try:
-        process.wait(STOP_SECONDS)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        process.kill()
-        process.wait()
-    kill_all(family)

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import subprocess
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -15,15 +17,16 @@ class Process:
     pid: int
     started: str
     """Clock ticks since boot."""
+    parent: int = field(compare=False)
+    """Changes when the parent ends."""
+    session: int = field(compare=False)
 
 
 def descendants(pid: int) -> list[Process]:
     """All living processes that ``pid`` started, directly or not."""
     children: dict[int, list[Process]] = defaultdict(list)
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (seen := _look(int(entry.name))):
-            parent, process = seen
-            children[parent].append(process)
+    for process in _all():
+        children[process.parent].append(process)
     found: list[Process] = []
     pending = [pid]
     while pending:
@@ -33,19 +36,45 @@ def descendants(pid: int) -> list[Process]:
     return found
 
 
+def stop(leader: subprocess.Popen[bytes], number: signal.Signals, patience: float) -> None:
+    """End a process that leads a session, and all that it started.
+
+    Args:
+        leader: The process.
+        number: The signal that asks its process group to end.
+        patience: Seconds until it is killed; a second interrupt kills it at once. Nothing that it started
+            outlives it, also where the parent in between is gone.
+    """
+    family = descendants(leader.pid)
+    if leader.poll() is None:
+        os.killpg(leader.pid, number)
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            leader.wait(patience)
+    finally:
+        leader.kill()
+        leader.wait()
+        kill_all([*family, *(process for process in _all() if process.session == leader.pid)])
+
+
 def kill_all(processes: list[Process]) -> None:
     """Kill those of ``processes`` that still live."""
     for process in processes:
-        seen = _look(process.pid)
-        if seen and seen[1] == process:
+        if _look(process.pid) == process:
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
 
 
-def _look(pid: int) -> tuple[int, Process] | None:
-    """The parent's id and the process; None when it is gone."""
+def _all() -> Iterator[Process]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (process := _look(int(entry.name))):
+            yield process
+
+
+def _look(pid: int) -> Process | None:
+    """The process; None when it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return int(fields[1]), Process(pid, fields[19])
+    return Process(pid, started=fields[19], parent=int(fields[1]), session=int(fields[3]))
