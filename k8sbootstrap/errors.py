@@ -85,6 +85,10 @@ class SudoError(HostError):
     """The login user cannot become root on a host."""
 
 
+class HookError(K8sBootstrapError):
+    """A hook of cluster.yaml failed, and the run with it."""
+
+
 class VerifyError(K8sBootstrapError):
     """The cluster is up but does not do what a cluster does."""
 

@@ -12,10 +12,12 @@ but 0 the last lines on standard error say what went wrong and what to do next.
 
 | code | meaning | error |
 |---|---|---|
-| 0 | Everything that was asked for is done. | |
-| 1 | An error that no other line covers, or a bug in k8sbootstrap. | `K8sBootstrapError` |
-| 2 | The command line is wrong: unknown command or option, missing argument. | |
 """
+_FIXED = (
+    (0, "Everything that was asked for is done.", ""),
+    (1, "An error that no other line covers, or a bug in k8sbootstrap.", "`K8sBootstrapError`"),
+    (2, "The command line is wrong: unknown command or option, missing argument.", ""),
+)
 
 
 def error_classes() -> list[type[errors.K8sBootstrapError]]:
@@ -30,12 +32,13 @@ def error_classes() -> list[type[errors.K8sBootstrapError]]:
 
 def exit_code_table() -> str:
     """The whole page."""
-    rows = []
+    rows = list(_FIXED)
     for error in error_classes():
         if error is not errors.K8sBootstrapError:
             meaning = (error.__doc__ or "").strip().splitlines()[0]
-            rows.append(f"| {error.exit_code} | {meaning} | `{error.__name__}` |\n")
-    return _HEAD + "".join(rows)
+            rows.append((error.exit_code, meaning, f"`{error.__name__}`"))
+    rows.sort(key=lambda row: row[0])
+    return _HEAD + "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from k8sbootstrap.config.models import (
     SSH,
     Api,
     Artifacts,
+    Hook,
     Host,
     Kubernetes,
     Model,
@@ -32,6 +33,8 @@ class Draft:
     network: Network | None
     api: Api | None
     artifacts: Artifacts | None
+    hooks: Mapping[int, Hook]
+    """Valid hooks by their position in the file."""
 
     @classmethod
     def of(cls, data: Any, bad: Iterable[tuple[str | int, ...]]) -> "Draft":
@@ -44,28 +47,31 @@ class Draft:
         content = data if isinstance(data, dict) else {}
         bad = set(bad)
         bad_keys = {location[0] for location in bad if location}
-        bad_hosts = {location[1] for location in bad if location[:1] == ("hosts",) and len(location) > 1}
 
         def part(key: str, model: type[M], *, required: bool = False) -> M | None:
             if key in bad_keys or (required and key not in content):
                 return None
             return model.model_validate(content.get(key, {}), by_alias=True, by_name=False)
 
-        raw_hosts = content.get("hosts")
-        hosts = raw_hosts if isinstance(raw_hosts, list) else []
+        def entries(key: str, model: type[M]) -> dict[int, M]:
+            bad_entries = {location[1] for location in bad if location[:1] == (key,) and len(location) > 1}
+            listed = content.get(key)
+            return {
+                index: model.model_validate(entry, by_alias=True, by_name=False)
+                for index, entry in enumerate(listed if isinstance(listed, list) else [])
+                if index not in bad_entries
+            }
+
         return cls(
             kubernetes=part("kubernetes", Kubernetes, required=True),
-            hosts={
-                index: Host.model_validate(host, by_alias=True, by_name=False)
-                for index, host in enumerate(hosts)
-                if index not in bad_hosts
-            },
-            all_hosts="hosts" not in bad_keys and bool(hosts),
+            hosts=entries("hosts", Host),
+            all_hosts="hosts" not in bad_keys and bool(content.get("hosts")),
             ssh=part("ssh", SSH),
             runtime=part("runtime", Runtime),
             network=part("network", Network),
             api=part("api", Api),
             artifacts=part("artifacts", Artifacts),
+            hooks=entries("hooks", Hook),
         )
 
     def effective_etcd(self) -> list[int]:

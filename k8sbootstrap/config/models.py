@@ -30,6 +30,18 @@ Component = Literal[
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"
 ]
 
+HookPoint = Literal[
+    "host",
+    "container_runtime",
+    "etcd",
+    "control_plane",
+    "kubelet",
+    "pod_network",
+    "kube_proxy",
+    "up",
+    "reset",
+]
+"""What a hook runs before or after: a phase, as in ``runner.phases`` (a test says so), or a whole run."""
 ConfiguredComponent = Literal["kubelet", "kube-proxy", "kube-scheduler"]
 """Components that read a configuration file."""
 
@@ -241,6 +253,22 @@ class Proxy(Model):
     """Names, addresses and CIDRs reached directly; the cluster's own are always added."""
 
 
+class Hook(Model):
+    """A command that runs on this machine before or after phases, and reads what happens as JSON."""
+
+    command: list[str] = Field(min_length=1)
+    """Program and arguments; no shell reads them. A program with a slash in it is relative to cluster.yaml, ~
+    is expanded; any other is looked for in PATH."""
+    before: list[HookPoint] = Field(default_factory=list)
+    """Phases that begin only when it has ended; up and reset stand for the whole run."""
+    after: list[HookPoint] = Field(default_factory=list)
+    """Phases that it runs after, also where they failed; nothing goes on before it has ended."""
+    timeout: int = Field(default=60, ge=1, le=86400)
+    """Seconds that it may take. Then it is stopped, with all that it started, and has failed."""
+    on_failure: Literal["stop", "warn"] = "stop"
+    """stop: a failure ends the run. warn: it is shown, and the run goes on."""
+
+
 class Cluster(Model):
     """A whole cluster.yaml."""
 
@@ -266,3 +294,5 @@ class Cluster(Model):
     """Where the files to install come from."""
     proxy: Proxy = Field(default_factory=Proxy)
     """HTTP proxy for hosts."""
+    hooks: list[Hook] = Field(default_factory=list)
+    """Commands to run on this machine before and after phases, in this order."""

@@ -139,4 +139,10 @@ network:
 #  http: http://proxy.example.com:3128
 #  https: http://proxy.example.com:3128
 #  noProxy: [example.com]
+
+# Commands to run on this machine before and after phases, such as one that tells a chat how it went.
+#hooks:
+#  - command: [logger, k8sbootstrap has ended]
+#    after: [up]
+#    onFailure: warn
 """

@@ -15,6 +15,7 @@ from pathlib import Path
 from k8sbootstrap.inventory import sudo_password_variable
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.resources import data_dir
+from k8sbootstrap.runner.gate import Gate
 from k8sbootstrap.runner.processes import stop
 
 STOP_SECONDS = 5.0
@@ -72,6 +73,7 @@ def run_playbook(
     log: Path,
     on_line: Callable[[str], None],
     on_tick: Callable[[], None],
+    gate: Gate | None = None,
 ) -> int:
     """Run ``playbook`` to its end.
 
@@ -82,6 +84,7 @@ def run_playbook(
         log: Gets Ansible's own output, appended.
         on_line: Called with every line of events.
         on_tick: Called several times a second.
+        gate: What Ansible waits at before each phase; it never waits, if None.
 
     Returns:
         Ansible's exit code; negative when a signal killed it.
@@ -96,15 +99,19 @@ def run_playbook(
         try:
             process = subprocess.Popen(
                 [*_LAUNCH, str(os.getpid()), "playbook", "-i", str(inventory), str(playbook)],
-                env=_environment(hosts, private, writer) | {"ANSIBLE_LOCAL_TEMP": str(scratch)},
+                env=_environment(hosts, private, writer)
+                | {"ANSIBLE_LOCAL_TEMP": str(scratch)}
+                | (gate.environment if gate else {}),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                pass_fds=[writer],
+                pass_fds=[writer, gate.reader] if gate else [writer],
                 start_new_session=True,
             )
         finally:
             os.close(writer)
+            if gate:
+                gate.handed_over()
         try:
             _pump(reader, process, on_line, on_tick)
             return process.wait()

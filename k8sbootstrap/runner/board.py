@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from k8sbootstrap.runner.events import Event, PlayStarted, Stats, TaskResult, TaskStarted
+from k8sbootstrap.runner.events import Event, PhaseDue, PlayStarted, Stats, TaskResult, TaskStarted
 
 Progress = Literal["idle", "ok", "changed", "failed", "unreachable"]
 
@@ -90,6 +90,8 @@ class Board:
             self.phases[event.phase].task = event.task
         elif isinstance(event, TaskResult):
             self._count(event)
+        elif isinstance(event, PhaseDue):
+            self._close(event.time)
         elif isinstance(event, Stats):
             self._close(event.time)
             self.stats = event

@@ -15,6 +15,7 @@ VERSION = 1
 """Version of the line format that this module writes and understands."""
 
 Status = Literal["ok", "changed", "failed", "skipped", "unreachable"]
+When = Literal["before", "after"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,16 @@ class PlaybookStarted:
 
     time: float
     playbook: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseDue:
+    """Ansible waits before the first play of a phase, because hooks may have to run first."""
+
+    time: float
+    phase: str
+    hosts: tuple[str, ...]
+    """Hosts of all its plays, also those that failed before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,16 +178,49 @@ class Stats:
     hosts: Mapping[str, HostStats] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class HookStarted:
+    """A command of the user begins."""
+
+    time: float
+    command: tuple[str, ...]
+    when: When
+    phase: str
+    """The phase, or the whole run: ``up``, ``reset``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HookFinished:
+    """A command of the user ended."""
+
+    time: float
+    command: tuple[str, ...]
+    when: When
+    phase: str
+    rc: int | None
+    """Its exit code, negative when a signal killed it; None when it never began."""
+    seconds: float
+    failure: str = ""
+    """What is wrong with how it ended, in words; empty when nothing is."""
+    stderr: tuple[str, ...] = ()
+    """The last lines of its standard error, if it failed."""
+    ignored: bool = False
+    """It failed and the run goes on regardless."""
+
+
 Event = (
     StepStarted
     | StepNote
     | StepFinished
     | PlaybookStarted
+    | PhaseDue
     | PlayStarted
     | TaskStarted
     | TaskRetried
     | TaskResult
     | Stats
+    | HookStarted
+    | HookFinished
 )
 
 _KINDS: dict[str, type[Event]] = {
@@ -184,11 +228,14 @@ _KINDS: dict[str, type[Event]] = {
     "step_note": StepNote,
     "step_finished": StepFinished,
     "playbook_started": PlaybookStarted,
+    "phase_due": PhaseDue,
     "play_started": PlayStarted,
     "task_started": TaskStarted,
     "task_retried": TaskRetried,
     "task_result": TaskResult,
     "stats": Stats,
+    "hook_started": HookStarted,
+    "hook_finished": HookFinished,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: dict[str, TypeAdapter[Event]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}

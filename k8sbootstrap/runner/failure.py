@@ -1,6 +1,8 @@
-"""Failures of tasks in words: which host, which task, the command's own reason."""
+"""Failures of tasks and hooks in words: which host, which task or command, its own reason."""
 
-from k8sbootstrap.runner.events import Failure, TaskResult
+import shlex
+
+from k8sbootstrap.runner.events import Failure, HookFinished, HookStarted, TaskResult
 from k8sbootstrap.runner.phases import title
 
 REASON_LINES = 15
@@ -41,3 +43,16 @@ def reason(result: TaskResult) -> list[str]:
 def describe(result: TaskResult, indent: str = "    ") -> str:
     """``headline`` and ``reason`` as one block of text."""
     return "\n".join([headline(result) + ":", *(indent + line for line in reason(result))])
+
+
+def hook_title(event: HookStarted | HookFinished) -> str:
+    """Which command of the user, and where in the run."""
+    return f"hook {event.when} {event.phase}: {shlex.join(event.command)}"
+
+
+def describe_hook(event: HookFinished, indent: str = "    ") -> str:
+    """A hook that failed and why, as one block of text."""
+    goes_on = "; the run goes on" if event.ignored else ""
+    headline = f"{hook_title(event)} {event.failure}{goes_on}"
+    lines = event.stderr[-REASON_LINES:]
+    return "\n".join([f"{headline}:" if lines else headline, *(indent + line for line in lines)])

@@ -13,7 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from k8sbootstrap.runner.board import Board, HostCount, PhaseState
-from k8sbootstrap.runner.events import Event, Stats, StepFinished, StepNote, StepStarted
+from k8sbootstrap.runner.events import (
+    Event,
+    HookFinished,
+    HookStarted,
+    Stats,
+    StepFinished,
+    StepNote,
+    StepStarted,
+)
+from k8sbootstrap.runner.failure import hook_title
 from k8sbootstrap.runner.phases import PHASES, title
 from k8sbootstrap.runner.progress import Reporter
 
@@ -22,6 +31,8 @@ _TIME_WIDTH = 9
 _PADDING = 2
 _REFRESHES = 4
 """Per second."""
+_OF_STEPS_AND_HOOKS = (StepStarted, StepNote, StepFinished, HookStarted, HookFinished)
+"""Events that say themselves what moves."""
 
 
 class _Elapsed:
@@ -67,7 +78,7 @@ class LiveReporter(Reporter):
         if isinstance(event, Stats):
             self.console.print(self._table(board))
             self._live.update(Text(""))
-        elif board.phases and not isinstance(event, StepStarted | StepNote | StepFinished):
+        elif board.phases and not isinstance(event, _OF_STEPS_AND_HOOKS):
             self._live.update(self._table(board))
 
     def step_started(self, event: StepStarted) -> None:
@@ -78,9 +89,7 @@ class LiveReporter(Reporter):
     def status(self, text: str) -> None:
         """What the running step is at, beside its title."""
         if self._step is not None:
-            row = Table.grid(padding=(0, 1))
-            row.add_row(Spinner("dots"), self._step.title, _Elapsed(self._step.time), Text(text, style="dim"))
-            self._live.update(row)
+            self._live.update(_moving(self._step.title, self._step.time, text))
 
     def step_note(self, event: StepNote) -> None:
         """A line under the step, above its title while it runs."""
@@ -89,8 +98,21 @@ class LiveReporter(Reporter):
     def step_finished(self, event: StepFinished) -> None:
         """Leave a line behind."""
         self._step = None
-        mark = Text("✓", style="green") if event.outcome == "ok" else Text("✗", style="red")
-        self.console.print(Text.assemble(mark, f" {event.title} ", (f"{event.seconds:.1f}s", "dim")))
+        self._leave(event.title, event.seconds, good=event.outcome == "ok")
+        self._live.update(Text(""))
+
+    def hook_started(self, event: HookStarted, board: Board) -> None:
+        """Show the hook below the phases that are done."""
+        row = _moving(hook_title(event), event.time)
+        between = board.phases and board.stats is None
+        self._live.update(Group(self._table(board), row) if between else row)
+
+    def hook_finished(self, event: HookFinished) -> None:
+        """Leave a line behind."""
+        if event.failure:
+            super().hook_finished(event)
+        else:
+            self._leave(hook_title(event), event.seconds, good=True)
         self._live.update(Text(""))
 
     def phase_started(self, phase: PhaseState) -> None:
@@ -98,6 +120,10 @@ class LiveReporter(Reporter):
 
     def phase_finished(self, phase: PhaseState, at: float) -> None:
         """The table shows it."""
+
+    def _leave(self, title: str, seconds: float, *, good: bool) -> None:
+        mark = Text("✓", style="green") if good else Text("✗", style="red")
+        self.console.print(Text.assemble(mark, f" {title} ", (f"{seconds:.1f}s", "dim")))
 
     def _table(self, board: Board) -> RenderableType:
         hosts = list(board.hosts)
@@ -134,6 +160,13 @@ class LiveReporter(Reporter):
         else:
             yield _tally(phase)
         yield _Elapsed(phase.started) if running else Text(f"{phase.seconds:.0f}s", style="dim")
+
+
+def _moving(title: str, since: float, text: str = "") -> Table:
+    """Something that goes on, with what it is at."""
+    row = Table.grid(padding=(0, 1))
+    row.add_row(Spinner("dots"), Text(title), _Elapsed(since), Text(text, style="dim"))
+    return row
 
 
 def _cell(count: HostCount | None, *, running: bool) -> Text:

@@ -11,6 +11,9 @@ from rich.console import Console
 from k8sbootstrap.runner.board import Board, PhaseState
 from k8sbootstrap.runner.events import (
     Event,
+    HookFinished,
+    HookStarted,
+    PhaseDue,
     PlayStarted,
     Stats,
     StepFinished,
@@ -20,7 +23,7 @@ from k8sbootstrap.runner.events import (
     TaskRetried,
     TaskStarted,
 )
-from k8sbootstrap.runner.failure import describe
+from k8sbootstrap.runner.failure import describe, describe_hook, hook_title
 from k8sbootstrap.runner.phases import title
 
 TASKS = 1
@@ -68,8 +71,12 @@ class Reporter:
             self.step_note(event)
         elif isinstance(event, StepFinished):
             self.step_finished(event)
-        elif isinstance(event, PlayStarted | Stats):
+        elif isinstance(event, PhaseDue | PlayStarted | Stats):
             self._follow_phase(event.time, board)
+        elif isinstance(event, HookStarted):
+            self.hook_started(event, board)
+        elif isinstance(event, HookFinished):
+            self.hook_finished(event)
         elif isinstance(event, TaskResult):
             self._result(event)
         elif self.verbosity >= TASKS and isinstance(event, TaskStarted):
@@ -84,6 +91,11 @@ class Reporter:
         """Show a piece of Ansible's own output, if the user asked for that."""
         if self.verbosity >= ANSIBLE:
             self.console.print(text.rstrip("\n"), markup=False, style="dim")
+
+    def hook_output(self, line: str) -> None:
+        """Show a line of what a hook says, if the user asked for more."""
+        if self.verbosity >= TASKS:
+            self.console.print(f"    {line}", markup=False, style="dim")
 
     def status(self, text: str) -> None:
         """What the running step is at; lines leave it out, for it passes. Any thread may call this."""
@@ -100,6 +112,15 @@ class Reporter:
         """A step of the program itself ended."""
         if event.outcome == "failed":
             self.line(event.time, f"{event.title}: failed", style="red")
+
+    def hook_started(self, event: HookStarted, board: Board) -> None:  # noqa: ARG002
+        """A command of the user begins."""
+        self.line(event.time, hook_title(event))
+
+    def hook_finished(self, event: HookFinished) -> None:
+        """A command of the user ended."""
+        if event.failure:
+            self.line(event.time, describe_hook(event), style="yellow" if event.ignored else "red")
 
     def phase_started(self, phase: PhaseState) -> None:
         """A phase begins."""

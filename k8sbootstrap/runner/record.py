@@ -87,6 +87,11 @@ class RunRecord:
         path.touch(mode=0o600)
         return path
 
+    @property
+    def hooks_log(self) -> Path:
+        """What hooks said; there once one has run."""
+        return self.directory / "hooks.log"
+
     def keep_inventory(self, inventory: Path) -> None:
         """Keep the inventory as it was for this run."""
         shutil.copytree(inventory, self.directory / "inventory", dirs_exist_ok=True)

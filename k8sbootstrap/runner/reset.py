@@ -4,6 +4,7 @@ from pathlib import Path
 
 from k8sbootstrap.inventory import render_connections
 from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.runner.hooks import hooked
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import Summary
 from k8sbootstrap.runner.session import running
@@ -24,10 +25,11 @@ def run_reset(plan: ClusterPlan, cluster_file: Path, reporter: Reporter) -> Summ
     Raises:
         LockedError: Another command is changing this cluster.
         HostError: A host failed or could not be reached; the others were reset.
+        HookError: A hook failed that must not.
         InterruptedRunError: The user stopped it; running it again goes on.
     """
     state = State.beside(cluster_file, plan.config.name)
-    with running(state, "k8sbootstrap reset", reporter) as run:
+    with running(state, "k8sbootstrap reset", reporter) as run, hooked(run, "reset", plan, cluster_file):
         render_connections(plan, state.inventory)
         run.playbook("reset.yml", plan.hosts)
     return run.result

@@ -6,7 +6,7 @@
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -18,6 +18,7 @@ from k8sbootstrap.runner import ansible, lock
 from k8sbootstrap.runner.board import Board
 from k8sbootstrap.runner.events import Event, StepFinished, StepNote, StepStarted, parse
 from k8sbootstrap.runner.failure import describe
+from k8sbootstrap.runner.hooks import Hooks
 from k8sbootstrap.runner.phases import title as phase_title
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import RunRecord, Summary
@@ -36,6 +37,8 @@ class Run:
     record: RunRecord
     reporter: Reporter
     board: Board = field(default_factory=Board)
+    hooks: Hooks | None = None
+    """The user's commands, if cluster.yaml has any."""
     summary: Summary | None = None
     """Set when the run has ended."""
     step_title: str = ""
@@ -74,6 +77,7 @@ class Run:
 
         Raises:
             HostError: A task failed on a host or a host could not be reached. The other hosts went on.
+            HookError: A hook failed that must not.
             K8sBootstrapError: Ansible itself failed.
         """
         self.record.keep_inventory(self.state.inventory)
@@ -90,16 +94,18 @@ class Run:
             if text:
                 self.reporter.log(text.decode(errors="replace"))
 
-        code = ansible.run_playbook(
-            ansible.playbook_path(name),
-            hosts=hosts,
-            inventory=self.state.inventory,
-            log=log,
-            on_line=self._take_line,
-            on_tick=show_log,
-        )
-        show_log()
-        check_outcome(code, self.board, log, len(hosts))
+        with self.hooks.around_phases() if self.hooks else nullcontext() as gate:
+            code = ansible.run_playbook(
+                ansible.playbook_path(name),
+                hosts=hosts,
+                inventory=self.state.inventory,
+                log=log,
+                on_line=self._take_line,
+                on_tick=show_log,
+                gate=gate,
+            )
+            show_log()
+            check_outcome(code, self.board, log, len(hosts))
 
     def _take_line(self, line: str) -> None:
         self.record.write_line(line)
@@ -115,6 +121,8 @@ class Run:
     def _report(self, event: Event) -> None:
         self.board.apply(event)
         self.reporter.handle(event, self.board)
+        if self.hooks:
+            self.hooks.follow(event)
 
 
 @dataclass(frozen=True)
@@ -147,8 +155,9 @@ def running(state: State, command: str, reporter: Reporter) -> Iterator[Run]:
         run = Run(state, RunRecord.begin(state, command), reporter)
         try:
             yield run
-        except KeyboardInterrupt:
-            during = f" during: {run.current}" if run.current else ""
+        except KeyboardInterrupt as exc:
+            current = str(exc) or run.current
+            during = f" during: {current}" if current else ""
             run.summary = run.record.finish("interrupted", run.board, f"interrupted{during}")
             raise InterruptedRunError(
                 f'"{command}" was interrupted{during}',

@@ -8,6 +8,7 @@ from k8sbootstrap.pki.recover import recover_pki
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight import models as preflight
 from k8sbootstrap.preflight.run import require, run_preflight
+from k8sbootstrap.runner.hooks import hooked
 from k8sbootstrap.runner.prepare import prepare
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import Summary
@@ -47,12 +48,13 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
         LockedError: Another command is changing this cluster.
         PreflightError: A host is not fit; nothing was changed.
         HostError: A host failed; the others went on as far as they could.
+        HookError: A hook failed that must not.
         VerifyError: All is installed, but the cluster does not work.
         InterruptedRunError: The user stopped it.
         K8sBootstrapError: Anything else that a user can mend.
     """
     state = State.beside(cluster_file, plan.config.name)
-    with running(state, "k8sbootstrap up", reporter) as run:
+    with running(state, "k8sbootstrap up", reporter) as run, hooked(run, "up", plan, cluster_file):
         _host_keys(run, plan, options)
         _preflight(run, plan, options)
         _authorities(run, plan, state)

@@ -2,7 +2,8 @@
 
 Silent unless K8SBOOTSTRAP_EVENTS_FD names an open file descriptor, so plain ansible-playbook runs are not
 touched. ``k8sbootstrap.runner.events`` reads the lines; VERSION goes up when an old reader would misread
-them. Output that a task hides with no_log never reaches the pipe: only its status and warnings do.
+them. Output that a task hides with no_log never reaches the pipe: only its status and warnings do. If
+K8SBOOTSTRAP_GO_FD names a descriptor too, every phase waits for a byte on it before it begins.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ description:
 """
 
 FD_VARIABLE = "K8SBOOTSTRAP_EVENTS_FD"
+GO_VARIABLE = "K8SBOOTSTRAP_GO_FD"
 VERSION = 1
 TEXT_LIMIT = 8000
 """Characters kept of a failed command's output: the end, where the reason usually is."""
@@ -55,15 +57,19 @@ class CallbackModule(CallbackBase):
             return
         self._fd = int(fd)
         os.set_inheritable(self._fd, False)  # noqa: FBT003 - ssh's background processes must not keep the pipe open
+        self._gate = _Gate()
         self._phase = ""
         self._started: dict[tuple[str, str], float] = {}
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
+        self._gate.plays = playbook.get_plays()
         self._emit("playbook_started", playbook=Path(playbook._file_name).stem)  # noqa: SLF001
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
-        # import_playbook keeps where a play was written: that file's name is the phase.
-        self._phase = Path(play.get_path().rpartition(":")[0]).stem
+        before, self._phase = self._phase, _phase(play)
+        if self._gate.closed and self._phase != before:
+            self._emit("phase_due", phase=self._phase, hosts=self._gate.hosts(play))
+            self._gate.wait()
         variables = play.get_variable_manager().get_vars(play=play, include_hostvars=False)
         hosts = [str(host) for host in variables["ansible_play_batch"]]
         self._emit("play_started", phase=self._phase, play=play.get_name(), hosts=hosts)
@@ -131,6 +137,42 @@ class CallbackModule(CallbackBase):
         data = json.dumps(event, default=str).encode() + b"\n"
         while data:
             data = data[os.write(self._fd, data) :]
+
+
+class _Gate:
+    """Where phases wait until the runner has done what it wants done before them.
+
+    It is there only if GO_VARIABLE names a pipe. The runner writes one byte per phase; if it dies, the pipe
+    ends, and so does the wait.
+    """
+
+    def __init__(self) -> None:
+        fd = os.environ.get(GO_VARIABLE)
+        self.closed = fd is not None
+        self.plays: list[Play] = []
+        if fd is not None:
+            self._fd = int(fd)
+            os.set_inheritable(self._fd, False)  # noqa: FBT003 - only this process waits
+
+    def hosts(self, first: Play) -> list[str]:
+        """Hosts of all plays of the phase that ``first`` begins, in the inventory's order."""
+        inventory = first.get_variable_manager()._inventory  # noqa: SLF001
+        named = {
+            host.name
+            for play in self.plays
+            if _phase(play) == _phase(first)
+            for host in inventory.get_hosts(play.hosts, ignore_restrictions=True)  # else only those of first
+        }
+        everyone = inventory.get_hosts("all", ignore_restrictions=True)
+        return [host.name for host in everyone if host.name in named]
+
+    def wait(self) -> None:
+        os.read(self._fd, 1)
+
+
+def _phase(play: Play) -> str:
+    """The phase of a play: import_playbook keeps where it was written, and that file's name is it."""
+    return Path(play.get_path().rpartition(":")[0]).stem
 
 
 def _hidden(body: Mapping[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from k8sbootstrap.config.draft import Draft
-from k8sbootstrap.config.rules import files, hosts, kubernetes, network
+from k8sbootstrap.config.rules import files, hooks, hosts, kubernetes, network
 from k8sbootstrap.config.rules.finding import Finding
 
 RULES = (
@@ -20,8 +20,10 @@ RULES = (
     network.overlaps,
     network.endpoint,
     network.extra_sans,
+    hooks.points,
+    hooks.programs,
 )
-LOCAL_RULES = (files.ssh_files, files.source_directories)
+LOCAL_RULES = (files.ssh_files, files.source_directories, files.hook_programs)
 """Rules that look at files of this machine."""
 
 

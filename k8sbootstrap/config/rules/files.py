@@ -1,7 +1,8 @@
 """Rules about files on this machine that a cluster file names."""
 
+import os
 from collections.abc import Iterator
-from os.path import isdir
+from os.path import isdir, isfile
 from pathlib import Path
 
 from k8sbootstrap.config.document import Location
@@ -30,6 +31,20 @@ def source_directories(draft: Draft, base: Path) -> Iterator[Finding]:
         if not isdir(directory):  # noqa: PTH112 - Path's own raises where a folder may not be entered
             location = ("artifacts", "sources", index, "directory")
             yield Finding(location, f"{source.directory} is not a directory", "make it or name another one")
+
+
+def hook_programs(draft: Draft, base: Path) -> Iterator[Finding]:
+    """Programs that hooks name by a path are there and can be run. PATH may differ when they are."""
+    for index, hook in draft.hooks.items():
+        program = hook.command[0]
+        if "/" not in program or "\0" in program:
+            continue
+        file = local_path(Path(program), base)
+        location = ("hooks", index, "command", 0)
+        if not isfile(file):  # noqa: PTH113 - Path's own raises where a folder may not be entered
+            yield Finding(location, f"{file} is not a file", "name a program that is there")
+        elif not os.access(file, os.X_OK):
+            yield Finding(location, f"{file} cannot be run by this user", f"run: chmod +x {file}")
 
 
 def _of_ssh(ssh: SSH, location: Location, base: Path) -> Iterator[Finding]:

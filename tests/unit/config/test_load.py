@@ -70,11 +70,16 @@ artifacts:
   upstream: false
   sources: [{directory: folder}, {url: "https://mirror.example.com/k8s"}]
 proxy: {http: "http://proxy:3128", https: "http://proxy:3128", noProxy: [example.com]}
+hooks:
+  - {command: [logger, "a b"], before: [up, etcd], after: [kube_proxy], timeout: 5, onFailure: warn}
+  - {command: [/bin/true], after: [reset]}
 """)
     )
     first = cluster.hosts[0]
     assert first.ssh.sudo_password == FileSecret(file=Path("good.key"))
     assert first.ssh.bastion
+    assert cluster.hooks[0].on_failure == "warn"
+    assert (cluster.hooks[1].timeout, cluster.hooks[1].on_failure) == (60, "stop")
     assert first.ssh.bastion.user == "jump"
     assert cluster.ssh.sudo_password == EnvSecret(env="SUDO_PASSWORD")
     assert cluster.artifacts.sources == [

@@ -53,7 +53,8 @@ def test_the_schema_takes_good_files(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["unknown-keys", "shapes", "numbers", "names", "missing", "wrong-kind", "no-hosts", "secrets"]
+    "name",
+    ["unknown-keys", "shapes", "numbers", "names", "missing", "wrong-kind", "no-hosts", "secrets", "hooks"],
 )
 def test_the_schema_refuses_what_the_models_refuse(name: str) -> None:
     jsonschema = pytest.importorskip("jsonschema")

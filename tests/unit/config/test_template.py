@@ -35,6 +35,7 @@ def test_every_suggestion_in_it_is_valid(write: Write, folder: Path, monkeypatch
     assert cluster.api.endpoint
     assert cluster.artifacts.sources
     assert cluster.proxy.no_proxy
+    assert cluster.hooks
 
 
 def test_one_address_with_several_roles_is_one_host(write: Write, folder: Path) -> None:

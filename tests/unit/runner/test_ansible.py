@@ -17,7 +17,16 @@ import pytest
 
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.runner import ansible
-from k8sbootstrap.runner.events import Event, Failure, PlayStarted, Stats, TaskResult, TaskRetried, parse
+from k8sbootstrap.runner.events import (
+    Event,
+    Failure,
+    PhaseDue,
+    PlayStarted,
+    Stats,
+    TaskResult,
+    TaskRetried,
+    parse,
+)
 from k8sbootstrap.runner.processes import Process, descendants
 
 from .conftest import WritePlaybook
@@ -194,6 +203,8 @@ def check_settings(done: Outcome) -> None:
     assert seen["ANSIBLE_FORKS"] == "5"  # not the user's
     assert seen["K8SBOOTSTRAP_SUDO_PASSWORD_WORKER_1"] == "s3same"
     assert "K8SBOOTSTRAP_SUDO_PASSWORD_MASTER1" not in seen
+    assert "K8SBOOTSTRAP_GO_FD" not in seen  # without hooks Ansible waits for nothing
+    assert not [event for event in done.events if isinstance(event, PhaseDue)]
     assert seen["ANSIBLE_LOCAL_TEMP"].startswith(str(done.state))
     assert not Path(seen["ANSIBLE_LOCAL_TEMP"]).exists()
     private = Path(seen["ANSIBLE_HOME"])

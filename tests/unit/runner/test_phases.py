@@ -1,5 +1,8 @@
+from typing import get_args
+
 import yaml
 
+from k8sbootstrap.config.models import HookPoint
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.phases import PHASES, title
 
@@ -18,6 +21,10 @@ def test_every_phase_names_the_roles_of_its_playbook() -> None:
     for phase in PHASES:
         plays = yaml.safe_load((data_dir() / "playbooks" / phase.playbook).read_text())
         assert tuple(role["role"] for play in plays for role in play["roles"]) == phase.roles
+
+
+def test_hooks_can_name_every_phase() -> None:
+    assert get_args(HookPoint) == (*(phase.name for phase in PHASES), "up", "reset")
 
 
 def test_title_of_other_playbooks() -> None:

@@ -1,0 +1,33 @@
+"""What makes Ansible wait before each phase until the runner lets it through."""
+
+import os
+from contextlib import suppress
+
+
+class Gate:
+    """A pipe from which Ansible's callback plugin reads one byte before each phase.
+
+    The pipe's end lets it through as well, so close the gate only when Ansible has ended. An Ansible whose
+    runner died waits for nobody.
+    """
+
+    def __init__(self) -> None:
+        self.reader, self._writer = os.pipe()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells the callback plugin where to wait."""
+        return {"K8SBOOTSTRAP_GO_FD": str(self.reader)}
+
+    def handed_over(self) -> None:
+        """Ansible has its end of the pipe, or never will: drop it here."""
+        os.close(self.reader)
+
+    def open(self) -> None:
+        """Let Ansible through, once."""
+        with suppress(BrokenPipeError):  # it died while it waited; its exit code tells
+            os.write(self._writer, b"\n")
+
+    def close(self) -> None:
+        """Ansible has ended."""
+        os.close(self._writer)
