@@ -16,6 +16,7 @@ from k8sbootstrap.inventory import sudo_password_variable
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.gate import Gate
+from k8sbootstrap.runner.interrupts import interrupts_held
 from k8sbootstrap.runner.processes import stop
 
 STOP_SECONDS = 5.0
@@ -95,7 +96,12 @@ def run_playbook(
     """
     reader, writer = os.pipe()
     scratch = log.parent / "tmp"  # what Ansible renders may hold secrets: it stays in the state directory
-    with os.fdopen(reader, "rb", buffering=0), log.open("ab") as output, _private_dir() as private:
+    with (
+        os.fdopen(reader, "rb", buffering=0),
+        log.open("ab") as output,
+        _private_dir() as private,
+        interrupts_held() as release,
+    ):
         try:
             process = subprocess.Popen(
                 [*_LAUNCH, str(os.getpid()), "playbook", "-i", str(inventory), str(playbook)],
@@ -113,6 +119,7 @@ def run_playbook(
             if gate:
                 gate.handed_over()
         try:
+            release()
             _pump(reader, process, on_line, on_tick)
             return process.wait()
         except BaseException:

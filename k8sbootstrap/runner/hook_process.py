@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from k8sbootstrap.runner.failure import REASON_LINES
+from k8sbootstrap.runner.interrupts import interrupts_held
 from k8sbootstrap.runner.processes import stop
 
 STOP_SECONDS = 5.0
@@ -59,8 +60,8 @@ def run_command(
         BaseException: What a signal handler or ``on_line`` raised, KeyboardInterrupt among them. The command
             and all that it started have been stopped by then.
     """
-    with tempfile.TemporaryFile() as given:  # not a pipe: a command may leave it unread
-        given.write(stdin.encode())
+    with tempfile.TemporaryFile() as given, interrupts_held() as release:
+        given.write(stdin.encode())  # not through a pipe: a command may leave it unread
         given.seek(0)
         try:
             process = subprocess.Popen(
@@ -75,18 +76,19 @@ def run_command(
             )
         except OSError as exc:
             return Ended(None, _not_begun(command[0], exc))
-    with process:
-        output = _Output(process, on_line)
-        try:
-            output.follow(time.monotonic() + timeout)
-            failure = _how(process.returncode)
-        except TimeoutError:
-            stop(process, signal.SIGTERM, STOP_SECONDS)
-            failure = f"was stopped: it took longer than {timeout:g} s"
-        except BaseException:
-            stop(process, signal.SIGTERM, STOP_SECONDS)
-            raise
-        return Ended(process.returncode, failure, tuple(output.stderr) if failure else ())
+        with process:
+            output = _Output(process, on_line)
+            try:
+                release()
+                output.follow(time.monotonic() + timeout)
+                failure = _how(process.returncode)
+            except TimeoutError:
+                stop(process, signal.SIGTERM, STOP_SECONDS)
+                failure = f"was stopped: it took longer than {timeout:g} s"
+            except BaseException:
+                stop(process, signal.SIGTERM, STOP_SECONDS)
+                raise
+    return Ended(process.returncode, failure, tuple(output.stderr) if failure else ())
 
 
 class _Output:

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,6 +147,24 @@ def test_a_timeout_stops_it_with_all_that_it_started(
     assert ended.stderr == ("busy",)
     assert time.monotonic() - started < 5
     assert all_gone(tmp_path)
+
+
+def test_an_interrupt_while_it_is_being_started(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Popen(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **named: Any) -> None:
+            super().__init__(*args, **named)
+            while not (tmp_path / "busy").exists():
+                time.sleep(0.02)
+            os.kill(os.getpid(), signal.SIGINT)  # nobody has this object yet
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(script(FAMILY.format(more="")), tmp_path)
+    assert all_gone(tmp_path)
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 def test_an_interrupt_stops_it_with_all_that_it_started(script: Script, tmp_path: Path) -> None:

@@ -324,11 +324,14 @@ def test_an_interrupted_phase(
 def test_an_interrupt_while_ansible_waits_for_a_hook(
     go: Callable[..., Run], tmp_path: Path, state: State
 ) -> None:
-    slow = hook("", "sh", "-c", f"kill -INT {os.getpid()}; sleep 300 & sleep 300", before=["kubelet"])
+    slow = hook(
+        "", "sh", "-c", f"echo $$ > pid; kill -INT {os.getpid()}; sleep 300 & sleep 300", before=["kubelet"]
+    )
     started = time.monotonic()
     with pytest.raises(InterruptedRunError, match=r"during: hook before kubelet: sh -c"):
         go(slow, hook("a", after=["kubelet", "up"]))
     assert time.monotonic() - started < 30
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
     assert order(tmp_path) == ["etcd", "a: after kubelet", "a: after up"]
     finished = next(event for event in recorded(state) if isinstance(event, HookFinished))
     assert (finished.rc, finished.failure, finished.ignored) == (None, "was interrupted", False)
