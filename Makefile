@@ -45,7 +45,7 @@ test-packages:
 
 demo: packages ## A running cluster: 1 master and 2 workers
 	@mkdir -p $(DEMO)
-	@cd $(DEMO) && $(K) lab up --masters 1 --workers 2 && $(K) up && $(K) verify && $(K) status
+	@cd $(DEMO) && $(K) lab up --masters 1 --workers 2 && $(K) up --yes && $(K) verify && $(K) status
 	@echo
 	@echo "The cluster is up. What to try next:"
 	@echo "  cd $(DEMO)"

@@ -45,14 +45,12 @@ class Digests:
 
     def _digest(self, role: str, own: Mapping[str, str], variables: Mapping[str, Any]) -> str:
         inputs = {**self._shared[role], **variables}
-        certificates: dict[str, str] = {}
-        for value in inputs.values():
+        for variable, value in inputs.items():
             if value == str(self._pki):
-                certificates |= {**self._common, **own}
+                inputs[variable] = {**self._common, **own}
             elif isinstance(value, str) and value.startswith(f"{self._pki}/"):
-                name = value.removeprefix(f"{self._pki}/")
-                certificates[name] = self._common.get(name, "")
-        return _text_digest([code_digest(role), _portable(inputs), certificates])
+                inputs[variable] = self._common.get(value.removeprefix(f"{self._pki}/"))
+        return _text_digest([code_digest(role), _portable(inputs)])
 
 
 @cache

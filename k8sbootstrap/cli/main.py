@@ -19,6 +19,7 @@ COMMANDS = (
     "schema",
     "render",
     "preflight",
+    "plan",
     "up",
     "verify",
     "status",

@@ -2,19 +2,23 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 
 import click
 from rich.table import Table
 
+from k8sbootstrap.cli.hostkeys import asker
 from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.drift import words
+from k8sbootstrap.drift.survey import Survey
 from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight.run import CHECK_NAMES
 from k8sbootstrap.runner.live import reporter_for
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import Summary
 from k8sbootstrap.runner.up import UpOptions, run_up
-from k8sbootstrap.ssh.hostkeys import Ask
 from k8sbootstrap.state import State
 
 
@@ -33,6 +37,14 @@ from k8sbootstrap.state import State
     '"k8sbootstrap -v preflight" lists the names.',
 )
 @click.option(
+    "--limit",
+    metavar="HOST",
+    multiple=True,
+    help="Change only this host; may be given several times. What is done on one master for the whole "
+    "cluster is done all the same.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before changing hosts, as is done on a terminal.")
+@click.option(
     "-o",
     "--output",
     type=click.Choice(["text", "json"]),
@@ -43,21 +55,30 @@ from k8sbootstrap.state import State
 @click.pass_obj
 def command(
     options: Globals,
-    accept_new_host_keys: bool,  # noqa: FBT001
+    *,
+    accept_new_host_keys: bool,
     ignore_preflight: tuple[str, ...],
+    limit: tuple[str, ...],
+    yes: bool,
     output: str,
 ) -> None:
     """Bring the cluster up, or back to what cluster.yaml says.
 
-    Checks the hosts, installs what is missing on them, and sees that the cluster works. Run it again at any
-    time: where nothing is different, nothing is changed; after a failure or Ctrl-C it goes on from there.
+    Looks at the hosts, says what is to do ("k8sbootstrap plan" shows every file), asks on a terminal, does
+    it, and sees that the cluster works. Run it again at any time: where nothing is different, nothing is
+    changed; after a failure or Ctrl-C it goes on from there. A host of a running cluster that does not answer
+    is left out and reported at the end.
     """
     plan = load_plan(options.file)
+    _check_limit(plan, limit)
     reporter = reporter_for(options.console if output == "text" else options.errors, options.verbosity)
+    terminal = sys.stdin.isatty() and output == "text"
     chosen = UpOptions(
         accept_new_host_keys=accept_new_host_keys,
-        ask=_asker(reporter) if sys.stdin.isatty() and output == "text" else None,
+        ask=asker(reporter) if terminal else None,
         ignore_preflight=ignore_preflight,
+        limit=limit,
+        confirm=_confirmer(reporter) if terminal and not yes else None,
     )
     summary = run_up(plan, options.file, chosen, reporter)
     state = State.beside(options.file, plan.config.name)
@@ -69,18 +90,30 @@ def command(
     _print_summary(options, summary, state)
 
 
-def _asker(reporter: Reporter) -> Ask:
-    def ask(host: str, address: str, key_type: str, fingerprint: str) -> bool:
-        with reporter.paused():
-            click.echo(
-                f"{host} ({address}) is new here. Its {key_type} key has the fingerprint {fingerprint}."
+def _check_limit(plan: ClusterPlan, limit: tuple[str, ...]) -> None:
+    names = [host.name for host in plan.hosts]
+    for name in limit:
+        if name not in names:
+            raise click.BadParameter(
+                f"cluster.yaml has no host {name}; it has {', '.join(names)}", param_hint="--limit"
             )
-            try:
-                return click.confirm("Is that the key you expect?")
-            except click.Abort:
-                raise KeyboardInterrupt from None
 
-    return ask
+
+def _confirmer(reporter: Reporter) -> Callable[[Survey], None]:
+    def confirm(todo: Survey) -> None:
+        with reporter.paused():
+            click.echo("To do:")
+            for line in words.summary(todo):
+                click.echo(f"  {line}")
+            click.echo("k8sbootstrap plan shows every file.")
+            try:
+                go_on = click.confirm("Do it?", default=True)
+            except click.Abort:
+                go_on = False
+        if not go_on:
+            raise KeyboardInterrupt
+
+    return confirm
 
 
 def _tasks(number: int) -> str:

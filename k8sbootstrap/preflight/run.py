@@ -41,24 +41,28 @@ class _PythonError(K8sBootstrapError):
     """The probe could not run on a host."""
 
 
-def run_preflight(plan: ClusterPlan, *, ignore: Collection[str] = ()) -> PreflightReport:
+def run_preflight(
+    plan: ClusterPlan, *, ignore: Collection[str] = (), without: Collection[str] = ()
+) -> PreflightReport:
     """Check every host of the plan, in parallel. Changes nothing on them.
 
     Args:
         plan: The cluster.
         ignore: Names of checks (see ``CHECK_NAMES``) whose failures do not count.
+        without: Names of hosts to leave out.
 
     Raises:
         ValueError: A name in ``ignore`` is none of a check.
     """
     if unknown := sorted(set(ignore) - set(CHECK_NAMES)):
         raise ValueError(f"no such check: {', '.join(unknown)}; there are: {', '.join(CHECK_NAMES)}")
-    answers = run_on_all((host.ssh for host in plan.hosts), probe)
+    hosts = [host for host in plan.hosts if host.name not in without]
+    answers = run_on_all((host.ssh for host in hosts), probe)
     seen = {name: answer for name, answer in answers.items() if isinstance(answer, Seen)}
     return PreflightReport(
         tuple(
             _result(host, check, verdict, ignore)
-            for host in plan.hosts
+            for host in hosts
             for check, verdict in _verdicts(plan, host, answers[host.name], seen)
         )
     )

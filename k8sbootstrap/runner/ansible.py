@@ -17,6 +17,7 @@ from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.gate import Gate
 from k8sbootstrap.runner.interrupts import interrupts_held
+from k8sbootstrap.runner.playbook import plugin_settings
 from k8sbootstrap.runner.processes import stop
 
 STOP_SECONDS = 5.0
@@ -75,6 +76,7 @@ def run_playbook(
     on_line: Callable[[str], None],
     on_tick: Callable[[], None],
     gate: Gate | None = None,
+    check: bool = False,
 ) -> int:
     """Run ``playbook`` to its end.
 
@@ -86,6 +88,7 @@ def run_playbook(
         on_line: Called with every line of events.
         on_tick: Called several times a second.
         gate: What Ansible waits at before each phase; it never waits, if None.
+        check: Change nothing, only say what would be changed.
 
     Returns:
         Ansible's exit code; negative when a signal killed it.
@@ -95,6 +98,7 @@ def run_playbook(
             Ansible has been stopped by then.
     """
     reader, writer = os.pipe()
+    options = ["--check"] if check else []
     scratch = log.parent / "tmp"  # what Ansible renders may hold secrets: it stays in the state directory
     with (
         os.fdopen(reader, "rb", buffering=0),
@@ -104,7 +108,7 @@ def run_playbook(
     ):
         try:
             process = subprocess.Popen(
-                [*_LAUNCH, str(os.getpid()), "playbook", "-i", str(inventory), str(playbook)],
+                [*_LAUNCH, str(os.getpid()), "playbook", *options, "-i", str(inventory), str(playbook)],
                 env=_environment(hosts, private, writer)
                 | {"ANSIBLE_LOCAL_TEMP": str(scratch)}
                 | (gate.environment if gate else {}),
@@ -142,6 +146,7 @@ def _environment(hosts: Sequence[HostPlan], private: Path, events_fd: int) -> di
     return (
         inherited
         | settings(len(hosts))
+        | plugin_settings()
         | passwords
         | {
             "ANSIBLE_CONFIG": str(config),

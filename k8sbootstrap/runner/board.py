@@ -73,6 +73,8 @@ class Board:
     hosts: dict[str, HostCount] = field(default_factory=dict)
     failures: list[TaskResult] = field(default_factory=list)
     """Failures that were not ignored and unreachable hosts, as they came."""
+    changed: list[TaskResult] = field(default_factory=list)
+    """Results that changed something, or would in check mode, as they came."""
     stats: Stats | None = None
     """Ansible's closing account; None until a playbook ended."""
 
@@ -120,6 +122,8 @@ class Board:
         if event.phase in self.phases:
             self.phases[event.phase].hosts.setdefault(event.host, HostCount()).add(event)
         self.hosts.setdefault(event.host, HostCount()).add(event)
+        if event.changes:
+            self.changed.append(event)
         if event.status == "unreachable" or (event.status == "failed" and not event.ignored):
             self.failures.append(event)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from k8sbootstrap.inventory import render_connections
 from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.runner.ansible import playbook_path
 from k8sbootstrap.runner.hooks import hooked
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import Summary
@@ -31,5 +32,5 @@ def run_reset(plan: ClusterPlan, cluster_file: Path, reporter: Reporter) -> Summ
     state = State.beside(cluster_file, plan.config.name)
     with running(state, "k8sbootstrap reset", reporter) as run, hooked(run, "reset", plan, cluster_file):
         render_connections(plan, state.inventory)
-        run.playbook("reset.yml", plan.hosts)
+        run.playbook(playbook_path("reset.yml"), plan.hosts, state.inventory)
     return run.result

@@ -72,15 +72,23 @@ class Run:
             seconds = round(now - started, 1)
             self.note(StepFinished(time=now, step=name, title=title, outcome=outcome, seconds=seconds))
 
-    def playbook(self, name: str, hosts: Sequence[HostPlan]) -> None:
-        """Run the playbook ``name`` (such as ``site.yml``) with the state's inventory.
+    def playbook(
+        self, playbook: Path, hosts: Sequence[HostPlan], inventory: Path, *, check: bool = False
+    ) -> None:
+        """Run a playbook.
+
+        Args:
+            playbook: Its file.
+            hosts: All hosts of the cluster.
+            inventory: The inventory directory.
+            check: Change nothing, only say what would be changed.
 
         Raises:
             HostError: A task failed on a host or a host could not be reached. The other hosts went on.
             HookError: A hook failed that must not.
             K8sBootstrapError: Ansible itself failed.
         """
-        self.record.keep_inventory(self.state.inventory)
+        self.record.keep_inventory(inventory)
         log = self.record.log
         position = log.stat().st_size
         self.board.stats = None
@@ -96,13 +104,14 @@ class Run:
 
         with self.hooks.around_phases() if self.hooks else nullcontext() as gate:
             code = ansible.run_playbook(
-                ansible.playbook_path(name),
+                playbook,
                 hosts=hosts,
-                inventory=self.state.inventory,
+                inventory=inventory,
                 log=log,
                 on_line=self._take_line,
                 on_tick=show_log,
                 gate=gate,
+                check=check,
             )
             show_log()
             check_outcome(code, self.board, log, len(hosts))

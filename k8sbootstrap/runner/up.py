@@ -1,14 +1,20 @@
 """``up``: from bare hosts to a working cluster, as the list of steps it is."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from k8sbootstrap.drift import words
+from k8sbootstrap.drift.survey import Survey, survey
+from k8sbootstrap.errors import HostError
+from k8sbootstrap.inventory import read_digests
 from k8sbootstrap.pki.recover import recover_pki
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight import models as preflight
 from k8sbootstrap.preflight.run import require, run_preflight
+from k8sbootstrap.runner.board import HostCount
 from k8sbootstrap.runner.hooks import hooked
+from k8sbootstrap.runner.playbook import write_playbook
 from k8sbootstrap.runner.prepare import prepare
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import Summary
@@ -28,11 +34,16 @@ class UpOptions:
     """Asks about unknown host keys; None refuses them."""
     ignore_preflight: Collection[str] = ()
     """Names of preflight checks that may fail."""
+    limit: Collection[str] = ()
+    """Names of the only hosts to change; all, if empty."""
+    confirm: Callable[[Survey], None] | None = None
+    """Shows what is to do and lets the user stop it with KeyboardInterrupt; None asks nobody."""
 
 
 def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: Reporter) -> Summary:
     """Bring the cluster to the state that ``plan`` describes and see that it works.
 
+    Hosts are looked at first, and only roles that have something to do are run, on the hosts where they have.
     Running it again goes on from wherever the last run ended, and changes nothing where all is right.
 
     Args:
@@ -47,7 +58,7 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
     Raises:
         LockedError: Another command is changing this cluster.
         PreflightError: A host is not fit; nothing was changed.
-        HostError: A host failed; the others went on as far as they could.
+        HostError: A host failed or could not be reached; the others went on as far as they could.
         HookError: A hook failed that must not.
         VerifyError: All is installed, but the cluster does not work.
         InterruptedRunError: The user stopped it.
@@ -55,37 +66,72 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
     """
     state = State.beside(cluster_file, plan.config.name)
     with running(state, "k8sbootstrap up", reporter) as run, hooked(run, "up", plan, cluster_file):
-        _host_keys(run, plan, options)
-        _preflight(run, plan, options)
-        _authorities(run, plan, state)
+        host_keys(run, plan, accept_new=options.accept_new_host_keys, ask=options.ask)
+        fresh = not state.inventory.exists()
+        if fresh:  # bad hosts are told of before files are fetched for them
+            _preflight(run, plan, options)
+        if fresh or not (state.pki / "ca.crt").exists():
+            authorities(run, plan, state)
         prepare(plan, cluster_file, state, state.inventory, run.step)
-        run.playbook("site.yml", plan.hosts)
-        _verify(run, plan)
+        todo = look(run, plan, state.inventory, options.limit)
+        if not todo.settled:
+            if not fresh:
+                _preflight(run, plan, options, without=todo.unreachable if todo.exists else ())
+                authorities(run, plan, state)
+            if options.confirm:
+                options.confirm(todo)
+            playbook = write_playbook(todo, run.record.directory / "playbooks")
+            run.playbook(playbook, plan.hosts, state.inventory)
+            _verify(run, plan, todo)
+        _require_all(todo, plan)
     return run.result
 
 
-def _host_keys(run: Run, plan: ClusterPlan, options: UpOptions) -> None:
+def host_keys(run: Run, plan: ClusterPlan, *, accept_new: bool, ask: Ask | None) -> None:
+    """See that the SSH keys of all hosts are known."""
     with run.step("host_keys", "Host keys"):
-        targets = [host.ssh for host in plan.hosts]
-        ensure_known(targets, accept_new=options.accept_new_host_keys, ask=options.ask)
+        ensure_known([host.ssh for host in plan.hosts], accept_new=accept_new, ask=ask)
 
 
-def _preflight(run: Run, plan: ClusterPlan, options: UpOptions) -> None:
-    with run.step("preflight", "Preflight") as step:
-        report = run_preflight(plan, ignore=options.ignore_preflight)
-        for result in report.having(preflight.Status.WARNING, preflight.Status.IGNORED):
-            step.note(f"{result.host}: {result.check}: {result.status}: {result.message}")
-        require(report)
-
-
-def _authorities(run: Run, plan: ClusterPlan, state: State) -> None:
+def authorities(run: Run, plan: ClusterPlan, state: State) -> None:
+    """See that masters run with the state's CAs; where it has none, take theirs."""
     with run.step("authorities", "Certificate authorities") as step:
         host = recover_pki(plan, state)
         if host:
             step.note(f"the state directory had none: read back from {host}")
 
 
-def _verify(run: Run, plan: ClusterPlan) -> None:
+def look(run: Run, plan: ClusterPlan, inventory: Path, limit: Collection[str] = ()) -> Survey:
+    """See what is to do on which hosts.
+
+    Args:
+        run: The run.
+        plan: The cluster.
+        inventory: The inventory, with the digests of what should be there.
+        limit: Names of the only hosts to change; all, if empty.
+    """
+    with run.step("look", "Look at hosts") as step:
+        found = survey(plan, {host.name: read_digests(inventory, host.name) for host in plan.hosts})
+        for host in plan.hosts:
+            run.board.hosts.setdefault(host.name, HostCount())
+        todo = found.limited(limit) if limit else found
+        for line in words.summary(todo):
+            step.note(line)
+        if len(todo.work) < len(found.work):
+            left = [host for host in found.work if host not in todo.work]
+            step.note(f"left out by --limit: {', '.join(left)}")
+    return todo
+
+
+def _preflight(run: Run, plan: ClusterPlan, options: UpOptions, without: Collection[str] = ()) -> None:
+    with run.step("preflight", "Preflight") as step:
+        report = run_preflight(plan, ignore=options.ignore_preflight, without=without)
+        for result in report.having(preflight.Status.WARNING, preflight.Status.IGNORED):
+            step.note(f"{result.host}: {result.check}: {result.status}: {result.message}")
+        require(report)
+
+
+def _verify(run: Run, plan: ClusterPlan, todo: Survey) -> None:
     with run.step("verify", "Verify") as step:
 
         def show(result: Result) -> None:
@@ -94,4 +140,14 @@ def _verify(run: Run, plan: ClusterPlan) -> None:
             if result.status is Status.FAILED:
                 step.note(f"{text}: {result.message}")
 
-        conclude(run_verify(plan, short=True, on_result=show))
+        conclude(run_verify(plan, short=True, allow_down=tuple(todo.unreachable), on_result=show))
+
+
+def _require_all(todo: Survey, plan: ClusterPlan) -> None:
+    if todo.unreachable:
+        count = len(todo.unreachable)
+        rest = "; the others are as cluster.yaml says" if count < len(plan.hosts) else ""
+        raise HostError(
+            "\n".join([f"{count} of {len(plan.hosts)} hosts could not be reached{rest}", *words.lost(todo)]),
+            hint="bring them back, or take them out of cluster.yaml, and run the same command again",
+        )

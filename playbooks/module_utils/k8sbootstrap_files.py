@@ -211,7 +211,10 @@ class FileSet:
         dest = wanted["dest"]
         if wanted.get("secret"):
             self.diffs.append(
-                {"prepared": "{}: {} (contents not shown)\n".format(dest, "changed" if now else "added")}
+                {
+                    "prepared": "{}: {} (contents not shown)\n".format(dest, "changed" if now else "added"),
+                    "name": dest,
+                }
             )
             return
         before = []
@@ -220,7 +223,7 @@ class FileSet:
                 before = handle.read().splitlines(keepends=True)
         after = source().decode("utf-8", "replace").splitlines(keepends=True)
         text = "".join(difflib.unified_diff(before, after, dest if now else "/dev/null", dest))
-        self.diffs.append({"prepared": text})
+        self.diffs.append({"prepared": text, "name": dest})
 
     def _download(self, binary: dict):
         """Fetch a binary from the mirror the controller named; None when this host can't."""

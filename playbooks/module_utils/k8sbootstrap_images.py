@@ -46,11 +46,28 @@ def load_images(runtime: str, images: list, check_mode: bool) -> list:
     return loaded
 
 
+def missing_images(runtime: str, refs: list) -> list:
+    """Those of the images that the runtime does not have.
+
+    Raises:
+        DockerError: docker does not answer.
+        OSError: ctr can't be run.
+    """
+    if runtime == "docker":
+        return [ref for ref in refs if not has_image(ref)]
+    there = _listed() if refs else []
+    return [ref for ref in refs if ref not in there]
+
+
 def _has(runtime: str, ref: str) -> bool:
     if runtime == "docker":
         return has_image(ref)
+    return ref in _listed()
+
+
+def _listed() -> list:
     done = subprocess.run([*_CTR, "ls", "-q"], check=False, capture_output=True, text=True)
-    return ref in done.stdout.split()
+    return done.stdout.split()
 
 
 def _load(runtime: str, tar: str) -> None:

@@ -77,20 +77,20 @@ def node_patch(node: dict, wanted: dict) -> dict:
     return patch
 
 
-def cluster_drift(record: dict) -> list:
+def cluster_drift(record: dict) -> tuple:
     """What somebody changed of the objects, labels and taints that this host's runs applied.
 
     Args:
         record: The host's record: ``objects`` and ``nodes``.
 
     Returns:
-        Changes by role: ``{role: [change, ...]}``.
+        Changes by role, and the podCIDR of every node; of the latter None where this host applied nothing.
 
     Raises:
         KubectlError: The API server can't be asked.
     """
     if not record["objects"] and not record["nodes"]:
-        return {}
+        return {}, None
     found: dict = {"cluster_rbac": [], "node_settings": []}
     for key in different(record["objects"], live_objects(record["objects"])):
         found["cluster_rbac"].append(change("object", "apply", key, DRIFT))
@@ -98,7 +98,7 @@ def cluster_drift(record: dict) -> list:
     for name, wanted in record["nodes"].items():
         if name in live and node_patch(live[name], wanted):
             found["node_settings"].append(change("node", "set", name, DRIFT))
-    return found
+    return found, {name: node["spec"].get("podCIDR", "") for name, node in live.items()}
 
 
 def _managed(node: dict) -> dict:

@@ -108,7 +108,14 @@ def go(  # noqa: PLR0917
             running(state, "k8sbootstrap up", reporter) as it,
             hooked(it, "up", plan, tmp_path / "cluster.yaml"),
         ):
-            (run or (lambda run: run.playbook("site.yml", hosts[:2])))(it)
+            (
+                run
+                or (
+                    lambda run: run.playbook(
+                        ansible.playbook_path("site.yml"), hosts[:2], run.state.inventory
+                    )
+                )
+            )(it)
         return it
 
     return run_it
@@ -311,7 +318,7 @@ def test_an_interrupted_phase(
                 os.kill(os.getpid(), signal.SIGINT)
 
         run._take_line = listen  # type: ignore[method-assign]
-        run.playbook("site.yml", hosts[:2])
+        run.playbook(ansible.playbook_path("site.yml"), hosts[:2], run.state.inventory)
 
     with pytest.raises(InterruptedRunError, match=r"during: etcd$"):
         go(hook("a", before=["etcd"], after=["etcd", "kubelet", "up"]), run=interrupt)

@@ -75,7 +75,7 @@ def test_a_good_run(
     with running(state, "k8sbootstrap up", reporter) as run:
         with run.step("pki", "Certificates") as step:
             step.note("3 issued")
-        run.playbook("site.yml", hosts)
+        run.playbook(ansible.playbook_path("site.yml"), hosts, run.state.inventory)
         with pytest.raises(RuntimeError):
             _ = run.result
     assert run.result.outcome == "ok"
@@ -93,7 +93,7 @@ def test_failed_hosts_are_all_named(
 ) -> None:
     fake_ansible(LINES, 4)
     with pytest.raises(HostError) as exc, running(state, "k8sbootstrap up", reporter) as run:
-        run.playbook("site.yml", hosts)
+        run.playbook(ansible.playbook_path("site.yml"), hosts, run.state.inventory)
     assert exc.value.exit_code == 5
     assert str(exc.value).splitlines() == [
         "2 of 3 hosts failed; the others went on",
@@ -141,7 +141,7 @@ def test_a_real_parse_error(
         pytest.raises(K8sBootstrapError, match="nonsense"),
         running(state, "k8sbootstrap up", reporter) as run,
     ):
-        run.playbook("site.yml", hosts)
+        run.playbook(ansible.playbook_path("site.yml"), hosts, run.state.inventory)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -177,7 +177,7 @@ def test_interrupted_in_a_phase(
         with running(state, "k8sbootstrap up", reporter) as run:
             with run.step("pki", "Certificates"):
                 pass
-            run.playbook("site.yml", hosts)
+            run.playbook(ansible.playbook_path("site.yml"), hosts, run.state.inventory)
 
     with pytest.raises(InterruptedRunError, match=r"during: etcd$"):
         hear_it()

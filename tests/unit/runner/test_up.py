@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from k8sbootstrap.drift.survey import Survey, Work
 from k8sbootstrap.errors import (
     HostError,
     HostKeyError,
+    InterruptedRunError,
     LockedError,
     PreflightError,
     StateError,
@@ -46,6 +48,10 @@ REPORT = PreflightReport(
 )
 
 
+TODO = Survey({"master1": {"etcd": Work(("new",))}}, exists=False)
+LOST = {"worker1": HostError("worker1 (10.0.0.21): no answer within 10 s")}
+
+
 @pytest.fixture
 def cluster_file(tmp_path: Path) -> Path:
     path = tmp_path / "cluster.yaml"
@@ -68,7 +74,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What each step was called with, in order; an exception put under a step's name is raised there."""
     seen: dict[str, Any] = {}
     errors: dict[str, Exception] = {}
-    results = {"run_preflight": REPORT}
+    results = {"run_preflight": REPORT, "survey": TODO}
 
     def note(name: str) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
@@ -85,12 +91,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "require",
         "recover_pki",
         "prepare",
+        "read_digests",
+        "survey",
         "run_verify",
         "conclude",
     ):
         monkeypatch.setattr(up, name, note(name))
     monkeypatch.setattr(Run, "playbook", note("playbook"))
     seen["errors"] = errors
+    seen["results"] = results
     return seen
 
 
@@ -99,12 +108,14 @@ def test_steps_in_order(
 ) -> None:
     options = UpOptions(accept_new_host_keys=True, ignore_preflight=("swap",))
     summary = run_up(plan, cluster_file, options, reporter)
-    assert [name for name in calls if name != "errors"] == [
+    assert [name for name in calls if name not in {"errors", "results"}] == [
         "ensure_known",
         "run_preflight",
         "require",
         "recover_pki",
         "prepare",
+        "read_digests",
+        "survey",
         "playbook",
         "run_verify",
         "conclude",
@@ -116,10 +127,82 @@ def test_steps_in_order(
     assert calls["require"].args == (REPORT,)
     state = State.beside(cluster_file, "demo")
     assert calls["prepare"].args[:4] == (plan, cluster_file, state, state.inventory)
-    assert calls["playbook"].args[1:] == ("site.yml", plan.hosts)
+    _, playbook, hosts, inventory = calls["playbook"].args
+    assert (hosts, inventory) == (plan.hosts, state.inventory)
+    assert (playbook.parent / "etcd.yml").exists()
+    assert calls["survey"].args == (plan, {"master1": "read_digests", "worker1": "read_digests"})
     assert calls["run_verify"].named["short"] is True
     assert (summary.outcome, summary.command) == ("ok", "k8sbootstrap up")
-    assert [timing.name for timing in summary.steps] == ["host_keys", "preflight", "authorities", "verify"]
+    assert [timing.name for timing in summary.steps] == [
+        "host_keys",
+        "preflight",
+        "authorities",
+        "look",
+        "verify",
+    ]
+
+
+def names(calls: dict[str, Any]) -> list[str]:
+    return [name for name in calls if name not in {"errors", "results", "read_digests"}]
+
+
+def settled(plan: ClusterPlan, cluster_file: Path, calls: dict[str, Any], found: Survey) -> None:
+    """A cluster that was brought up before, and what is found to do now."""
+    state = State.beside(cluster_file, plan.config.name)
+    state.inventory.mkdir(parents=True)
+    state.pki.mkdir()
+    (state.pki / "ca.crt").touch()
+    calls["results"]["survey"] = found
+
+
+def test_nothing_to_do_is_seen_first(
+    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
+) -> None:
+    settled(plan, cluster_file, calls, Survey({}))
+    summary = run_up(plan, cluster_file, UpOptions(), reporter)
+    assert names(calls) == ["ensure_known", "prepare", "survey"]
+    assert {host: count["changed"] for host, count in summary.hosts.items()} == {"master1": 0, "worker1": 0}
+
+
+def test_a_lost_host_is_left_out_and_reported_at_the_end(
+    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
+) -> None:
+    settled(plan, cluster_file, calls, Survey({"master1": {"etcd": Work(("drift",))}}, LOST))
+    with pytest.raises(HostError, match=r"(?s)1 of 2 hosts could not be reached.*worker1 .*no answer"):
+        run_up(plan, cluster_file, UpOptions(), reporter)
+    assert list(calls["run_preflight"].named["without"]) == ["worker1"]
+    assert calls["run_verify"].named["allow_down"] == ("worker1",)
+
+
+def test_a_lost_host_of_a_cluster_that_is_not_there_yet_is_left_to_preflight(
+    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
+) -> None:
+    settled(plan, cluster_file, calls, Survey({"master1": {"etcd": Work(("new",))}}, LOST, exists=False))
+    with pytest.raises(HostError):
+        run_up(plan, cluster_file, UpOptions(), reporter)
+    assert list(calls["run_preflight"].named["without"]) == []
+
+
+def test_who_says_no_changes_nothing(
+    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
+) -> None:
+    def no(_todo: Survey) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedRunError):
+        run_up(plan, cluster_file, UpOptions(confirm=no), reporter)
+    assert "playbook" not in calls
+
+
+def test_a_limit_leaves_other_hosts_alone(
+    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
+) -> None:
+    work = {"etcd": Work(("drift",)), "cluster_rbac": Work(("drift",))}
+    settled(plan, cluster_file, calls, Survey({"master1": work, "worker1": {"kubelet": Work(("new",))}}))
+    run_up(plan, cluster_file, UpOptions(limit=("worker1",)), reporter)
+    playbook = calls["playbook"].args[1]
+    written = {path.name for path in playbook.parent.iterdir()}
+    assert written == {"site.yml", "control_plane.yml", "kubelet.yml"}
 
 
 @pytest.mark.parametrize(
@@ -153,7 +236,7 @@ def test_nothing_is_done_without_the_lock(
     state.create()
     with lock.hold(state.lock, "k8sbootstrap up"), pytest.raises(LockedError):
         run_up(plan, cluster_file, UpOptions(), reporter)
-    assert list(calls) == ["errors"]
+    assert list(calls) == ["errors", "results"]
 
 
 def test_what_preflight_let_pass_is_said(
@@ -173,7 +256,9 @@ def test_what_verify_found_is_said(
     calls: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def verify(_plan: ClusterPlan, *, short: bool, on_result: Callable[[Result], None]) -> str:
+    def verify(
+        _plan: ClusterPlan, *, short: bool, allow_down: Any, on_result: Callable[[Result], None]
+    ) -> str:
         on_result(Result("nodes", "master1", Status.PASSED, "Ready"))
         on_result(Result("nodes", "worker1", Status.FAILED, "NotReady: the kubelet stopped posting"))
         return "report"

@@ -1,0 +1,22 @@
+"""The question about the key of a host that is seen for the first time."""
+
+import click
+
+from k8sbootstrap.runner.progress import Reporter
+from k8sbootstrap.ssh.hostkeys import Ask
+
+
+def asker(reporter: Reporter) -> Ask:
+    """Asks on the terminal, which ``reporter`` leaves free meanwhile."""
+
+    def ask(host: str, address: str, key_type: str, fingerprint: str) -> bool:
+        with reporter.paused():
+            click.echo(
+                f"{host} ({address}) is new here. Its {key_type} key has the fingerprint {fingerprint}."
+            )
+            try:
+                return click.confirm("Is that the key you expect?")
+            except click.Abort:
+                raise KeyboardInterrupt from None
+
+    return ask

@@ -1,0 +1,134 @@
+"""``k8sbootstrap plan``."""
+
+import json
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+
+import click
+from rich.text import Text
+
+from k8sbootstrap.cli.hostkeys import asker
+from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.runner.events import Change
+from k8sbootstrap.runner.live import reporter_for
+from k8sbootstrap.runner.phases import title
+from k8sbootstrap.runner.plan import HostOutlook, Outlook, PlannedChange, require_all, run_plan
+
+CHANGES_EXIT_CODE = 11
+"""With --detailed-exitcode: there are changes to make."""
+_SIGNS = {"add": "+", "remove": "-", "install": "+", "load": "+", "restart": "!"}
+_VERBS = {
+    "add": "add",
+    "apply": "apply",
+    "change": "change",
+    "enable": "enable",
+    "install": "install package",
+    "load": "load",
+    "mode": "set mode or owner of",
+    "remove": "remove",
+    "restart": "restart",
+    "set": "set",
+    "start": "start",
+}
+_OBJECTS = {"set": "labels or taints of node", "load": "kernel module"}
+_CAUSES = {"drift": "changed on the host", "configuration": "cluster.yaml or k8sbootstrap changed"}
+_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+@click.command("plan")
+@click.option(
+    "--accept-new-host-keys",
+    is_flag=True,
+    help="Trust the SSH keys of hosts seen for the first time. Changed keys are refused all the same.",
+)
+@click.option(
+    "--detailed-exitcode",
+    is_flag=True,
+    help=f"Exit with {CHANGES_EXIT_CODE} when there are changes to make; 0 means that there are none.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the plan; with json, progress goes to standard error.",
+)
+@click.pass_obj
+def command(
+    options: Globals,
+    accept_new_host_keys: bool,  # noqa: FBT001
+    detailed_exitcode: bool,  # noqa: FBT001
+    output: str,
+) -> int:
+    """Show what "up" would do now, host by host. Changes nothing.
+
+    Files with their differences, services that would restart and why, packages, kernel settings, nodes to
+    add; and for each whether cluster.yaml or this program changed since the last run, or somebody changed the
+    host. Contents of secrets are never shown. Hosts that do not answer are named, and the others planned.
+    """
+    plan = load_plan(options.file)
+    reporter = reporter_for(options.errors, options.verbosity)
+    ask = asker(reporter) if sys.stdin.isatty() and output == "text" else None
+    outlook = run_plan(plan, options.file, reporter, accept_new_host_keys=accept_new_host_keys, ask=ask)
+    if output == "json":
+        click.echo(json.dumps(outlook.to_json(), indent=2))
+    else:
+        for line in _lines(outlook):
+            options.console.print(line)
+    require_all(outlook)
+    return CHANGES_EXIT_CODE if detailed_exitcode and outlook.changes else 0
+
+
+def _lines(outlook: Outlook) -> Iterator[Text]:
+    for host in outlook.hosts:
+        if host.changes or host.error:
+            yield from _of_host(host)
+    if not outlook.changes:
+        yield Text("Nothing to change.")
+        return
+    changed = [host for host in outlook.hosts if host.changes]
+    restarts = sum(planned.change.action == "restart" for host in outlook.hosts for planned in host.changes)
+    yield Text(
+        f"\n{_number(outlook.changes, 'change')} on {_number(len(changed), 'host')}, "
+        f"{_number(restarts, 'service restart')}. Nothing was changed; k8sbootstrap up does this."
+    )
+
+
+def _of_host(host: HostOutlook) -> Iterator[Text]:
+    yield Text(host.name, style="bold")
+    if host.error:
+        yield Text(f"  {host.error}", style="red")
+    for phase, changes in groupby(host.changes, key=lambda planned: planned.phase):
+        yield Text(f"  {title(phase)}")
+        for planned in changes:
+            yield from _entry(planned)
+
+
+def _entry(planned: PlannedChange) -> Iterator[Text]:
+    change = planned.change
+    sign = _SIGNS.get(change.action, "~")
+    yield Text(f"    {sign} {_words(change)}", style=_STYLES.get(sign, "")).append(
+        _because(change), style="dim"
+    )
+    for line in planned.diff.splitlines()[2:]:
+        yield Text(f"        {line}", style=_STYLES.get(line[:1], "dim"))
+
+
+def _words(change: Change) -> str:
+    what = _OBJECTS.get(change.action, "") if change.kind in {"node", "module"} else ""
+    kind = change.kind if change.kind in {"directory", "image", "sysctl", "user"} else what
+    return " ".join(word for word in (_VERBS.get(change.action, change.action), kind, change.name) if word)
+
+
+def _because(change: Change) -> str:
+    reasons = [_CAUSES[cause] for cause in change.causes if cause in _CAUSES]
+    if change.why:
+        reasons.append(f"for {', '.join(change.why)}")
+    return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,88 @@
+"""Runs on a host, never on the controller: compares it with its own record and prints one JSON document.
+
+It is sent over SSH to ``python3 -`` together with the ``module_utils`` that roles' modules use there, so that
+both judge alike. It changes nothing. Standard library only, Python 3.9 and later.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from ansible.module_utils.k8sbootstrap_base import in_kernel, installed_packages, sysctl_value
+from ansible.module_utils.k8sbootstrap_changes import DRIFT, change
+from ansible.module_utils.k8sbootstrap_docker import DockerError
+from ansible.module_utils.k8sbootstrap_files import file_drift
+from ansible.module_utils.k8sbootstrap_images import missing_images
+from ansible.module_utils.k8sbootstrap_kubectl import KubectlError
+from ansible.module_utils.k8sbootstrap_objects import cluster_drift
+from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap_units import unit_drift, unit_states
+
+NETWORK = "/etc/k8sbootstrap/pod-network"
+
+
+def base_drift(wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """Packages, kernel modules and sysctls that are no longer as they were set."""
+    there = installed_packages() if wanted["packages"] else set()
+    changes = [change("package", "install", name, DRIFT) for name in wanted["packages"] if name not in there]
+    changes += [change("module", "load", name, DRIFT) for name in wanted["modules"] if not in_kernel(name)]
+    return changes + [
+        change("sysctl", "set", name, DRIFT)
+        for name, value in sorted(wanted["sysctls"].items())
+        if sysctl_value(name) != value
+    ]
+
+
+def image_drift(part: dict[str, Any]) -> list[dict[str, Any]]:
+    """Images that the runtime had and has no longer; nothing where the runtime does not answer."""
+    try:
+        missing = missing_images(part.get("runtime", ""), part["images"])
+    except (DockerError, OSError):
+        return []
+    return [change("image", "load", ref, DRIFT) for ref in missing]
+
+
+def routes(record: Record) -> dict[str, str]:
+    """Address of each other node to the podCIDR that this host routes there."""
+    if NETWORK not in record.component("pod_network")["files"]:
+        return {}
+    try:
+        with open(NETWORK, encoding="ascii") as handle:  # noqa: PTH123
+            lines = [line.split() for line in handle]
+    except OSError:
+        return {}
+    return {words[1]: words[2] for words in lines if words[:1] == ["node"]}
+
+
+def main() -> None:
+    """Print what was found."""
+    record = Record(check_mode=True)
+    parts = {name: record.component(name) for name in list(record.data["components"])}
+    states = unit_states([unit for part in parts.values() for unit in part["units"]])
+    pending = record.data["pending_restarts"]
+    drift: dict[str, list[Any]] = {}
+    for name, part in parts.items():
+        waiting = [change("unit", "restart", unit) for unit in part["units"] if unit in pending]
+        drift[name] = file_drift(part) + image_drift(part) + unit_drift(part["units"], states) + waiting
+    drift.setdefault("host", [])
+    drift["host"] += base_drift(record.data["wanted"])
+    answer = {
+        "cluster": record.data["cluster"],
+        "digests": {name: part["digest"] for name, part in parts.items()},
+        "routes": routes(record),
+        "pod_cidrs": None,
+        "api_error": "",
+    }
+    try:
+        found, answer["pod_cidrs"] = cluster_drift(record.data)
+        for role, changes in found.items():
+            drift.setdefault(role, []).extend(changes)
+    except KubectlError as error:
+        answer["api_error"] = str(error)
+    answer["drift"] = {name: changes for name, changes in drift.items() if changes}
+    sys.stdout.write(json.dumps(answer))
+
+
+main()

@@ -1,0 +1,82 @@
+"""Asks hosts what they are like: one command per host over SSH."""
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from pydantic import TypeAdapter, ValidationError
+
+from k8sbootstrap.errors import HostError
+from k8sbootstrap.resources import data_dir
+from k8sbootstrap.runner.events import Change
+from k8sbootstrap.ssh.client import SSHSession
+
+_MODULES = ("changes", "record", "base", "docker", "kubectl", "images", "objects", "files", "units")
+"""``module_utils`` that the probe needs, each after those it imports."""
+_LOADER = """\
+import base64, json, sys, types, zlib
+for name in ("ansible", "ansible.module_utils"):
+    sys.modules[name] = types.ModuleType(name)
+for name, source in json.loads(zlib.decompress(base64.b64decode({packed!r}))):
+    module = types.ModuleType(name)
+    exec(compile(source, name, "exec"), module.__dict__)
+    sys.modules[name] = module
+"""
+_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One host as its own record and eyes have it."""
+
+    cluster: str
+    """Name of the cluster that this program put there; empty on a bare host."""
+    digests: Mapping[str, str]
+    """Role to the digest that was applied completely."""
+    drift: Mapping[str, tuple[Change, ...]]
+    """Role to what somebody changed since, and to restarts that a killed run still owes."""
+    routes: Mapping[str, str]
+    """Other nodes' addresses to the podCIDRs that this host routes there."""
+    pod_cidrs: Mapping[str, str] | None
+    """Node to podCIDR, from the one master that keeps watch over Kubernetes objects; None from others."""
+    api_error: str
+    """Why that master could not ask its API server; empty when it could."""
+
+
+_FINDING = TypeAdapter(Finding)
+
+
+def probe(session: SSHSession) -> Finding:
+    """See one host. Changes nothing there.
+
+    Raises:
+        HostError: The host has no usable Python, the probe failed there, or the connection broke.
+        SudoError: The user cannot become root.
+    """
+    result = session.run("exec python3 -I -", stdin=_script(), timeout=_TIMEOUT)
+    if result.rc != 0:
+        said = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise HostError(f"{session.target.host}: it could not be looked at: {said}")
+    try:
+        return _FINDING.validate_json(result.stdout)
+    except ValidationError as exc:
+        raise HostError(
+            f"{session.target.host}: it could not be looked at: the probe printed {result.stdout[:200]!r}",
+            hint="See what python3 prints there at start.",
+        ) from exc
+
+
+@cache
+def _script() -> bytes:
+    folder = data_dir() / "playbooks" / "module_utils"
+    sources = [
+        (f"ansible.module_utils.k8sbootstrap_{name}", (folder / f"k8sbootstrap_{name}.py").read_text())
+        for name in _MODULES
+    ]
+    main = resources.files("k8sbootstrap.drift").joinpath("host_probe.py").read_text()
+    packed = base64.b64encode(zlib.compress(json.dumps([*sources, ("host_probe", main)]).encode()))
+    return _LOADER.format(packed=packed).encode()

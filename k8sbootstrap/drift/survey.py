@@ -1,0 +1,135 @@
+"""What there is to do, host by host and role by role: findings compared with the plan."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from k8sbootstrap.drift.probe import Finding, probe
+from k8sbootstrap.errors import K8sBootstrapError
+from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.runner.events import Change
+from k8sbootstrap.runner.phases import CLUSTER_ROLES, PHASES
+from k8sbootstrap.ssh.parallel import run_on_all
+
+
+@dataclass(frozen=True)
+class Work:
+    """Why a role has to run on a host."""
+
+    causes: tuple[str, ...]
+    """Any of new, configuration, drift."""
+    drift: tuple[Change, ...] = ()
+    """What somebody changed there."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All that is to do on a cluster."""
+
+    work: Mapping[str, Mapping[str, Work]]
+    """Host to role to why it has to run there; in their order, and without hosts that have nothing to do."""
+    unreachable: Mapping[str, K8sBootstrapError] = field(default_factory=dict)
+    """Hosts that could not be looked at, and why."""
+    exists: bool = True
+    """Some host belongs to the cluster already."""
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is to do on the hosts that answered."""
+        return not self.work
+
+    def hosts(self, role: str) -> tuple[str, ...]:
+        """Hosts that a role has to run on."""
+        return tuple(host for host, roles in self.work.items() if role in roles)
+
+    def limited(self, hosts: Collection[str]) -> "Survey":
+        """The part that concerns these hosts, and what is done on one master for all."""
+        work = {
+            host: {role: why for role, why in roles.items() if host in hosts or role in CLUSTER_ROLES}
+            for host, roles in self.work.items()
+        }
+        return replace(self, work={host: roles for host, roles in work.items() if roles})
+
+
+def survey(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]]) -> Survey:
+    """Look at all hosts at once, and compare. Changes nothing on them.
+
+    Args:
+        plan: The cluster.
+        digests: Host to role to digest, as they should be.
+    """
+    answers = run_on_all((host.ssh for host in plan.hosts), probe)
+    findings = {host: found for host, found in answers.items() if isinstance(found, Finding)}
+    lost = {host: error for host, error in answers.items() if isinstance(error, K8sBootstrapError)}
+    return compare(plan, digests, findings, lost)
+
+
+def compare(
+    plan: ClusterPlan,
+    digests: Mapping[str, Mapping[str, str]],
+    findings: Mapping[str, Finding],
+    unreachable: Mapping[str, K8sBootstrapError],
+) -> Survey:
+    """What ``survey`` makes of what hosts answered; see there."""
+    order = {role: number for number, role in enumerate(role for phase in PHASES for role in phase.roles)}
+    work: dict[str, dict[str, Work]] = {host: {} for host in findings}
+    for host, finding in findings.items():
+        for role in sorted(set(digests[host]) - set(CLUSTER_ROLES), key=order.__getitem__):
+            why = _why(finding, role, digests[host][role])
+            if why:
+                work[host][role] = why
+    for host in _with_other_routes(plan, findings):
+        before = work[host].get("pod_network", Work(()))
+        work[host]["pod_network"] = replace(before, causes=tuple(dict.fromkeys([*before.causes, "drift"])))
+    for role in CLUSTER_ROLES:
+        for host, why in _on_one_master(plan, role, digests, findings):
+            work[host][role] = why
+    return Survey(
+        {
+            host: dict(sorted(roles.items(), key=lambda item: order[item[0]]))
+            for host, roles in work.items()
+            if roles
+        },
+        unreachable,
+        exists=any(finding.cluster for finding in findings.values()),
+    )
+
+
+def _why(finding: Finding, role: str, digest: str) -> Work | None:
+    drift = tuple(finding.drift.get(role, ()))
+    applied = finding.digests.get(role)
+    causes = [] if applied == digest else ["configuration" if applied else "new"]
+    if drift:
+        causes.append("drift")
+    return Work(tuple(causes), drift) if causes else None
+
+
+def _on_one_master(
+    plan: ClusterPlan,
+    role: str,
+    digests: Mapping[str, Mapping[str, str]],
+    findings: Mapping[str, Finding],
+) -> Iterator[tuple[str, Work]]:
+    """Which master, if any, a role that changes Kubernetes objects has to run on."""
+    masters = [host.name for host in plan.masters if host.name in findings]
+    keepers = [host for host in masters if findings[host].digests.get(role)]
+    for host in [*keepers, *masters][:1]:
+        finding = findings[host]
+        why = _why(finding, role, digests[host][role])
+        if why is None and finding.api_error:
+            why = Work(("drift",), (Change(text=f"unknown: {finding.api_error}"),))
+        if why:
+            yield host, why
+
+
+def _with_other_routes(plan: ClusterPlan, findings: Mapping[str, Finding]) -> Iterator[str]:
+    """Hosts whose routes are not those of the podCIDRs that nodes have."""
+    known = next((found.pod_cidrs for found in findings.values() if found.pod_cidrs is not None), None)
+    if known is None:
+        return
+    wanted = {str(host.private_address): known.get(host.name, "") for host in plan.nodes}
+    for host in plan.nodes:
+        if host.name in findings and findings[host.name].digests.get("pod_network"):
+            others = {address: cidr for address, cidr in wanted.items() if cidr}
+            others.pop(str(host.private_address), None)
+            if findings[host.name].routes != others:
+                yield host.name

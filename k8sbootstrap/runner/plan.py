@@ -1,0 +1,178 @@
+"""``plan``: what ``up`` would do now. Changes nothing on any host, and nothing of the cluster's state."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from k8sbootstrap.drift.survey import Survey
+from k8sbootstrap.errors import HostError
+from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.runner.events import Change, TaskResult
+from k8sbootstrap.runner.playbook import write_playbook
+from k8sbootstrap.runner.prepare import prepare
+from k8sbootstrap.runner.progress import Reporter
+from k8sbootstrap.runner.record import open_private
+from k8sbootstrap.runner.session import Run, running
+from k8sbootstrap.runner.up import authorities, host_keys, look
+from k8sbootstrap.ssh.hostkeys import Ask
+from k8sbootstrap.state import State
+
+VERSION = 1
+"""Of the JSON form; goes up when a program that reads it would misread the new one."""
+
+
+@dataclass(frozen=True)
+class PlannedChange:
+    """One change that ``up`` would make."""
+
+    phase: str
+    role: str
+    change: Change
+    diff: str = ""
+    """Unified diff of a file; empty where there is none or it would show a secret."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the JSON form."""
+        body = asdict(self.change)
+        del body["text"]
+        return {"phase": self.phase, "role": self.role, **body, "diff": self.diff}
+
+
+@dataclass(frozen=True)
+class HostOutlook:
+    """All that ``up`` would do on one host."""
+
+    name: str
+    changes: tuple[PlannedChange, ...] = ()
+    error: str = ""
+    """Why it could not be planned; empty when it could."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """All that ``up`` would do."""
+
+    cluster: str
+    kubernetes: str
+    """Version that cluster.yaml names."""
+    hosts: tuple[HostOutlook, ...] = field(default_factory=tuple)
+
+    @property
+    def changes(self) -> int:
+        """How many changes there are, over all hosts."""
+        return sum(len(host.changes) for host in self.hosts)
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented form: see docs/plan.md."""
+        return {
+            "version": VERSION,
+            "cluster": self.cluster,
+            "kubernetes": self.kubernetes,
+            "changes": self.changes,
+            "hosts": [
+                {
+                    "name": host.name,
+                    "error": host.error,
+                    "changes": [change.to_json() for change in host.changes],
+                }
+                for host in self.hosts
+            ],
+        }
+
+
+def run_plan(
+    plan: ClusterPlan,
+    cluster_file: Path,
+    reporter: Reporter,
+    *,
+    accept_new_host_keys: bool = False,
+    ask: Ask | None = None,
+) -> Outlook:
+    """See what ``up`` would do.
+
+    Args:
+        plan: The desired state.
+        cluster_file: cluster.yaml; the state directory is beside it.
+        reporter: Shows what happens.
+        accept_new_host_keys: Trust hosts seen for the first time.
+        ask: Asks about unknown host keys; None refuses them.
+
+    Returns:
+        Every change by host; hosts that did not answer carry an error.
+
+    Raises:
+        LockedError: Another command is changing this cluster.
+        HostError: A host that answers could not be planned.
+        InterruptedRunError: The user stopped it.
+        K8sBootstrapError: Anything else that a user can mend.
+    """
+    state = State.beside(cluster_file, plan.config.name)
+    with running(state, "k8sbootstrap plan", reporter) as run, _copy_of(state) as scratch:
+        host_keys(run, plan, accept_new=accept_new_host_keys, ask=ask)
+        if not (scratch.pki / "ca.crt").exists():
+            authorities(run, plan, scratch)
+        prepare(plan, cluster_file, scratch, scratch.inventory, run.step)
+        todo = look(run, plan, scratch.inventory)
+        if not todo.settled:
+            playbook = write_playbook(todo, run.record.directory / "playbooks")
+            run.playbook(playbook, plan.hosts, scratch.inventory, check=True)
+        outlook = _outlook(plan, run, todo)
+        with os.fdopen(open_private(run.record.directory / "plan.json"), "w") as file:
+            json.dump(outlook.to_json(), file, indent=2)
+    return outlook
+
+
+def require_all(outlook: Outlook) -> None:
+    """Raise where a host could not be planned.
+
+    Raises:
+        HostError: Names them.
+    """
+    lost = [host for host in outlook.hosts if host.error]
+    if lost:
+        raise HostError(
+            "\n".join(
+                [f"{len(lost)} of {len(outlook.hosts)} hosts could not be planned"]
+                + [host.error for host in lost]
+            ),
+            hint="bring them back, or take them out of cluster.yaml, and run the same command again",
+        )
+
+
+@contextmanager
+def _copy_of(state: State) -> Iterator[State]:
+    """A state of the same contents that may be written to and goes when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="plan-", dir=state.directory) as folder:
+        scratch = State(Path(folder))
+        with suppress(FileNotFoundError):
+            shutil.copytree(state.pki, scratch.pki)
+        with suppress(FileNotFoundError):
+            shutil.copy2(state.artifact_pins, scratch.artifact_pins)
+        yield scratch
+
+
+def _outlook(plan: ClusterPlan, run: Run, todo: Survey) -> Outlook:
+    by_host: dict[str, list[PlannedChange]] = {host.name: [] for host in plan.hosts}
+    for result in run.board.changed:
+        by_host[result.host] += _changes(result)
+    return Outlook(
+        plan.config.name,
+        plan.config.kubernetes.version,
+        tuple(
+            HostOutlook(host, tuple(changes), str(todo.unreachable.get(host, "")))
+            for host, changes in by_host.items()
+        ),
+    )
+
+
+def _changes(result: TaskResult) -> Iterator[PlannedChange]:
+    diffs = {entry.get("name", ""): entry.get("prepared", "") for entry in result.diff or ()}
+    for change in result.changes:
+        diff = diffs.get(change.name, "") if change.kind == "file" else ""
+        yield PlannedChange(result.phase, result.role, change, diff if diff.startswith("---") else "")
