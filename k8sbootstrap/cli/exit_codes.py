@@ -3,6 +3,7 @@
 import sys
 
 from k8sbootstrap import errors
+from k8sbootstrap.cli.plan import CHANGES_EXIT_CODE
 
 _HEAD = """\
 # Exit codes
@@ -17,6 +18,7 @@ _FIXED = (
     (0, "Everything that was asked for is done.", ""),
     (1, "An error that no other line covers, or a bug in k8sbootstrap.", "`K8sBootstrapError`"),
     (2, "The command line is wrong: unknown command or option, missing argument.", ""),
+    (CHANGES_EXIT_CODE, "`plan --detailed-exitcode`: there are changes to make.", ""),
 )
 
 

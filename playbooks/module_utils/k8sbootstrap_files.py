@@ -18,6 +18,8 @@ from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW,
 from ansible.module_utils.k8sbootstrap_record import ORIGINALS, Record, write_atomically
 
 _UNIT_FOLDER = "/etc/systemd/system/"
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+"""What files begin with that nobody can read in a diff."""
 _ARRIVING = ".k8sbootstrap-new"
 _DOWNLOADING = ".k8sbootstrap-download"
 """Endings of binaries that are not whole yet, beside where they belong."""
@@ -209,19 +211,16 @@ class FileSet:
 
     def _diff(self, wanted: dict, now, source) -> None:
         dest = wanted["dest"]
-        if wanted.get("secret"):
-            self.diffs.append(
-                {
-                    "prepared": "{}: {} (contents not shown)\n".format(dest, "changed" if now else "added"),
-                    "name": dest,
-                }
-            )
+        content = b"" if wanted.get("secret") else source()
+        if wanted.get("secret") or content.startswith(_CERTIFICATE):
+            text = "{}: {} (contents not shown)\n".format(dest, "changed" if now else "added")
+            self.diffs.append({"prepared": text, "name": dest})
             return
         before = []
         if now:
             with open(dest, encoding="utf-8", errors="replace") as handle:
                 before = handle.read().splitlines(keepends=True)
-        after = source().decode("utf-8", "replace").splitlines(keepends=True)
+        after = content.decode("utf-8", "replace").splitlines(keepends=True)
         text = "".join(difflib.unified_diff(before, after, dest if now else "/dev/null", dest))
         self.diffs.append({"prepared": text, "name": dest})
 

@@ -15,6 +15,7 @@ from snapshot import differences, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 pytestmark = pytest.mark.e2e
 
@@ -42,6 +43,124 @@ def test_up_again_changes_nothing(lab: Lab) -> None:
     hosts = summary(lab)["hosts"]
     print("tasks per host on the second run:", {name: host["ok"] for name, host in hosts.items()})  # noqa: T201
     assert all(host["changed"] == 0 for host in hosts.values())
+
+
+DRIFT = {
+    "worker1": """
+        sed -i 's/^RestartSec=.*/RestartSec=7/' /etc/systemd/system/kubelet.service
+        rm /var/lib/kubelet/pki/kubelet-serving.crt
+        sysctl -q -w net.ipv4.ip_forward=0
+    """,
+    "worker2": """
+        systemctl stop haproxy
+        apt-get remove -y -qq ethtool >/dev/null
+        cp /bin/true /usr/local/bin/other && mv /usr/local/bin/other /usr/local/bin/kube-proxy
+    """,
+}
+"""What somebody does to hosts."""
+MENDED = {
+    "worker1": {
+        ("host", "sysctl", "set", "net.ipv4.ip_forward", "drift"),
+        ("kubelet", "file", "change", "/etc/systemd/system/kubelet.service", "drift"),
+        ("kubelet", "file", "add", "/var/lib/kubelet/pki/kubelet-serving.crt", "drift"),
+        ("kubelet", "unit", "restart", "kubelet.service", ""),
+    },
+    "worker2": {
+        ("host", "package", "install", "ethtool", "drift"),
+        ("api_loadbalancer", "unit", "start", "haproxy.service", "drift"),
+        ("kube_proxy", "file", "change", "/usr/local/bin/kube-proxy", "drift"),
+        ("kube_proxy", "unit", "restart", "kube-proxy.service", ""),
+    },
+}
+FLAGGED = {
+    ("kube_scheduler", "file", "change", "/etc/systemd/system/kube-scheduler.service", "configuration"),
+    ("kube_scheduler", "unit", "restart", "kube-scheduler.service", ""),
+}
+LABELLED = ("node_settings", "node", "set", "worker2", "configuration")
+
+
+def test_plan_is_true(lab: Lab) -> None:
+    """plan names exactly what is to do and changes nothing; up does exactly that, and restarts no more."""
+    assert lab.k("plan", "--detailed-exitcode").stdout == "Nothing to change.\n"
+    original = lab.file.read_text()
+
+    def edit(config: dict[str, Any]) -> None:
+        config["kubernetes"]["extraArgs"] = {"kube-scheduler": {"v": "3"}}
+        config["hosts"][-1]["labels"] = {"disk": "ssd"}
+
+    edited = lab.variant("edited.yaml", edit)
+    for name, script in DRIFT.items():
+        lab.sh(name, script)
+    hosts = {name: snapshot(lab, name) for name in lab.hosts}
+    said = json.loads(lab.k("plan", "--detailed-exitcode", "-o", "json", file=edited, code=11).stdout)
+    for name in lab.hosts:
+        assert differences(hosts[name], snapshot(lab, name)) == {}
+    planned = {host["name"]: {_key(change) for change in host["changes"]} for host in said["hosts"]}
+    expected = {"master1": FLAGGED | {LABELLED}, "master2": FLAGGED, "master3": FLAGGED, **MENDED}
+    assert planned == expected
+    diffs = [change["diff"] for host in said["hosts"] for change in host["changes"]]
+    assert any("-RestartSec=7" in diff for diff in diffs)
+    assert any("+  --v=3" in diff for diff in diffs)
+
+    starts = _starts(lab)
+    lab.k("up", file=edited)
+    events = [json.loads(line) for line in (lab.last_run() / "events.jsonl").read_text().splitlines()]
+    done: dict[str, set[Key]] = {name: set() for name in lab.hosts}
+    for event in events:
+        for change in event.get("changes", ()):
+            done[event["host"]].add(_key(change | {"role": event["role"]}))
+    assert done == planned
+    restarted = {unit for unit, start in _starts(lab).items() if start != starts[unit]}
+    assert restarted == {
+        (host, name)
+        for host, changes in planned.items()
+        for _, kind, action, name, _ in changes
+        if kind == "unit" and action in {"start", "restart"}
+    }
+    assert lab.k("plan", "--detailed-exitcode", file=edited).stdout == "Nothing to change.\n"
+    lab.file.write_text(original)
+    lab.k("up")
+    lab.k("verify")
+
+
+Key = tuple[str, str, str, str, str]
+
+
+def _key(change: dict[str, Any]) -> Key:
+    return change["role"], change["kind"], change["action"], change["name"], " ".join(change["causes"])
+
+
+def _starts(lab: Lab) -> dict[tuple[str, str], str]:
+    """(host, unit) of every unit that was set up to when it was last started."""
+    command = (
+        'python3 -c \'import json; r = json.load(open("/var/lib/k8sbootstrap/record.json"));'
+        ' print(*[u for c in r["components"].values() for u in c["units"]])\''
+        " | tr ' ' '\\n' | while read u; do"
+        " echo $u $(systemctl show -p ExecMainStartTimestampMonotonic --value $u); done"
+    )
+    lines = [(name, line.split()) for name in lab.hosts for line in lab.sh(name, command).splitlines()]
+    return {(name, words[0]): words[1] for name, words in lines}
+
+
+def test_a_worker_that_is_gone_keeps_none_of_the_others(lab: Lab) -> None:
+    args = {"kube-controller-manager": {"v": "1"}}
+    file = lab.variant("without.yaml", lambda config: config["kubernetes"].update(extraArgs=args))
+    lab.k("lab", "stop", "worker2")
+    try:
+        planned = lab.k("plan", file=file, code=5)
+        said = lab.k("up", file=file, code=5).stderr
+    finally:
+        lab.k("lab", "start", "worker2")
+    assert "worker2" in planned.stderr
+    assert "restart kube-controller-manager.service" in planned.stdout
+    assert "1 of 5 hosts could not be reached; the others are as cluster.yaml says" in said
+    for name in ("master1", "master2", "master3"):
+        assert "--v=1" in lab.sh(name, "tr '\\0' '\\n' </proc/$(pidof kube-controller-manager)/cmdline")
+    lab.k("up", "--limit", "master1")
+    assert "--v=1" not in lab.sh("master1", "cat /etc/systemd/system/kube-controller-manager.service")
+    assert "--v=1" in lab.sh("master2", "cat /etc/systemd/system/kube-controller-manager.service")
+    lab.k("up")
+    _settle(lab)
 
 
 def test_status(lab: Lab) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from labs import REPOSITORY, Lab, kill, make_lab, summary
+from labs import REPOSITORY, Lab, kill, make_lab, summary, wait_for
 from snapshot import differences, snapshot
 
 from k8sbootstrap.lab.root_image import PASSWORD_USER
@@ -291,6 +291,7 @@ def _task_events(events: Path) -> str:
 
 
 def test_second_up_at_the_same_time_is_refused(lab: Lab) -> None:
+    lab.sh("worker1", "rm /etc/k8sbootstrap/pod-network")  # something to do, or it would be over at once
     process = lab.start("up")
     try:
         time.sleep(2)
@@ -333,8 +334,12 @@ def test_full_disk(lab: Lab) -> None:
 
 def test_host_lost_in_the_middle(lab: Lab) -> None:
     """A worker that vanishes during a run is named, the master is done, and the next run finishes."""
+    lab.sh("worker1", "rm /etc/docker/daemon.json /etc/kubernetes/kube-proxy.yaml")
+    before = lab.last_run()
     process = lab.start("up")
-    time.sleep(5)
+    wait_for(lambda: lab.last_run() != before, 30, "the run's record")
+    events = lab.last_run() / "events.jsonl"
+    wait_for(lambda: '"phase": "container_runtime"' in _task_events(events), 60, "the runtime's phase")
     lab.k("lab", "partition", "worker1")
     try:
         output, _ = process.communicate(timeout=300)

@@ -1,0 +1,135 @@
+"""What is to do, from what hosts said: which roles, where and why."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from k8sbootstrap.drift import words
+from k8sbootstrap.drift.probe import Finding
+from k8sbootstrap.drift.survey import Survey, compare
+from k8sbootstrap.errors import HostError
+from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.runner.events import Change
+from k8sbootstrap.runner.phases import PHASES, runs_on
+
+CLUSTER = """
+apiVersion: k8sbootstrap/v1alpha1
+kind: Cluster
+name: demo
+kubernetes: {version: 1.36.2}
+hosts:
+  - {name: master1, address: 10.0.0.11, roles: [master]}
+  - {name: master2, address: 10.0.0.12, roles: [master]}
+  - {name: master3, address: 10.0.0.13, roles: [master]}
+  - {name: worker1, address: 10.0.0.21, roles: [worker]}
+"""
+CIDRS = {
+    f"{kind}{number}": f"10.244.{i}.0/24"
+    for i, (kind, number) in enumerate([("master", 1), ("master", 2), ("master", 3), ("worker", 1)])
+}
+GONE = Change(text="/etc/x changed", kind="file", action="change", name="/etc/x", causes=("drift",))
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> ClusterPlan:
+    (tmp_path / "cluster.yaml").write_text(CLUSTER)
+    return load_plan(tmp_path / "cluster.yaml")
+
+
+def wanted(plan: ClusterPlan) -> dict[str, dict[str, str]]:
+    roles = [role for phase in PHASES for role in phase.roles]
+    return {
+        host.name: {role: f"{role} of {host.name}" for role in roles if runs_on(role, plan, host)}
+        for host in plan.hosts
+    }
+
+
+def found(plan: ClusterPlan, name: str, **other: Any) -> Finding:
+    """A host where all is as it should be, but for ``other``."""
+    addresses = {str(host.private_address): CIDRS[host.name] for host in plan.hosts if host.name != name}
+    digests = {
+        role: digest
+        for role, digest in wanted(plan)[name].items()
+        if name == "master1" or role not in {"cluster_rbac", "node_settings"}
+    }
+    cidrs = CIDRS if name == "master1" else None
+    fields: dict[str, Any] = {
+        "cluster": "demo",
+        "digests": digests,
+        "drift": {},
+        "routes": addresses,
+        "pod_cidrs": cidrs,
+        "api_error": "",
+    }
+    return Finding(**fields | other)
+
+
+def seen(plan: ClusterPlan, **hosts: Any) -> Survey:
+    """``hosts``: what differs there; None for one that did not answer."""
+    findings = {
+        host.name: found(plan, host.name, **hosts.get(host.name, {}))
+        for host in plan.hosts
+        if hosts.get(host.name, {}) is not None
+    }
+    lost = {name: HostError(f"{name}: no answer") for name, other in hosts.items() if other is None}
+    return compare(plan, wanted(plan), findings, lost)
+
+
+def todo(survey: Survey) -> dict[str, dict[str, tuple[str, ...]]]:
+    return {host: {role: why.causes for role, why in roles.items()} for host, roles in survey.work.items()}
+
+
+def test_nothing(plan: ClusterPlan) -> None:
+    survey = seen(plan)
+    assert (survey.settled, survey.exists, words.summary(survey)) == (True, True, [])
+
+
+def test_bare_hosts(plan: ClusterPlan) -> None:
+    bare = {"cluster": "", "digests": {}, "routes": {}, "pod_cidrs": None}
+    survey = seen(plan, **{host.name: bare for host in plan.hosts})
+    assert not survey.exists
+    assert list(survey.work["master1"]) == [
+        role for phase in PHASES for role in phase.roles if role != "api_loadbalancer"
+    ]
+    assert "cluster_rbac" not in survey.work["master2"]
+    assert words.summary(survey)[3] == "worker1: everything, nothing is there yet"
+
+
+def test_other_inputs_and_drift_are_told_apart(plan: ClusterPlan) -> None:
+    digests = wanted(plan)["worker1"] | {"kubelet": "before"}
+    survey = seen(plan, worker1={"digests": digests, "drift": {"kubelet": (GONE,), "host": (GONE,)}})
+    assert todo(survey) == {"worker1": {"host": ("drift",), "kubelet": ("configuration", "drift")}}
+    both = "cluster.yaml or k8sbootstrap changed, changed on the host: /etc/x"
+    assert words.summary(survey) == [f"worker1: host (changed on the host: /etc/x); kubelet ({both})"]
+
+
+def test_objects_concern_the_master_that_applied_them(plan: ClusterPlan) -> None:
+    survey = seen(plan, master1={"drift": {"node_settings": (GONE,)}})
+    assert todo(survey) == {"master1": {"node_settings": ("drift",)}}
+
+
+def test_another_master_takes_over_where_the_one_that_applied_objects_is_gone(plan: ClusterPlan) -> None:
+    survey = seen(plan, master1=None)
+    assert todo(survey) == {"master2": {"cluster_rbac": ("new",), "node_settings": ("new",)}}
+    assert words.summary(survey)[-1] == "not reached: master1: no answer"
+
+
+def test_an_api_that_does_not_answer_is_asked_again_by_the_run(plan: ClusterPlan) -> None:
+    survey = seen(plan, master1={"api_error": "connection refused", "pod_cidrs": None})
+    assert todo(survey) == {"master1": {"cluster_rbac": ("drift",), "node_settings": ("drift",)}}
+
+
+def test_a_node_that_came_back_with_another_pod_cidr(plan: ClusterPlan) -> None:
+    survey = seen(plan, master1={"pod_cidrs": CIDRS | {"worker1": "10.244.9.0/24"}})
+    assert todo(survey) == {f"master{number}": {"pod_network": ("drift",)} for number in (1, 2, 3)}
+
+
+def test_limit(plan: ClusterPlan) -> None:
+    drift = {"drift": {"host": (GONE,), "node_settings": (GONE,)}}
+    survey = seen(plan, master1=drift, worker1={"drift": {"host": (GONE,)}})
+    assert todo(survey.limited(["worker1"])) == {
+        "master1": {"node_settings": ("drift",)},
+        "worker1": {"host": ("drift",)},
+    }

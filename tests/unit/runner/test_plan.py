@@ -1,0 +1,100 @@
+"""The playbook that a survey is cut down to, and the JSON form of what check mode found."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from k8sbootstrap.drift.survey import Survey, Work
+from k8sbootstrap.errors import HostError
+from k8sbootstrap.runner.events import Change, TaskResult
+from k8sbootstrap.runner.plan import HostOutlook, Outlook, PlannedChange, _changes, require_all
+from k8sbootstrap.runner.playbook import write_playbook
+
+WHY = Work(("drift",))
+CHANGE = Change(text="/etc/x changed", kind="file", action="change", name="/etc/x", causes=("drift",))
+
+
+def test_a_playbook_has_only_what_is_to_do(tmp_path: Path) -> None:
+    survey = Survey(
+        {"master1": {"kube_apiserver": WHY, "kube_scheduler": WHY}, "worker1": {"api_loadbalancer": WHY}},
+        {"worker2": HostError("gone")},
+    )
+    site = write_playbook(survey, tmp_path / "playbooks")
+    assert yaml.safe_load(site.read_text()) == [
+        {"ansible.builtin.import_playbook": "control_plane.yml"},
+        {"ansible.builtin.import_playbook": "kubelet.yml"},
+    ]
+    (masters,) = yaml.safe_load((site.parent / "control_plane.yml").read_text())
+    assert masters["hosts"] == "master1"
+    assert [role["role"] for role in masters["roles"]] == ["kube_apiserver", "kube_scheduler"]
+    assert masters["vars"] == {"k8sbootstrap_down": ["worker2"]}
+    (workers,) = yaml.safe_load((site.parent / "kubelet.yml").read_text())
+    assert "when" in workers["roles"][0]
+
+
+def test_roles_of_different_hosts_are_different_plays(tmp_path: Path) -> None:
+    survey = Survey(
+        {"master1": {"kube_apiserver": WHY, "kube_scheduler": WHY}, "master2": {"kube_scheduler": WHY}}
+    )
+    site = write_playbook(survey, tmp_path)
+    plays = yaml.safe_load((site.parent / "control_plane.yml").read_text())
+    assert [play["hosts"] for play in plays] == ["master1", "master1,master2"]
+
+
+def result(diff: str) -> TaskResult:
+    return TaskResult(
+        time=1.0,
+        phase="etcd",
+        host="master1",
+        task="t",
+        role="etcd",
+        action="component",
+        status="changed",
+        seconds=0.1,
+        changes=(CHANGE,),
+        diff=[{"name": "/etc/x", "prepared": diff}],
+    )
+
+
+@pytest.mark.parametrize(
+    ("prepared", "shown"),
+    [("--- a\n+++ b\n-1\n+2\n", "--- a\n+++ b\n-1\n+2\n"), ("/etc/x: changed (contents not shown)\n", "")],
+)
+def test_diffs_belong_to_their_files(prepared: str, shown: str) -> None:
+    (planned,) = _changes(result(prepared))
+    assert (planned.diff, planned.role, planned.change) == (shown, "etcd", CHANGE)
+
+
+def test_json_form() -> None:
+    planned = PlannedChange("etcd", "etcd", CHANGE, "--- a\n")
+    outlook = Outlook(
+        "demo", "1.36.2", (HostOutlook("a", (planned,)), HostOutlook("b", error="b: no answer"))
+    )
+    assert outlook.to_json() == {
+        "version": 1,
+        "cluster": "demo",
+        "kubernetes": "1.36.2",
+        "changes": 1,
+        "hosts": [
+            {
+                "name": "a",
+                "error": "",
+                "changes": [
+                    {
+                        "phase": "etcd",
+                        "role": "etcd",
+                        "kind": "file",
+                        "action": "change",
+                        "name": "/etc/x",
+                        "causes": ("drift",),
+                        "why": (),
+                        "diff": "--- a\n",
+                    }
+                ],
+            },
+            {"name": "b", "error": "b: no answer", "changes": []},
+        ],
+    }
+    with pytest.raises(HostError, match="1 of 2 hosts could not be planned\nb: no answer"):
+        require_all(outlook)
