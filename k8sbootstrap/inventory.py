@@ -214,13 +214,15 @@ def _node(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
 
 
 def _proxy(plan: ClusterPlan) -> dict[str, str]:
-    """Proxy variables in both spellings that programs look for; the cluster's own addresses stay direct."""
+    """Proxy variables in both spellings that programs look for; pods and Services stay direct.
+
+    Addresses of hosts are not in it: a new host would restart the runtime on all the others.
+    """
     proxy = plan.config.proxy
     if not proxy.http and not proxy.https:
         return {}
     own = ["127.0.0.1", "localhost", ".svc", f".{plan.config.network.dns_domain}"]
     own += [str(plan.config.network.pod_cidr), str(plan.config.network.service_cidr)]
-    own += [str(host.private_address) for host in plan.hosts]
     values = {
         "http_proxy": proxy.http,
         "https_proxy": proxy.https,
