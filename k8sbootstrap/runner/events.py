@@ -19,11 +19,22 @@ When = Literal["before", "after"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunStarted:
+    """A command begins: the first event of a run, and all that is known of it when it is killed."""
+
+    time: float
+    """Seconds since the epoch, as in all events."""
+    command: str
+    """What the user ran, such as ``k8sbootstrap up``."""
+    program: str
+    """Version of k8sbootstrap."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepStarted:
     """A step of this program itself (preflight, certificates, ...) begins."""
 
     time: float
-    """Seconds since the epoch, as in all events."""
     step: str
     title: str
 
@@ -209,7 +220,8 @@ class HookFinished:
 
 
 Event = (
-    StepStarted
+    RunStarted
+    | StepStarted
     | StepNote
     | StepFinished
     | PlaybookStarted
@@ -224,6 +236,7 @@ Event = (
 )
 
 _KINDS: dict[str, type[Event]] = {
+    "run_started": RunStarted,
     "step_started": StepStarted,
     "step_note": StepNote,
     "step_finished": StepFinished,

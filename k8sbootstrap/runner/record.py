@@ -47,6 +47,8 @@ class Summary:
     phases: tuple[Timing, ...]
     hosts: dict[str, dict[str, Any]]
     """Per host: ok, changed, skipped and failed tasks, and whether it became unreachable."""
+    hint: str = ""
+    """The next step after ``error``; empty when the error says it."""
 
     @property
     def changed(self) -> int:
@@ -96,6 +98,11 @@ class RunRecord:
         """Keep the inventory as it was for this run."""
         shutil.copytree(inventory, self.directory / "inventory", dirs_exist_ok=True)
 
+    def keep(self, name: str, text: str) -> None:
+        """Keep ``text`` as a file of the run."""
+        with os.fdopen(open_private(self.directory / name), "w", encoding="utf-8") as file:
+            file.write(text)
+
     def write_line(self, line: str) -> None:
         """Add an event that is encoded already."""
         os.write(self._events, line.encode() + b"\n")
@@ -106,7 +113,7 @@ class RunRecord:
         if isinstance(event, StepFinished):
             self.steps.append(Timing(event.step, event.title, event.seconds))
 
-    def finish(self, outcome: Outcome, board: Board, error: str = "") -> Summary:
+    def finish(self, outcome: Outcome, board: Board, error: str = "", hint: str = "") -> Summary:
         """Close the record with its ``summary.json``."""
         os.close(self._events)
         summary = Summary(
@@ -122,10 +129,9 @@ class RunRecord:
                 for phase in board.phases.values()
             ),
             hosts={name: asdict(count) for name, count in board.hosts.items()},
+            hint=hint,
         )
-        fd = open_private(self.directory / "summary.json")
-        with os.fdopen(fd, "w") as file:
-            json.dump(asdict(summary), file, indent=2)
+        self.keep("summary.json", json.dumps(asdict(summary), indent=2))
         return summary
 
 

@@ -32,5 +32,6 @@ def run_reset(plan: ClusterPlan, cluster_file: Path, reporter: Reporter) -> Summ
     state = State.beside(cluster_file, plan.config.name)
     with running(state, "k8sbootstrap reset", reporter) as run, hooked(run, "reset", plan, cluster_file):
         render_connections(plan, state.inventory)
+        run.record.keep_inventory(state.inventory)
         run.playbook(playbook_path("reset.yml"), plan.hosts, state.inventory)
     return run.result

@@ -12,11 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal, NoReturn
 
+from k8sbootstrap import __version__
 from k8sbootstrap.errors import HostError, InterruptedRunError, K8sBootstrapError
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.runner import ansible, lock
 from k8sbootstrap.runner.board import Board
-from k8sbootstrap.runner.events import Event, StepFinished, StepNote, StepStarted, parse
+from k8sbootstrap.runner.events import Event, RunStarted, StepFinished, StepNote, StepStarted, parse
 from k8sbootstrap.runner.failure import describe
 from k8sbootstrap.runner.hooks import Hooks
 from k8sbootstrap.runner.phases import title as phase_title
@@ -88,7 +89,6 @@ class Run:
             HookError: A hook failed that must not.
             K8sBootstrapError: Ansible itself failed.
         """
-        self.record.keep_inventory(inventory)
         log = self.record.log
         position = log.stat().st_size
         self.board.stats = None
@@ -162,18 +162,18 @@ def running(state: State, command: str, reporter: Reporter) -> Iterator[Run]:
     state.create()
     with _signals_interrupt(), lock.hold(state.lock, command), reporter:
         run = Run(state, RunRecord.begin(state, command), reporter)
+        run.note(RunStarted(time=time.time(), command=command, program=__version__))
         try:
             yield run
         except KeyboardInterrupt as exc:
             current = str(exc) or run.current
             during = f" during: {current}" if current else ""
-            run.summary = run.record.finish("interrupted", run.board, f"interrupted{during}")
-            raise InterruptedRunError(
-                f'"{command}" was interrupted{during}',
-                hint="run the same command again: it goes on from there",
-            ) from None
+            hint = "run the same command again: it goes on from there"
+            run.summary = run.record.finish("interrupted", run.board, f"interrupted{during}", hint)
+            raise InterruptedRunError(f'"{command}" was interrupted{during}', hint) from None
         except BaseException as exc:
-            run.summary = run.record.finish("failed", run.board, str(exc) or type(exc).__name__)
+            hint = exc.hint if isinstance(exc, K8sBootstrapError) else ""
+            run.summary = run.record.finish("failed", run.board, str(exc) or type(exc).__name__, hint)
             raise
         run.summary = run.record.finish("ok", run.board)
 

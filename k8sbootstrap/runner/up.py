@@ -21,6 +21,7 @@ from k8sbootstrap.runner.record import Summary
 from k8sbootstrap.runner.session import Run, running
 from k8sbootstrap.ssh.hostkeys import Ask, ensure_known
 from k8sbootstrap.state import State
+from k8sbootstrap.verify.formats import as_json
 from k8sbootstrap.verify.models import Result, Status
 from k8sbootstrap.verify.run import conclude, run_verify
 
@@ -102,7 +103,7 @@ def authorities(run: Run, plan: ClusterPlan, state: State) -> None:
 
 
 def look(run: Run, plan: ClusterPlan, inventory: Path, limit: Collection[str] = ()) -> Survey:
-    """See what is to do on which hosts.
+    """See what is to do on which hosts. The record keeps the inventory, whatever is to do.
 
     Args:
         run: The run.
@@ -110,6 +111,7 @@ def look(run: Run, plan: ClusterPlan, inventory: Path, limit: Collection[str] = 
         inventory: The inventory, with the digests of what should be there.
         limit: Names of the only hosts to change; all, if empty.
     """
+    run.record.keep_inventory(inventory)
     with run.step("look", "Look at hosts") as step:
         found = survey(plan, {host.name: read_digests(inventory, host.name) for host in plan.hosts})
         for host in plan.hosts:
@@ -140,7 +142,9 @@ def _verify(run: Run, plan: ClusterPlan, todo: Survey) -> None:
             if result.status is Status.FAILED:
                 step.note(f"{text}: {result.message}")
 
-        conclude(run_verify(plan, short=True, allow_down=tuple(todo.unreachable), on_result=show))
+        report = run_verify(plan, short=True, allow_down=tuple(todo.unreachable), on_result=show)
+        run.record.keep("verify.json", as_json(report))
+        conclude(report)
 
 
 def _require_all(todo: Survey, plan: ClusterPlan) -> None:

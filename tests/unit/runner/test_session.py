@@ -7,10 +7,12 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from rich.console import Console
 
+from k8sbootstrap import __version__
 from k8sbootstrap.errors import (
     ConfigError,
     HostError,
@@ -22,7 +24,7 @@ from k8sbootstrap.errors import (
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.runner import ansible, lock
 from k8sbootstrap.runner.board import Board
-from k8sbootstrap.runner.events import parse
+from k8sbootstrap.runner.events import RunStarted, parse
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.session import check_outcome, running
 from k8sbootstrap.state import State
@@ -86,6 +88,8 @@ def test_a_good_run(
     assert "Certificates: 3 issued" in output(reporter)
     assert "PLAY RECAP" in output(reporter)
     assert state.lock.read_text() == ""
+    started = parse((run.record.directory / "events.jsonl").read_text().splitlines()[0])
+    assert started == RunStarted(time=ANY, command="k8sbootstrap up", program=__version__)
 
 
 def test_failed_hosts_are_all_named(
@@ -106,6 +110,7 @@ def test_failed_hosts_are_all_named(
     assert "run the same command again" in exc.value.hint
     assert str(run.record.log) in exc.value.hint
     assert last_summary(state)["error"] == str(exc.value)
+    assert last_summary(state)["hint"] == exc.value.hint
 
 
 @pytest.mark.parametrize(
@@ -159,6 +164,7 @@ def test_interrupted(state: State, reporter: Reporter, number: signal.Signals) -
     assert str(exc.value) == '"k8sbootstrap up" was interrupted during: Preflight'
     assert "goes on from there" in exc.value.hint
     assert last_summary(state)["outcome"] == "interrupted"
+    assert last_summary(state)["hint"] == exc.value.hint
     assert "Preflight: failed" in output(reporter)
     assert signal.getsignal(number) == before
 

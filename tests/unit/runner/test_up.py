@@ -1,7 +1,9 @@
 """The steps of up in their order; what each step does is tested where it lives."""
 
 import io
+import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +30,8 @@ from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.session import Run
 from k8sbootstrap.runner.up import UpOptions, run_up
 from k8sbootstrap.state import State
-from k8sbootstrap.verify.models import Result, Status
+from k8sbootstrap.verify.formats import as_json
+from k8sbootstrap.verify.models import Result, Status, VerifyReport
 
 CLUSTER = """
 apiVersion: k8sbootstrap/v1alpha1
@@ -46,8 +49,7 @@ REPORT = PreflightReport(
         CheckResult("master1", "clock", preflight.Status.OK, "no skew", ""),
     )
 )
-
-
+VERIFIED = VerifyReport("demo", (Result("nodes", "master1", Status.PASSED, "Ready", 1.5),), 2.0)
 TODO = Survey({"master1": {"etcd": Work(("new",))}}, exists=False)
 LOST = {"worker1": HostError("worker1 (10.0.0.21): no answer within 10 s")}
 
@@ -74,7 +76,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What each step was called with, in order; an exception put under a step's name is raised there."""
     seen: dict[str, Any] = {}
     errors: dict[str, Exception] = {}
-    results = {"run_preflight": REPORT, "survey": TODO}
+    results: dict[str, object] = {"run_preflight": REPORT, "survey": TODO, "run_verify": VERIFIED}
 
     def note(name: str) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
@@ -90,13 +92,19 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "run_preflight",
         "require",
         "recover_pki",
-        "prepare",
         "read_digests",
         "survey",
         "run_verify",
         "conclude",
     ):
         monkeypatch.setattr(up, name, note(name))
+    note_prepare = note("prepare")
+
+    def prepare(*args: Any) -> None:
+        note_prepare(*args)
+        args[3].mkdir(parents=True, exist_ok=True)
+
+    monkeypatch.setattr(up, "prepare", prepare)
     monkeypatch.setattr(Run, "playbook", note("playbook"))
     seen["errors"] = errors
     seen["results"] = results
@@ -162,6 +170,7 @@ def test_nothing_to_do_is_seen_first(
     summary = run_up(plan, cluster_file, UpOptions(), reporter)
     assert names(calls) == ["ensure_known", "prepare", "survey"]
     assert {host: count["changed"] for host, count in summary.hosts.items()} == {"master1": 0, "worker1": 0}
+    assert len(list(State.beside(cluster_file, "demo").runs.glob("*/inventory"))) == 1  # the record has it
 
 
 def test_a_lost_host_is_left_out_and_reported_at_the_end(
@@ -258,15 +267,31 @@ def test_what_verify_found_is_said(
 ) -> None:
     def verify(
         _plan: ClusterPlan, *, short: bool, allow_down: Any, on_result: Callable[[Result], None]
-    ) -> str:
+    ) -> VerifyReport:
         on_result(Result("nodes", "master1", Status.PASSED, "Ready"))
         on_result(Result("nodes", "worker1", Status.FAILED, "NotReady: the kubelet stopped posting"))
-        return "report"
+        return VERIFIED
 
     monkeypatch.setattr(up, "run_verify", verify)
     run_up(plan, cluster_file, UpOptions(), reporter)
-    assert calls["conclude"].args == ("report",)
+    assert calls["conclude"].args == (VERIFIED,)
     assert isinstance(reporter.console.file, io.StringIO)
     text = reporter.console.file.getvalue()
     assert "Verify: nodes (worker1): NotReady: the kubelet stopped posting" in text
     assert "nodes (master1)" not in text
+
+
+@pytest.mark.parametrize("error", [None, VerifyError("no node is Ready")])
+def test_what_verify_saw_is_kept_however_it_ends(
+    plan: ClusterPlan,
+    cluster_file: Path,
+    reporter: Reporter,
+    calls: dict[str, Any],
+    error: VerifyError | None,
+) -> None:
+    calls["errors"].update({"conclude": error} if error else {})
+    with pytest.raises(VerifyError) if error else nullcontext():
+        run_up(plan, cluster_file, UpOptions(), reporter)
+    (kept,) = State.beside(cluster_file, "demo").runs.glob("*/verify.json")
+    assert json.loads(kept.read_text()) == json.loads(as_json(VERIFIED))
+    assert kept.stat().st_mode & 0o777 == 0o600
