@@ -41,7 +41,8 @@ packages: install
 	@$(call debian,the lab,$$($(BIN)/python -m k8sbootstrap.lab.requirements))
 
 test-packages:
-	@$(call debian,the tests,$$(for name in vagrant shellcheck; do command -v $$name >/dev/null || echo $$name; done))
+	@$(call debian,the tests,$$(for name in vagrant shellcheck chromium; do command -v $$name >/dev/null || echo $$name; done; \
+	  command -v chromedriver >/dev/null || echo chromium-driver))
 
 demo: packages ## A running cluster: 1 master and 2 workers
 	@mkdir -p $(DEMO)
@@ -63,8 +64,8 @@ lint: dev ## ruff, mypy, yamllint, ansible-lint
 	$(BIN)/mypy
 	$(PYTEST) -q tests/roles/test_lint.py
 
-unit: dev test-packages ## Fast tests without root: unit, roles, packaging
-	$(PYTEST) -q tests/unit tests/roles tests/packaging --ignore tests/roles/test_lint.py
+unit: dev test-packages ## Fast tests without root: unit, roles, packaging, the report in a browser
+	$(PYTEST) -q tests/unit tests/roles tests/packaging tests/report --ignore tests/roles/test_lint.py
 
 e2e: dev packages ## Real clusters on lab hosts
 	$(PYTEST) tests/e2e

@@ -23,6 +23,7 @@ COMMANDS = (
     "up",
     "verify",
     "status",
+    "report",
     "kubeconfig",
     "reset",
     "lab",

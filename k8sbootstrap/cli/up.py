@@ -148,5 +148,6 @@ def _print_summary(options: Globals, summary: Summary, state: State) -> None:
         f"  export KUBECONFIG={state.kubeconfig}; kubectl get nodes",
         "  k8sbootstrap verify    test everything a cluster does",
         "  k8sbootstrap status    hosts, versions and certificates at a glance",
+        "  k8sbootstrap report    a page about this run: where the time went, what changed",
     ):
         print_text(line, markup=False)

@@ -1,6 +1,7 @@
 """From the file cluster.yaml to a ``Cluster``, with every problem found at once; and its secrets."""
 
 import os
+import re
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -9,7 +10,7 @@ from k8sbootstrap.config import document, rules
 from k8sbootstrap.config.document import Document
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.explain import explain
-from k8sbootstrap.config.models import Cluster, EnvSecret, Secret
+from k8sbootstrap.config.models import DNS_LABEL, Cluster, EnvSecret, Secret
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.errors import ConfigError, Problem
 
@@ -24,6 +25,24 @@ def load_cluster(path: Path) -> Cluster:
         ConfigError: Something is wrong; carries all problems in the order of their lines.
     """
     return check(document.read(path))
+
+
+def load_name(path: Path) -> str:
+    """The name of a cluster, also where something else in its file is wrong or a file that it names is gone.
+
+    For commands that only look at what the state directory holds.
+
+    Args:
+        path: The cluster file.
+
+    Raises:
+        ConfigError: The file has no name that could be one; carries all of its problems.
+    """
+    source = document.read(path)
+    name = source.data.get("name") if isinstance(source.data, dict) else None
+    if isinstance(name, str) and re.fullmatch(DNS_LABEL, name):
+        return name
+    return check(source).name
 
 
 def check(source: Document) -> Cluster:

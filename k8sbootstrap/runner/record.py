@@ -17,7 +17,8 @@ from k8sbootstrap.state import State
 
 KEEP = 20
 """Runs kept; older ones go when a new one begins."""
-_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+"""What a run's folder is called."""
 
 Outcome = Literal["ok", "failed", "interrupted"]
 
@@ -77,7 +78,7 @@ class RunRecord:
         state.runs.mkdir(mode=0o700, exist_ok=True)
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         (state.runs / name).mkdir(mode=0o700)
-        runs = sorted(path for path in state.runs.iterdir() if _ID.fullmatch(path.name))
+        runs = sorted(path for path in state.runs.iterdir() if RUN_ID.fullmatch(path.name))
         for path in runs[:-KEEP]:
             shutil.rmtree(path)
         return cls(state.runs / name, command)

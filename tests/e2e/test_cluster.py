@@ -35,6 +35,9 @@ def test_up(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> None:
     lab.k("up")
     lab.k("verify", "--junit", "verify.xml")
     assert "<testsuite" in (lab.directory / "verify.xml").read_text()
+    page = lab.k("report", "--output", "-").stdout
+    assert "Succeeded" in page
+    assert "The cluster works." in page
 
 
 def test_up_again_changes_nothing(lab: Lab) -> None:

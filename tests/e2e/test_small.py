@@ -279,6 +279,7 @@ def test_up_killed_in_every_phase_goes_on(lab: Lab) -> None:
             time.sleep(0.05)
         assert process.poll() is None, f"up ended before it reached {phase}:\n{process.stdout.read()}"
         kill(process)
+        assert "The record has no end" in lab.k("report", "--output", "-").stdout
     lab.k("up")
     lab.k("verify")
     said = lab.k("up").stdout

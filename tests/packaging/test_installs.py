@@ -180,6 +180,15 @@ def test_render_and_the_playbooks_it_names(installed: Installed, cluster_file: P
     assert check.returncode == 0, check.stdout + check.stderr
 
 
+def test_report_finds_its_template(installed: Installed, cluster_file: Path, tmp_path: Path) -> None:
+    run = tmp_path / ".k8sbootstrap/demo/runs/20261124T080000Z-0000aa"
+    run.mkdir(parents=True)
+    done = installed.run("k8sbootstrap", "-f", cluster_file, "report", "--output", "-")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run.name in done.stdout
+    assert "Content-Security-Policy" in done.stdout
+
+
 def tracked(*folders: str) -> set[str]:
     """Files of the repository, as git knows them."""
     listed = subprocess.run(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from config_examples import HEAD, HOSTS
 
-from k8sbootstrap.config.load import load_cluster, resolve_secret
+from k8sbootstrap.config.load import load_cluster, load_name, resolve_secret
 from k8sbootstrap.config.models import DirectorySource, EnvSecret, FileSecret, MirrorSource
 from k8sbootstrap.errors import ConfigError
 
@@ -24,6 +24,19 @@ def test_a_small_file_has_the_documented_defaults(write: Write) -> None:
     assert cluster.api.port == 6443
     assert cluster.artifacts.upstream
     assert [host.name for host in cluster.hosts] == ["m1", "w1"]
+
+
+def test_the_name_is_known_where_other_things_are_wrong(write: Write) -> None:
+    assert load_name(write(HEAD + HOSTS)) == "demo"
+    assert load_name(write("name: other\nssh: {key: gone}\nnonsense: 1\n")) == "other"
+
+
+@pytest.mark.parametrize(
+    "text", ["name: ../up\n", "name: 5\n", "- name: demo\n", "", "name: {\n", "name: a\n\n---\n"]
+)
+def test_no_name_is_every_problem_of_the_file(write: Write, text: str) -> None:
+    with pytest.raises(ConfigError):
+        load_name(write(text))
 
 
 def test_every_key_can_be_given(write: Write) -> None:
