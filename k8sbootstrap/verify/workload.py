@@ -22,10 +22,9 @@ GONE_DEADLINE = 30
 """Seconds for the namespace to go."""
 ABANDONED = timedelta(minutes=15)
 """Age from which another controller's namespace belongs to no run any more."""
-_STUCK = frozenset(
-    {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"}
-)
-"""Reasons for waiting that more waiting does not mend."""
+_STUCK = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+"""Reasons for waiting that more waiting does not mend. CreateContainerConfigError is none of them: for its
+first seconds a kubelet has it for every pod ("services have not yet been read at least once")."""
 
 
 class ProbePods:

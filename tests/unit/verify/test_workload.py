@@ -1,12 +1,18 @@
+import json
 import os
 import platform
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from k8sbootstrap.verify.answers import RunAnswer
 from k8sbootstrap.verify.facts import Pod
+from k8sbootstrap.verify.hosts import Hosts
+from k8sbootstrap.verify.kubectl import Kubectl
 from k8sbootstrap.verify.manifests import HOLDER, daemon_set
-from k8sbootstrap.verify.workload import abandoned, add_events, holder, read_pod
+from k8sbootstrap.verify.workload import ProbePods, abandoned, add_events, holder, read_pod
+
+from .sessions import ScriptedSession
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -132,6 +138,23 @@ def test_the_latest_warning_is_added():
     found = add_events(pods, events)
     assert found["w1"].trouble == "waits; failed to set up network"
     assert found["w2"] == pods["w2"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "runs"), [("CreateContainerConfigError", True), ("ErrImageNeverPull", False)]
+)
+def test_only_what_waiting_does_not_mend_is_given_up(plan, reason, runs):
+    waiting = pending(containerStatuses=[{"state": {"waiting": {"reason": reason, "message": ""}}}])
+    running = pending(conditions=[{"type": "Ready", "status": "True"}])
+    states = iter([waiting, running])
+
+    def reply(host: str, command: str, stdin: str) -> RunAnswer:
+        items = [] if " events " in command else [next(states)]
+        return RunAnswer(0, json.dumps({"items": items}), "")
+
+    hosts = Hosts((host.ssh for host in plan.hosts), lambda target: ScriptedSession(target, reply))
+    pods = ProbePods(Kubectl(hosts, ["m1"]), "busybox:1", ["w1"]).wait([])
+    assert pods["w1"].running is runs
 
 
 def test_pods_are_wanted_on_the_given_nodes_only_and_tolerate_everything():
