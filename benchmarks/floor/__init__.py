@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def run(script: str, folder: Path, *arguments: str) -> Sample:
     return sample
 
 
-def lay_out(lab: Lab, folder: Path, new: Iterable[str]) -> None:
+def lay_out(lab: Lab, folder: Path, new: Collection[str]) -> None:
     """Write all that the hosts ``new`` get, as the roles would send it, and what the others need to know.
 
     Certificates are issued and templates are rendered here: no clock runs.
@@ -95,12 +95,10 @@ def lay_out(lab: Lab, folder: Path, new: Iterable[str]) -> None:
     (folder / "nodes").write_text("".join(f"{name}\n" for name in nodes))
     first = (folder / "masters").read_text().split()[0]
     bindings = [thing for call in _arguments(calls, first, "kube_apply") for thing in call["objects"]]
-    join = {"apiVersion": "v1", "kind": "List", "items": [*bindings, _token()]}
+    join = {"apiVersion": "v1", "kind": "List", "items": [*(bindings if first in new else []), _token()]}
     (folder / "join.json").write_text(json.dumps(join))
     settings = next(call["nodes"] for call in _arguments(calls, first, "kube_nodes") if call.get("nodes"))
-    labels = {
-        name: [f"{key}={value}" for key, value in node["labels"].items()] for name, node in settings.items()
-    }
+    labels = {name: [f"{key}={value}" for key, value in settings[name]["labels"].items()] for name in new}
     lines = [f"kubectl label node {name} {' '.join(words)}\n" for name, words in labels.items() if words]
     (folder / "labels").write_text("".join(lines))
 
