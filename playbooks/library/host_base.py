@@ -132,8 +132,11 @@ def _sysctls(wanted: dict, record: Record, check_mode: bool) -> list:
         changed.append(name)
         if check_mode:
             continue
-        record.data["sysctls"].setdefault(name, now)
-        record.save()
+        if (
+            name not in record.data["wanted"]["sysctls"]
+        ):  # else it is somebody's drift, not the host's own value
+            record.data["sysctls"].setdefault(name, now)
+            record.save()
         try:
             with open(sysctl_path(name), "w", encoding="ascii") as handle:
                 handle.write(str(value))
