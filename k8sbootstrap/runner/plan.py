@@ -158,14 +158,16 @@ def _copy_of(state: State) -> Iterator[State]:
 
 
 def _outlook(plan: ClusterPlan, run: Run, todo: Survey) -> Outlook:
-    by_host: dict[str, list[PlannedChange]] = {host.name: [] for host in plan.hosts}
+    by_host: dict[str, dict[tuple[str, str, str], PlannedChange]] = {host.name: {} for host in plan.hosts}
     for result in run.board.changed:
-        by_host[result.host] += _changes(result)
+        for planned in _changes(result):  # roles share directories, and check mode makes none of them
+            change = planned.change
+            by_host[result.host].setdefault((change.kind, change.action, change.name), planned)
     return Outlook(
         plan.config.name,
         plan.config.kubernetes.version,
         tuple(
-            HostOutlook(host, tuple(changes), str(todo.unreachable.get(host, "")))
+            HostOutlook(host, tuple(changes.values()), str(todo.unreachable.get(host, "")))
             for host, changes in by_host.items()
         ),
     )
