@@ -21,12 +21,12 @@ from k8sbootstrap.preflight.models import (
 from k8sbootstrap.ssh.client import SSHSession
 from k8sbootstrap.ssh.parallel import run_on_all
 
-OLDEST_PYTHON = (3, 8)
-"""The oldest that ansible-core's modules run with on hosts."""
+OLDEST_PYTHON = (3, 9)
+"""The oldest that the modules are checked for."""
 ACCESS_CHECKS = {
     "ssh": "The host answers over SSH, shows its known key and lets the user log in.",
     "sudo": "The user can become root with sudo.",
-    "python": "Python 3.8 or later is installed.",
+    "python": "Python 3.9 or later is installed.",
 }
 """Checks that come before all others, with their descriptions: without them nothing can be seen."""
 CHECK_NAMES = (*ACCESS_CHECKS, *(check.name for check in CHECKS))
@@ -108,7 +108,7 @@ def probe(session: SSHSession) -> Seen:
     if result.rc:
         said = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise _PythonError(
-            f"python3 failed: {said}", hint="Install the distribution's own Python 3.8 or later."
+            f"python3 failed: {said}", hint="Install the distribution's own Python 3.9 or later."
         )
     try:
         return Seen(parse(result.stdout), asked, answered)
@@ -142,7 +142,7 @@ def _access(host: HostPlan, answer: Seen | K8sBootstrapError) -> dict[str, Verdi
     if isinstance(answer, Seen):
         version = ".".join(str(part) for part in answer.facts.python)
         good = answer.facts.python[:2] >= OLDEST_PYTHON
-        verdicts["python"] = ok(version) if good else failed(f"{version} is too old", "Install 3.8 or later.")
+        verdicts["python"] = ok(version) if good else failed(f"{version} is too old", "Install 3.9 or later.")
         return verdicts
     place = "sudo" if isinstance(answer, SudoError) else "ssh" if isinstance(answer, HostError) else "python"
     verdicts[place] = failed(str(answer), answer.hint)

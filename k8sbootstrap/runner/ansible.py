@@ -27,7 +27,7 @@ _TICK = 0.2
 _LAUNCH = (sys.executable, "-P", "-m", "k8sbootstrap.runner.launch")
 _SSH_ARGS = (
     "-o ControlMaster=auto -o ControlPersist=60s"  # one connection per host for the whole run
-    " -o ServerAliveInterval=10 -o ServerAliveCountMax=3"  # a host that dies is noticed within 30 s
+    " -o ServerAliveInterval=5 -o ServerAliveCountMax=3"  # a host that dies is noticed within 15 s
 )
 _MAX_SOCKET_DIR = 60
 """Characters that a directory may have so that sockets in it keep below the kernel's limit of 107."""
