@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from benchmarks.__main__ import ALL
 from benchmarks.harness import ROOT, Bench, Row, Sample, Side, seconds, table
+from benchmarks.plot import HEIGHT, MARGIN, svg
 
 
 def recorded(name: str, figures: list[float], order: list[str]) -> Side:
@@ -74,6 +76,21 @@ def test_table() -> None:
         "up, far away | near    | 12.25 round trips | ≤ 10 round trips | NO",
         "us           | them    | 1.00              | < 1              | NO",
     ]
+
+
+def test_plot_is_to_scale() -> None:
+    drawn = ET.fromstring(svg("t", "hosts", "s", {"a": [(10, 5), (200, 20)], "b": [(200, 40)]}))
+    first, second = (
+        line.get("points", "").split() for line in drawn.iter("{http://www.w3.org/2000/svg}polyline")
+    )
+    (x, y), (far, half), (_, top) = (tuple(map(float, point.split(","))) for point in (*first, *second))
+    bottom, left = HEIGHT - MARGIN, MARGIN
+    assert top == MARGIN
+    assert (far - left) / (x - left) == pytest.approx(20)
+    assert (bottom - half, bottom - y) == (
+        pytest.approx((bottom - top) / 2),
+        pytest.approx((bottom - top) / 8),
+    )
 
 
 def test_seconds_of_a_call() -> None:
