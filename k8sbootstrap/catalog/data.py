@@ -1,14 +1,19 @@
-"""The release catalogue's file format: ``releases.yaml`` as pydantic models. Unknown keys are errors."""
+"""The release catalogue's files, ``releases.yaml`` and ``checksums.yaml``, as pydantic models.
+
+Unknown keys are errors.
+"""
 
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from k8sbootstrap.catalog.models import Minor
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 ARCHITECTURES = ("amd64", "arm64")
 
@@ -65,7 +70,7 @@ class Versions(_NamedByProject):
 
 
 class Catalogue(_Model):
-    """The whole of ``releases.yaml``."""
+    """The whole of ``releases.yaml``, with ``checksums.yaml`` as ``sha256``."""
 
     projects: Projects
     images: Images
@@ -86,16 +91,23 @@ class Catalogue(_Model):
                 raise ValueError(
                     f"release {version}: cri-dockerd has a version exactly where its minor uses it"
                 )
+        used = self._used()
         for key in self.sha256:
-            self._check_hash(*key.split("/"))
+            self._check_hash(used, *key.split("/"))
         return self
 
-    def _check_hash(self, name: str, version: str, _arch: str, file: str | None = None) -> None:
-        project: Project = getattr(self.projects, name.replace("-", "_"))
-        used = {name: set(self.releases)} if name == "kubernetes" else {}
+    def _used(self) -> dict[str, set[str]]:
+        """Project to the versions of it that releases use."""
+        used = {"kubernetes": set(self.releases)}
         for versions in self.releases.values():
-            for key, value in versions.model_dump(by_alias=True).items():
-                used.setdefault(key, set()).add(value)
+            for name, version in versions.model_dump(by_alias=True).items():
+                used.setdefault(name, set()).add(version)
+        return used
+
+    def _check_hash(
+        self, used: Mapping[str, set[str]], name: str, version: str, _arch: str, file: str | None = None
+    ) -> None:
+        project: Project = getattr(self.projects, name.replace("-", "_"))
         if version not in used[name]:
             raise ValueError(f"sha256 {name}/{version}: no release uses it")
         if file is None and project.member is None:
@@ -111,13 +123,18 @@ def minor_of(version: str) -> str:
 
 @cache
 def load_catalogue() -> Catalogue:
-    """Read ``releases.yaml``, once.
+    """Read the catalogue's files, once.
 
     Returns:
         The catalogue that this version of the program carries.
 
     Raises:
-        pydantic.ValidationError: The file has an unknown key or contradicts itself.
+        pydantic.ValidationError: A file has an unknown key, or they contradict each other.
     """
-    text = resources.files("k8sbootstrap.catalog").joinpath("releases.yaml").read_text(encoding="utf-8")
-    return Catalogue.model_validate(yaml.safe_load(text))
+    return Catalogue.model_validate({**_read("releases.yaml"), "sha256": _read("checksums.yaml")})
+
+
+def _read(name: str) -> dict[str, Any]:
+    text = resources.files("k8sbootstrap.catalog").joinpath(name).read_text(encoding="utf-8")
+    document: dict[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506 - either loader is the safe one
+    return document

@@ -10,7 +10,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from k8sbootstrap.catalog.resolve import versions
 from k8sbootstrap.inventory import render_inventory
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.build import load_plan
@@ -75,11 +74,6 @@ hosts:
 """
 
 
-def newest(minor: str) -> str:
-    """The newest catalogued release of a minor."""
-    return next(version for version in versions() if version.startswith(f"{minor}."))
-
-
 @dataclass(frozen=True)
 class Scenario:
     """One cluster to render."""
@@ -97,13 +91,19 @@ class Scenario:
         return int(major), int(minor)
 
 
+# One release stands for its minor: the others' files differ only in versions. test_binaries.py has been given
+# real programs of these.
 SCENARIOS = [
-    Scenario("1.20-docker", newest("1.20"), "docker", PLAIN),
-    Scenario("1.20-containerd", newest("1.20"), "containerd", PLAIN),
-    Scenario("1.36-docker", newest("1.36"), "docker", PLAIN),
-    Scenario("1.36-containerd", newest("1.36"), "containerd", PLAIN),
-    Scenario("1.20-docker-full", newest("1.20"), "docker", FULL),
-    Scenario("1.36-containerd-full", newest("1.36"), "containerd", FULL),
+    Scenario("1.20-docker", "1.20.2", "docker", PLAIN),
+    Scenario("1.20-containerd", "1.20.2", "containerd", PLAIN),
+    Scenario("1.34-docker", "1.34.9", "docker", PLAIN),
+    Scenario("1.34-containerd", "1.34.9", "containerd", PLAIN),
+    Scenario("1.35-docker", "1.35.6", "docker", PLAIN),
+    Scenario("1.35-containerd", "1.35.6", "containerd", PLAIN),
+    Scenario("1.36-docker", "1.36.3", "docker", PLAIN),
+    Scenario("1.36-containerd", "1.36.3", "containerd", PLAIN),
+    Scenario("1.20-docker-full", "1.20.2", "docker", FULL),
+    Scenario("1.36-containerd-full", "1.36.3", "containerd", FULL),
 ]
 
 

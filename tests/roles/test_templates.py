@@ -146,6 +146,7 @@ def test_no_field_that_the_release_does_not_take(rendered: Rendered, component: 
     config = yaml.safe_load(rendered.file("master1", CONFIG_FILES[component]).text)
     assert set(config) & set(removed["fields"].get(component, [])) == set()
     assert config["apiVersion"] == removed["config_api"].get(component, config["apiVersion"])
+    assert set(config.get("featureGates", {})) & set(removed.get("feature_gates", [])) == set()
 
 
 def test_what_the_user_adds_arrives(rendered: Rendered) -> None:

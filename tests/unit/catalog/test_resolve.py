@@ -13,9 +13,15 @@ from k8sbootstrap.errors import UnknownReleaseError
 EVERY = [(v, a, r) for v in versions() for a in ARCHITECTURES for r in ("docker", "containerd")]
 
 
+def read(name: str) -> str:
+    return resources.files("k8sbootstrap.catalog").joinpath(name).read_text()
+
+
 @pytest.fixture
 def document():
-    return yaml.safe_load(resources.files("k8sbootstrap.catalog").joinpath("releases.yaml").read_text())
+    releases = yaml.safe_load(read("releases.yaml"))
+    assert "sha256" not in releases, "checksums.yaml is the one place for it"
+    return {**releases, "sha256": yaml.safe_load(read("checksums.yaml"))}
 
 
 def all_files(rel: Release) -> list[ArtifactFile]:
@@ -100,6 +106,24 @@ def test_architectures_have_different_hashes():
             other.sha256,
             other.url_sha256,
         )
+
+
+def test_every_patch_that_upstream_made_is_there():
+    patches: dict[str, list[int]] = {}
+    for version in versions():
+        minor, _, patch = version.rpartition(".")
+        patches.setdefault(minor, []).append(int(patch))
+    for minor in ("1.36", "1.35", "1.34"):
+        assert sorted(patches[minor]) == list(range(max(patches[minor]) + 1))
+    assert {"1.34.9", "1.35.6", "1.36.3"} <= set(versions())
+
+
+def test_no_checksum_is_written_twice_and_the_newest_come_first():
+    lines = [line for line in read("checksums.yaml").splitlines() if "/" in line and not line.startswith("#")]
+    keys = [line.partition(":")[0] for line in lines]
+    assert len(keys) == len(set(keys)) == len(yaml.safe_load(read("checksums.yaml")))
+    kubelets = [key.split("/")[1] for key in keys if key.endswith("/amd64/kubelet")]
+    assert kubelets == versions()
 
 
 def test_unknown_version_lists_the_nearest():
