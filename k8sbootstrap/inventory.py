@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import jinja2
 import yaml
 
-from k8sbootstrap.catalog.models import ArtifactFile, Image
+from k8sbootstrap.catalog.models import ArtifactFile, Image, Release
 from k8sbootstrap.catalog.packages import host_packages
 from k8sbootstrap.digest import Digests
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
@@ -66,15 +66,24 @@ def render_inventory(
         KeyError: ``artifacts`` lacks a file that the release needs.
     """
     environment = _environment()
-    shared = _shared(plan, state, artifacts)
+    shared = _shared(plan, state)
+    of_arch = {release.arch: _files(release, artifacts) for release in plan.releases.values()}
+    in_group_vars = of_arch[plan.release.arch]
     files = {
         "hosts.yml": environment.get_template("hosts.yml.j2").render(plan=plan),
-        "group_vars/all.yml": environment.get_template("all.yml.j2").render(plan=plan, **shared),
+        "group_vars/all.yml": environment.get_template("all.yml.j2").render(
+            plan=plan, files=in_group_vars, **shared
+        ),
     }
     digests = Digests(_loaded(files["group_vars/all.yml"]), state.pki)
     for host in plan.hosts:
+        own_files = {
+            role: variables
+            for role, variables in of_arch[host.arch].items()
+            if host.arch != plan.release.arch and runs_on(role, plan, host)
+        }
         text = environment.get_template("host.yml.j2").render(
-            plan=plan, host=host, **shared, **_connection(host), **_of_host(plan, host)
+            plan=plan, host=host, own_files=own_files, **shared, **_connection(host), **_of_host(plan, host)
         )
         of_host = digests.of_host(host.name, _loaded(text))
         lines = [
@@ -149,20 +158,12 @@ def _connection(host: HostPlan) -> dict[str, Any]:
     }
 
 
-def _shared(plan: ClusterPlan, state: State, artifacts: Mapping[str, FetchedFile]) -> dict[str, Any]:
+def _shared(plan: ClusterPlan, state: State) -> dict[str, Any]:
     release, config = plan.release, plan.config
-    binaries = {name: _artifact(file, artifacts) for name, file in release.binaries.items()}
     args = {component: dict(flags) for component, flags in config.kubernetes.extra_args.items()}
     return {
         "pki": str(state.pki),
         "known_hosts": str(state.known_hosts),
-        "binaries": binaries,
-        "cni_plugins": {name: _artifact(file, artifacts) for name, file in release.cni_plugins.items()},
-        "images": [
-            _image(image, artifacts)
-            for image in (release.pause, release.test_image)
-            if image.artifact.key in artifacts
-        ],
         "masters": {host.name: str(host.private_address) for host in plan.masters},
         "etcd_members": {host.name: str(host.private_address) for host in plan.etcd_members},
         "nodes": {host.name: _node(plan, host) for host in plan.nodes},
@@ -177,6 +178,32 @@ def _shared(plan: ClusterPlan, state: State, artifacts: Mapping[str, FetchedFile
         "extra_args": args,
         "extra_config": {name: dict(fields) for name, fields in config.kubernetes.extra_config.items()},
         "proxy": _proxy(plan),
+    }
+
+
+def _files(release: Release, artifacts: Mapping[str, FetchedFile]) -> dict[str, dict[str, Any]]:
+    """Role to its variables that name files to install: all that differs between architectures."""
+
+    def binaries(*names: str) -> dict[str, dict[str, dict[str, str | None]]]:
+        return {"binaries": {name: _artifact(release.binaries[name], artifacts) for name in names}}
+
+    images = [
+        _image(image, artifacts)
+        for image in (release.pause, release.test_image)
+        if image.artifact.key in artifacts
+    ]
+    shim = [name for name in ("cri-dockerd",) if name in release.binaries]
+    return {
+        "container_runtime": {**binaries(*shim), "images": images},
+        "etcd": binaries("etcd", "etcdctl"),
+        "kube_apiserver": binaries("kube-apiserver", "kubectl"),
+        "kube_controller_manager": binaries("kube-controller-manager"),
+        "kube_scheduler": binaries("kube-scheduler"),
+        "kubelet": binaries("kubelet"),
+        "kube_proxy": binaries("kube-proxy"),
+        "pod_network": {
+            "binaries": {name: _artifact(file, artifacts) for name, file in release.cni_plugins.items()}
+        },
     }
 
 

@@ -26,6 +26,8 @@ Version = Annotated[str, StringConstraints(pattern=VERSION)]
 HttpUrl = Annotated[str, StringConstraints(pattern=HTTP_URL)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Role = Literal["master", "worker", "etcd"]
+Arch = Literal["amd64", "arm64"]
+"""Architectures that the catalogue has releases for (a test says so)."""
 Component = Literal[
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"
 ]
@@ -146,6 +148,8 @@ class Host(Model):
     roles: list[Role] = Field(min_length=1)
     """What runs here: master (control plane), worker, etcd. Masters hold etcd when no host has the role
     etcd."""
+    arch: Arch = "amd64"
+    """Architecture of its processor; its binaries are for that. Hosts of one cluster may differ."""
     labels: dict[str, str] = Field(default_factory=dict)
     """Node labels to set."""
     taints: list[Taint] | None = None

@@ -10,35 +10,37 @@ from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.plan.models import BastionTarget, ClusterPlan, HostPlan, SSHTarget
 from k8sbootstrap.state import State
 
-DEFAULT_ARCH = "amd64"
 DEFAULT_ENDPOINT_PORT = 6443
 """Port of an external API endpoint that names none."""
 DNS_ADDRESS_INDEX = 10
 """Which address of serviceCIDR the cluster DNS gets."""
 
 
-def load_plan(cluster_file: Path, arch: str = DEFAULT_ARCH) -> ClusterPlan:
+def load_plan(cluster_file: Path) -> ClusterPlan:
     """Load a cluster file and build its plan.
 
     Raises:
         ConfigError: The file, or something that it names, is wrong.
     """
-    return build_plan(load_cluster(cluster_file), cluster_file, arch)
+    return build_plan(load_cluster(cluster_file), cluster_file)
 
 
-def build_plan(config: Cluster, cluster_file: Path, arch: str = DEFAULT_ARCH) -> ClusterPlan:
+def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:
     """Compute the desired state of the whole cluster. Touches no host.
 
     Args:
         config: A configuration that ``load_cluster`` returned.
         cluster_file: Where it came from; relative paths and the state directory start at its folder.
-        arch: Architecture of the hosts: amd64 or arm64.
 
     Raises:
         ConfigError: A secret cannot be read.
-        UnknownReleaseError: The catalogue does not have the release for ``arch``.
+        UnknownReleaseError: The catalogue does not have the release.
     """
-    resolved = release(config.kubernetes.version, arch, config.runtime.name)
+    releases = {
+        arch: release(config.kubernetes.version, arch, config.runtime.name)
+        for arch in dict.fromkeys(host.arch for host in config.hosts)
+    }
+    taint = releases[config.hosts[0].arch].minor.control_plane_taint
     stacked = not any("etcd" in host.roles for host in config.hosts)
     base = cluster_file.resolve().parent
     known_hosts = State.beside(cluster_file, config.name).known_hosts
@@ -48,9 +50,10 @@ def build_plan(config: Cluster, cluster_file: Path, arch: str = DEFAULT_ARCH) ->
             address=host.address,
             private_address=host.private_address or IPv4Address(host.address),
             roles=_roles(host, stacked=stacked),
+            arch=host.arch,
             ssh=_ssh_target(host, config.ssh, base, known_hosts),
             labels=dict(host.labels),
-            taints=_taints(host, resolved.minor.control_plane_taint),
+            taints=_taints(host, taint),
         )
         for host in config.hosts
     )
@@ -59,7 +62,7 @@ def build_plan(config: Cluster, cluster_file: Path, arch: str = DEFAULT_ARCH) ->
     external = config.api.endpoint and _with_port(config.api.endpoint)
     return ClusterPlan(
         config=config,
-        release=resolved,
+        releases=releases,
         hosts=hosts,
         api_endpoint=external or f"{_bracketed(first_master.address)}:{config.api.port}",
         node_api_endpoint=external or f"127.0.0.1:{config.api.port}",

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from k8sbootstrap.catalog.models import Release
-from k8sbootstrap.config.models import Cluster, Taint
+from k8sbootstrap.config.models import Arch, Cluster, Taint
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class HostPlan:
     """Where cluster traffic goes."""
     roles: frozenset[str]
     """Effective roles: master, worker, etcd (masters carry etcd when it is stacked)."""
+    arch: Arch
+    """amd64 or arm64: the release's files of that architecture are installed."""
     ssh: SSHTarget
     labels: Mapping[str, str]
     taints: tuple[Taint, ...]
@@ -75,7 +77,8 @@ class ClusterPlan:
     """The whole cluster as it should be."""
 
     config: Cluster
-    release: Release
+    releases: Mapping[Arch, Release]
+    """The release by architecture, for every one that a host has; the first host's comes first."""
     hosts: tuple[HostPlan, ...]
     api_endpoint: str
     """HOST:PORT that the admin kubeconfig names."""
@@ -85,6 +88,11 @@ class ClusterPlan:
     dns_service_ip: IPv4Address
     api_sans: tuple[str, ...]
     """SANs common to every API server's certificate: Service names, Service address, endpoint, extras."""
+
+    @property
+    def release(self) -> Release:
+        """The release for the first host's architecture; all but its files is the same for the others."""
+        return self.releases[self.hosts[0].arch]
 
     @property
     def masters(self) -> tuple[HostPlan, ...]:

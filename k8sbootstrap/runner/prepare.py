@@ -43,15 +43,17 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
         ArtifactError: A file could not be had.
         StateError: The certificates in the state directory can't be used.
     """
-    release = plan.release
+    releases = plan.releases.values()
+    programs = [file for each in releases for file in (*each.binaries.values(), *each.cni_plugins.values())]
+    images = [image.artifact for each in releases for image in (each.pause, each.test_image)]
     with step("artifacts", "Files to install") as listener:
         files = fetch_all(
-            [*release.binaries.values(), *release.cni_plugins.values()],
+            programs,
             plan.config.artifacts,
             state,
             cluster_file.resolve().parent,
             cache_dir(),
-            optional=[release.pause.artifact, release.test_image.artifact],  # the runtime can pull these
+            optional=images,  # the runtime can pull these
             proxy=plan.config.proxy,
             progress=lambda progress: listener.status(_in_words(progress)),
         )

@@ -67,9 +67,10 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 def fetched(plan: ClusterPlan, *, images: bool = True) -> dict[str, Fetched]:
     """Made-up files; a mirror serves etcd's."""
-    release = plan.release
-    files = [*release.binaries.values(), *release.cni_plugins.values()]
-    files += [release.pause.artifact] if images else []
+    files = []
+    for release in plan.releases.values():
+        files += [*release.binaries.values(), *release.cni_plugins.values()]
+        files += [release.pause.artifact] if images else []
     return {
         file.key: Fetched(
             Path("/cache") / file.key,
@@ -130,6 +131,42 @@ def test_a_host_that_is_gone_leaves_no_file(cluster: Callable[[str], ClusterPlan
     render(cluster(CLUSTER[: CLUSTER.index("  - name: worker2")]), tmp_path)
     assert not (tmp_path / "inventory/host_vars/worker2.yml").exists()
     assert "worker2" not in (tmp_path / "inventory/hosts.yml").read_text()
+
+
+def test_hosts_of_another_architecture_get_their_own_files(
+    cluster: Callable[[str], ClusterPlan], tmp_path: Path
+) -> None:
+    text = CLUSTER.replace("roles: [master, worker]}", "roles: [master, worker], arch: arm64}")
+    render(cluster(CLUSTER), tmp_path)
+    before = {name: path.read_text() for name, path in files(tmp_path / "inventory").items()}
+    render(cluster(text), tmp_path)
+    after = {name: path.read_text() for name, path in files(tmp_path / "inventory").items()}
+    assert [name for name in after if after[name] != before[name]] == ["host_vars/master3.yml"]
+    ours, common = (yaml.safe_load(after[name]) for name in ("host_vars/master3.yml", "group_vars/all.yml"))
+    own = {name for name in common if name.endswith(("_binaries", "_images"))}
+    assert len(own) == 9
+    assert own <= set(ours)
+    for name in own:
+        assert "/amd64/" in str(common[name])
+        assert "/amd64/" not in str(ours[name])
+        assert str(ours[name]).replace("/arm64/", "/amd64/").count("/amd64/") == str(common[name]).count(
+            "/amd64/"
+        )
+        assert ours[name] != common[name]
+    changed = {
+        name for name in ours if ours[name] != yaml.safe_load(before["host_vars/master3.yml"]).get(name)
+    }
+    roles = {name.rpartition("_")[0] for name in own}
+    assert changed - own == {f"{role}_digest" for role in roles}
+
+
+def test_an_etcd_host_of_another_architecture_gets_etcd_alone(
+    cluster: Callable[[str], ClusterPlan], tmp_path: Path
+) -> None:
+    etcd = "  - {name: etcd1, address: 192.0.2.31, roles: [etcd], arch: arm64}\n"
+    render(cluster(CLUSTER + etcd), tmp_path)
+    ours = yaml.safe_load((tmp_path / "inventory/host_vars/etcd1.yml").read_text())
+    assert [name for name in ours if name.endswith(("_binaries", "_images"))] == ["etcd_binaries"]
 
 
 def test_images_that_were_not_fetched_are_left_to_the_runtime(

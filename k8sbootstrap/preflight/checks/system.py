@@ -27,11 +27,16 @@ def os(case: Case) -> Verdict:
 
 
 def arch(case: Case) -> Verdict:
-    """The processor is of the architecture that the binaries are for."""
-    found, wanted = ARCHITECTURES.get(case.facts.machine, case.facts.machine), case.plan.release.arch
+    """The processor is of the host's architecture in cluster.yaml (arch), which its binaries are for."""
+    found, wanted = ARCHITECTURES.get(case.facts.machine, case.facts.machine), case.host.arch
     if found == wanted:
         return ok(found)
-    return failed(f"the processor is {found}, the binaries are for {wanted}", f"Use {wanted} hosts.")
+    return failed(
+        f"the processor is {found}, the binaries are for {wanted}",
+        f"Write arch: {found} at this host in cluster.yaml."
+        if found in ARCHITECTURES.values()
+        else f"Use hosts of {' or '.join(ARCHITECTURES.values())}.",
+    )
 
 
 def systemd(case: Case) -> Verdict:
@@ -77,7 +82,8 @@ def kernel_modules(case: Case) -> Verdict:
         )
     return failed(
         f"the kernel has no {', '.join(missing)}",
-        "Install the distribution's own kernel with its modules (linux-image-amd64), and reboot into it.",
+        f"Install the distribution's own kernel with its modules (linux-image-{case.host.arch}), "
+        "and reboot into it.",
     )
 
 

@@ -1,14 +1,13 @@
 """What the plan makes of a configuration."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from k8sbootstrap.config.load import load_cluster
-from k8sbootstrap.errors import ConfigError, UnknownReleaseError
+from k8sbootstrap.errors import ConfigError
 from k8sbootstrap.plan.build import build_plan, load_plan
 from k8sbootstrap.plan.models import BastionTarget, ClusterPlan
 from k8sbootstrap.state import State
@@ -193,16 +192,19 @@ class TestRelease:
         built = plan([M1], "runtime: {name: containerd}", version="1.20.2")
         assert (built.release.version, built.release.arch) == ("1.20.2", "amd64")
 
-    def test_for_another_architecture(self, plan: Plan, tmp_path: Path) -> None:
-        built = plan([M1])
-        again = build_plan(built.config, tmp_path / "cluster.yaml", arch="arm64")
-        assert again.release.arch == "arm64"
-        assert replace(again, release=built.release) == built
+    def test_hosts_of_two_architectures(self, plan: Plan) -> None:
+        built = plan([M1, W1.replace("roles:", "arch: arm64, roles:")])
+        assert [host.arch for host in built.hosts] == ["amd64", "arm64"]
+        assert {arch: each.arch for arch, each in built.releases.items()} == {
+            "amd64": "amd64",
+            "arm64": "arm64",
+        }
+        assert built.release is built.releases["amd64"]
+        assert built.releases["arm64"].minor == built.release.minor
 
-    def test_an_architecture_that_is_not_catalogued(self, plan: Plan, tmp_path: Path) -> None:
-        config = plan([M1]).config
-        with pytest.raises(UnknownReleaseError, match="s390x"):
-            build_plan(config, tmp_path / "cluster.yaml", arch="s390x")
+    def test_hosts_of_another_architecture(self, plan: Plan) -> None:
+        built = plan([M1.replace("roles:", "arch: arm64, roles:")])
+        assert list(built.releases) == [built.release.arch] == ["arm64"]
 
 
 def test_building_creates_nothing(plan: Plan, tmp_path: Path) -> None:

@@ -258,3 +258,13 @@ def test_leftovers_of_this_cluster_that_were_not_recorded(judge):
 def test_a_disk_that_is_nearly_full_with_the_cluster_on_it(judge):
     assert judge("disk", base="master", disk_free=GIB).status is Status.WARNING
     assert judge("disk", base="master", disk_free=GIB // 10).status is Status.FAILED
+
+
+def test_another_architecture_is_mended_in_cluster_yaml(make_plan, judge):
+    verdict = judge("arch", machine="aarch64")
+    assert verdict.fix == "Write arch: arm64 at this host in cluster.yaml."
+    assert judge("arch", machine="riscv64").fix == "Use hosts of amd64 or arm64."
+    host = {"name": "m1", "address": "192.0.2.11", "roles": ["master"], "arch": "arm64"}
+    arm = make_plan(hosts=[host])
+    assert judge("arch", plan=arm, machine="aarch64").status is Status.OK
+    assert judge("arch", plan=arm, machine="x86_64").fix == "Write arch: amd64 at this host in cluster.yaml."

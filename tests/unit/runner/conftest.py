@@ -51,7 +51,7 @@ def hosts(state: State) -> list[HostPlan]:
             known_hosts=state.known_hosts,
         )
         address = IPv4Address("127.0.0.1")
-        return HostPlan(name, "127.0.0.1", address, frozenset({"worker"}), ssh, {}, ())
+        return HostPlan(name, "127.0.0.1", address, frozenset({"worker"}), "amd64", ssh, {}, ())
 
     with_password = host("worker-1", 22)
     with_password = replace(with_password, ssh=replace(with_password.ssh, sudo_password="s3same"))
