@@ -250,13 +250,13 @@ def _supervisors(lab: Lab) -> set[int]:
     """Process IDs of the lab's systemd-nspawn programs."""
     needle = f"--machine=l{lab.number}-".encode()
     found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it ended meanwhile
             continue
         if words[0].endswith(b"systemd-nspawn") and any(word.startswith(needle) for word in words):
-            found.add(int(path.parent.name))
+            found.add(int(process.name))
     return found
 
 
