@@ -38,7 +38,7 @@ class Trust:
                 return Expected(pin.sha256, f"as SHA256SUMS of {pin.source} said earlier", pinned=True)
             pin = None
         if file.sha256:
-            return Expected(file.sha256, "as the release catalogue says")
+            return Expected(file.sha256, f"as {file.known_by} says")
         if pin:
             return Expected(pin.sha256, f"as pinned when it first came from {pin.source}", pinned=True)
         if verified := self._cache.verified(file):

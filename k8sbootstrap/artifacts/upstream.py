@@ -95,7 +95,7 @@ class UpstreamSource(Source):
     def _published(self, file: ArtifactFile, url: str) -> Expected:
         """The hash that upstream publishes for ``url``: the one in the catalogue, else its site's."""
         if file.url_sha256:
-            return Expected(file.url_sha256, "as the release catalogue says")
+            return Expected(file.url_sha256, f"as {file.known_by} says")
         checksum_url = file.checksum_url
         if checksum_url is None:
             raise SourceError("upstream publishes no checksum, and none is known")

@@ -52,6 +52,10 @@ class Projects(_NamedByProject):
     cni_plugins: Project
     cri_dockerd: Project
 
+    def by_name(self) -> dict[str, Project]:
+        """The same as a mapping; names have hyphens."""
+        return {name.replace("_", "-"): getattr(self, name) for name in type(self).model_fields}
+
 
 class Images(_Model):
     """The repository of each image."""
@@ -107,7 +111,7 @@ class Catalogue(_Model):
     def _check_hash(
         self, used: Mapping[str, set[str]], name: str, version: str, _arch: str, file: str | None = None
     ) -> None:
-        project: Project = getattr(self.projects, name.replace("-", "_"))
+        project = self.projects.by_name()[name]
         if version not in used[name]:
             raise ValueError(f"sha256 {name}/{version}: no release uses it")
         if file is None and project.member is None:

@@ -26,6 +26,8 @@ class ArtifactFile:
     """Hex digest of the archive at ``url`` when that is an archive."""
     member: str | None = None
     """Path of the file inside the archive at ``url``; None when ``url`` is the file itself."""
+    known_by: str = "the release catalogue"
+    """Who knows ``sha256`` and ``url_sha256``."""
     checksum_url: str | None = None
     """Upstream checksum file beside ``url``, used over TLS when no digest is known."""
 

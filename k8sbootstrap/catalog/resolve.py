@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
-from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue, Project, load_catalogue, minor_of
+from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue, Versions, load_catalogue, minor_of
 from k8sbootstrap.catalog.models import ArtifactFile, Image, Minor, Release
+from k8sbootstrap.config.models import OwnRelease
 from k8sbootstrap.errors import UnknownReleaseError
 
 _NEAREST = 3
+_OWN = "cluster.yaml"
 
 
 def versions() -> list[str]:
@@ -20,13 +23,16 @@ def default_version() -> str:
     return versions()[0]
 
 
-def release(version: str, arch: str, runtime: str) -> Release:
+def release(
+    version: str, arch: str, runtime: str, own: Mapping[str, OwnRelease] = MappingProxyType({})
+) -> Release:
     """Look a release up.
 
     Args:
         version: Kubernetes release, MAJOR.MINOR.PATCH without a leading v.
         arch: Architecture of the hosts: amd64 or arm64.
         runtime: docker or containerd.
+        own: ``releases`` of cluster.yaml, which win over the catalogue's.
 
     Returns:
         The files, images, addresses and switches of that release.
@@ -35,11 +41,11 @@ def release(version: str, arch: str, runtime: str) -> Release:
         UnknownReleaseError: The catalogue has no such version, architecture or runtime.
     """
     catalogue = load_catalogue()
-    if version not in catalogue.releases:
+    if version not in catalogue.releases and version not in own:
         nearest = ", ".join(_nearest(version))
         raise UnknownReleaseError(
             f"Kubernetes {version} is not in the release catalogue; the nearest are {nearest}",
-            hint="Set kubernetes.version in cluster.yaml to one of these.",
+            hint="Set kubernetes.version in cluster.yaml to one of these, or describe it under releases.",
         )
     if arch not in ARCHITECTURES:
         raise UnknownReleaseError(
@@ -52,36 +58,63 @@ def release(version: str, arch: str, runtime: str) -> Release:
             f"Kubernetes {version} is not catalogued with the container runtime {runtime}",
             hint=f"Set runtime.name in cluster.yaml to {known}.",
         )
-    with_it = catalogue.releases[version]
-    projects = catalogue.projects
+    ours = own.get(version, OwnRelease())
+    with_it = _versions(catalogue, version, ours)
     minor = next(each for each in catalogue.minors if each.minor == minor_of(version))
     dockershim = runtime == "docker" and not minor.cri_dockerd
-    binaries = _files(catalogue, "kubernetes", projects.kubernetes, version, arch)
-    binaries |= _files(catalogue, "etcd", projects.etcd, with_it.etcd, arch)
+    binaries = _files(catalogue, "kubernetes", version, arch, ours)
+    binaries |= _files(catalogue, "etcd", with_it.etcd, arch, ours)
     if runtime == "docker" and with_it.cri_dockerd:
-        binaries |= _files(catalogue, "cri-dockerd", projects.cri_dockerd, with_it.cri_dockerd, arch)
+        binaries |= _files(catalogue, "cri-dockerd", with_it.cri_dockerd, arch, ours)
     pause = _image(catalogue.images.pause, "pause", with_it.pause, arch)
     return Release(
         version=version,
         arch=arch,
         minor=_filled(minor, pause.ref, catalogue.runtime_endpoints),
         binaries=binaries,
-        cni_plugins=_files(catalogue, "cni-plugins", projects.cni_plugins, with_it.cni_plugins, arch),
+        cni_plugins=_files(catalogue, "cni-plugins", with_it.cni_plugins, arch, ours),
         runtime_endpoint="" if dockershim else catalogue.runtime_endpoints[runtime],
         pause=pause,
         test_image=_image(catalogue.images.busybox, "busybox", catalogue.test_image, arch),
     )
 
 
+def own_keys(version: str, own: OwnRelease) -> list[str]:
+    """What ``files`` of an own release may name: its files, and the archives around them.
+
+    Args:
+        version: Kubernetes release, of a catalogued minor.
+        own: What cluster.yaml says of it.
+    """
+    catalogue = load_catalogue()
+    used = {"kubernetes": version, **_versions(catalogue, version, own).model_dump(by_alias=True)}
+    keys = []
+    for name, project in catalogue.projects.by_name().items():
+        for arch in ARCHITECTURES if used[name] else ():
+            place = f"{name}/{used[name]}/{arch}"
+            keys += [f"{place}/{file}" for file in project.files]
+            keys += [place] if project.member else []
+    return keys
+
+
+def _versions(catalogue: Catalogue, version: str, own: OwnRelease) -> Versions:
+    """The versions that go with a release; where nobody names one, the newest release of the minor does."""
+    base = version if version in catalogue.releases else _newest(minor_of(version))
+    return catalogue.releases[base].model_copy(
+        update=own.model_dump(exclude={"files"}, exclude_none=True, by_alias=False)
+    )
+
+
 def _files(
-    catalogue: Catalogue, name: str, project: Project, version: str, arch: str
+    catalogue: Catalogue, name: str, version: str, arch: str, own: OwnRelease
 ) -> dict[str, ArtifactFile]:
     """The files of one project, by file name."""
+    project = catalogue.projects.by_name()[name]
     files = {}
     for file in project.files:
         place = {"version": version, "arch": arch, "file": file}
         url = project.url.format(**place)
-        files[file] = ArtifactFile(
+        found = ArtifactFile(
             name=name,
             version=version,
             arch=arch,
@@ -92,7 +125,33 @@ def _files(
             member=project.member and project.member.format(**place),
             checksum_url=project.checksum_url and project.checksum_url.format(url=url, **place),
         )
+        files[file] = _overlaid(found, own)
     return files
+
+
+def _overlaid(file: ArtifactFile, own: OwnRelease) -> ArtifactFile:
+    """``file`` with the address and the hash that cluster.yaml has for it, or for the archive around it."""
+    ours, archive = own.files.get(file.key), own.files.get(file.key.rpartition("/")[0])
+    if ours:
+        return replace(
+            file,
+            url=ours.url,
+            sha256=ours.sha256,
+            known_by=_OWN,
+            url_sha256=None,
+            member=None,
+            checksum_url=None,
+        )
+    if archive:
+        return replace(
+            file,
+            url=archive.url,
+            sha256=None,
+            known_by=_OWN,
+            url_sha256=archive.sha256,
+            checksum_url=None,
+        )
+    return file
 
 
 def _image(repository: str, name: str, version: str, arch: str) -> Image:
@@ -111,6 +170,10 @@ def _filled(minor: Minor, pause: str, endpoints: Mapping[str, str]) -> Minor:
             for runtime, flags in minor.runtime_flags.items()
         },
     )
+
+
+def _newest(minor: str) -> str:
+    return next(version for version in versions() if minor_of(version) == minor)
 
 
 def _nearest(version: str) -> list[str]:

@@ -102,8 +102,8 @@ def _plain(field: dict[str, Any]) -> str:
 
 
 def _values(field: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a map's values; JSON Schema writes true for anything."""
-    values = field["additionalProperties"]
+    """The schema of a map's values; it stands below a pattern where keys have one, true is for anything."""
+    values = next(iter(field.get("patternProperties", {}).values()), field.get("additionalProperties"))
     return values if isinstance(values, dict) else {}
 
 

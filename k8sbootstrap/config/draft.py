@@ -13,6 +13,7 @@ from k8sbootstrap.config.models import (
     Kubernetes,
     Model,
     Network,
+    OwnRelease,
     Runtime,
 )
 
@@ -29,6 +30,7 @@ class Draft:
     all_hosts: bool
     """Whether ``hosts`` holds every host of the file: counting makes sense only then."""
     ssh: SSH | None
+    releases: Mapping[str, OwnRelease] | None
     runtime: Runtime | None
     network: Network | None
     api: Api | None
@@ -62,11 +64,19 @@ class Draft:
                 if index not in bad_entries
             }
 
+        releases = None
+        if "releases" not in bad_keys:
+            own = content.get("releases", {})
+            releases = {
+                version: OwnRelease.model_validate(entry, by_alias=True, by_name=False)
+                for version, entry in own.items()
+            }
         return cls(
             kubernetes=part("kubernetes", Kubernetes, required=True),
             hosts=entries("hosts", Host),
             all_hosts="hosts" not in bad_keys and bool(content.get("hosts")),
             ssh=part("ssh", SSH),
+            releases=releases,
             runtime=part("runtime", Runtime),
             network=part("network", Network),
             api=part("api", Api),

@@ -3,7 +3,7 @@
 import difflib
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -28,6 +28,8 @@ _PATTERNS: Mapping[str, Words] = {
         "is not a release number",
         "write MAJOR.MINOR.PATCH without a leading v, such as 1.36.2",
     ),
+    models.IMAGE_VERSION: ("is not the version of an image", 'write it as in "3.10.1"'),
+    models.SHA256: ("is not a sha256", "write 64 hexadecimal digits, as sha256sum prints them"),
     models.HTTP_URL: ("is not a URL", "write one that starts with http:// or https://"),
 }
 
@@ -112,6 +114,8 @@ def _is_mark(step: str | int) -> bool:
 
 def _step(annotation: Any, step: str) -> Any:
     """The type of the key ``step`` inside a type, or the union's variant that ``step`` marks."""
+    if get_origin(annotation) is dict:
+        return get_args(annotation)[1]
     candidates = _models_in(annotation)
     for candidate in candidates:
         for name, field in candidate.model_fields.items():

@@ -17,12 +17,16 @@ API_VERSION = "k8sbootstrap/v1alpha1"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 VERSION = r"^\d+\.\d+\.\d+$"
+IMAGE_VERSION = r"^\d+\.\d+(\.\d+)?$"
+SHA256 = r"^[0-9a-f]{64}$"
 HTTP_URL = r"^https?://[^\s]+$"
 
 DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL)]
 """RFC 1123 label: lower case letters, digits and inner hyphens, 63 at most."""
 DnsName = Annotated[str, StringConstraints(pattern=DNS_NAME, max_length=253)]
 Version = Annotated[str, StringConstraints(pattern=VERSION)]
+ImageVersion = Annotated[str, StringConstraints(pattern=IMAGE_VERSION)]
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
 HttpUrl = Annotated[str, StringConstraints(pattern=HTTP_URL)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Role = Literal["master", "worker", "etcd"]
@@ -180,6 +184,32 @@ class Kubernetes(Model):
     k8sbootstrap's."""
 
 
+class OwnFile(Model):
+    """Where a file, or the archive around it, is, and what it must be."""
+
+    url: HttpUrl
+    """Address that it is downloaded from instead of the project's own site."""
+    sha256: Sha256
+    """Its sha256, 64 hexadecimal digits."""
+
+
+class OwnRelease(Model):
+    """A Kubernetes release that the catalogue does not have, or has with other files."""
+
+    etcd: Version | None = None
+    """Version of etcd. Default for this and the others: the one of the newest catalogued release of the
+    minor."""
+    cni_plugins: Version | None = None
+    """Version of the CNI project's plugins."""
+    cri_dockerd: Version | None = None
+    """Version of cri-dockerd, from Kubernetes 1.24 on."""
+    pause: ImageVersion | None = None
+    """Version of the pause image."""
+    files: dict[str, OwnFile] = Field(default_factory=dict)
+    """Files by NAME/VERSION/ARCH/FILE, or archives by NAME/VERSION/ARCH where the project publishes archives.
+    Default: the projects' own sites, and the checksums that they publish."""
+
+
 class Runtime(Model):
     """The container runtime."""
 
@@ -288,6 +318,8 @@ class Cluster(Model):
     """The machines, in order; the first master is the one that the admin kubeconfig names."""
     ssh: SSH = Field(default_factory=SSH)
     """How to reach hosts, for all that do not say otherwise."""
+    releases: dict[Version, OwnRelease] = Field(default_factory=dict)
+    """Kubernetes releases of your own for this cluster, by version; their minors must be in the catalogue."""
     runtime: Runtime = Field(default_factory=Runtime)
     """The container runtime."""
     network: Network = Field(default_factory=Network)

@@ -37,7 +37,7 @@ def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:
         UnknownReleaseError: The catalogue does not have the release.
     """
     releases = {
-        arch: release(config.kubernetes.version, arch, config.runtime.name)
+        arch: release(config.kubernetes.version, arch, config.runtime.name, config.releases)
         for arch in dict.fromkeys(host.arch for host in config.hosts)
     }
     taint = releases[config.hosts[0].arch].minor.control_plane_taint

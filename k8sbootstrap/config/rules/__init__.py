@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from k8sbootstrap.config.draft import Draft
-from k8sbootstrap.config.rules import files, hooks, hosts, kubernetes, network
+from k8sbootstrap.config.rules import files, hooks, hosts, kubernetes, network, releases
 from k8sbootstrap.config.rules.finding import Finding
 
 RULES = (
+    releases.minors,
+    releases.versions,
+    releases.files,
     kubernetes.catalogued,
     kubernetes.extra_args,
     kubernetes.extra_config,

@@ -14,9 +14,11 @@ _ANY_CATALOGUED_ARCH = "amd64"
 
 
 def catalogued(draft: Draft) -> Iterator[Finding]:
-    """The catalogue has the release with this runtime."""
-    if draft.kubernetes is None:
+    """The catalogue, or the file itself, has the release with this runtime."""
+    if draft.kubernetes is None or draft.releases is None:
         return
+    if draft.kubernetes.version in draft.releases:
+        return  # the rules about releases have looked at it
     runtime = draft.runtime or Runtime()
     try:
         release(draft.kubernetes.version, _ANY_CATALOGUED_ARCH, runtime.name)

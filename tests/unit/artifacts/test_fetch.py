@@ -160,6 +160,13 @@ def test_catalogue_refuses_a_wrong_file_and_the_next_source_serves(site):
     assert (site.root / "site/wrong" / KEY).read_bytes() == BAD, "a user's file is never touched"
 
 
+def test_a_hash_of_cluster_yaml_refuses_a_wrong_file(site):
+    with pytest.raises(ArtifactError, match=f"must have {digest(GOOD)}, as cluster.yaml says"):
+        site.fetch(
+            artifact("kubelet", GOOD, known_by="cluster.yaml"), sources=[site.directory("wrong", {KEY: BAD})]
+        )
+
+
 def test_wrong_everywhere_is_an_error_with_both_hashes(site, server):
     server.files = {f"/{KEY}": BAD}
     with pytest.raises(ArtifactError) as caught:

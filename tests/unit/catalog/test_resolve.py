@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue
 from k8sbootstrap.catalog.models import ArtifactFile, Release
-from k8sbootstrap.catalog.resolve import default_version, release, versions
+from k8sbootstrap.catalog.resolve import default_version, own_keys, release, versions
+from k8sbootstrap.config.models import OwnFile, OwnRelease
 from k8sbootstrap.errors import UnknownReleaseError
 
 EVERY = [(v, a, r) for v in versions() for a in ARCHITECTURES for r in ("docker", "containerd")]
@@ -181,3 +182,46 @@ def test_a_wrong_catalogue_is_refused(document, path, value, said):
 def test_release_is_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError):
         release("1.36.4", "amd64", "docker").version = "1"
+
+
+OWN_FILE = OwnFile(url="https://example.com/own", sha256="a" * 64)
+
+
+def test_an_own_release_takes_what_its_minor_takes():
+    newest, ours = release("1.36.4", "amd64", "docker"), OwnRelease(etcd="3.6.9")
+    rel = release("1.36.99", "amd64", "docker", {"1.36.99": ours})
+    assert rel.minor == newest.minor
+    assert rel.pause == newest.pause
+    assert rel.cni_plugins == newest.cni_plugins
+    assert rel.binaries["cri-dockerd"] == newest.binaries["cri-dockerd"]
+    assert rel.binaries["etcd"].version == "3.6.9"
+    kubelet = rel.binaries["kubelet"]
+    assert (kubelet.version, kubelet.sha256) == ("1.36.99", None)
+    assert kubelet.checksum_url == f"{kubelet.url}.sha256"
+    assert "1.36.99" not in versions(), "it is that cluster's alone"
+    with pytest.raises(UnknownReleaseError):
+        release("1.36.99", "amd64", "docker")
+
+
+def test_files_of_an_own_release():
+    files = {"kubernetes/1.36.4/arm64/kubelet": OWN_FILE, "etcd/3.6.9/arm64": OWN_FILE}
+    own = {"1.36.4": OwnRelease(etcd="3.6.9", pause="3.10", files=files)}
+    arm, amd = (release("1.36.4", arch, "containerd", own) for arch in ("arm64", "amd64"))
+    kubelet, etcd = arm.binaries["kubelet"], arm.binaries["etcd"]
+    assert (kubelet.url, kubelet.sha256, kubelet.known_by) == (OWN_FILE.url, "a" * 64, "cluster.yaml")
+    assert (etcd.url, etcd.url_sha256, etcd.sha256) == (OWN_FILE.url, "a" * 64, None)
+    assert etcd.member == "etcd-v3.6.9-linux-arm64/etcd"
+    assert (kubelet.checksum_url, etcd.checksum_url) == (None, None)
+    plain = release("1.36.4", "amd64", "containerd")
+    assert amd.binaries["kubelet"] == plain.binaries["kubelet"]
+    assert arm.pause.ref == "registry.k8s.io/pause:3.10"
+
+
+def test_what_files_of_an_own_release_may_name():
+    keys = own_keys("1.36.99", OwnRelease())
+    for arch in ARCHITECTURES:
+        rel = release("1.36.4", arch, "docker")
+        assert {file.key.replace("1.36.4", "1.36.99") for file in all_files(rel)} <= set(keys)
+    assert "etcd/3.6.8/amd64" in keys
+    assert "kubernetes/1.36.99/amd64" not in keys
+    assert not [key for key in own_keys("1.20.15", OwnRelease()) if key.startswith("cri-dockerd")]

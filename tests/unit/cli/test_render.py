@@ -1,6 +1,7 @@
 """k8sbootstrap render."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,33 @@ def test_not_while_the_cluster_is_being_changed(run, folder: Path) -> None:
         ended = run("render", "--output", "out")
     assert ended.code == 7
     assert '"k8sbootstrap up"' in ended.err
+
+
+def test_a_release_that_only_cluster_yaml_knows(run, folder: Path) -> None:
+    text = CLUSTER.replace("1.36.2", "1.36.99") + "releases: {1.36.99: {}}\n"
+    (folder / "cluster.yaml").write_text(text)
+    for path in [*(folder / "files").rglob("1.36.2")]:
+        path.rename(path.with_name("1.36.99"))
+    sums = folder / "files/SHA256SUMS"
+    sums.write_text(sums.read_text().replace("1.36.2/", "1.36.99/"))
+    assert run("validate").code == 0
+    ended = run("render", "--output", "out")
+    assert ended.code == 0, ended.err
+    variables = yaml.safe_load((folder / "out/group_vars/all.yml").read_text())
+    assert variables["kubelet_binaries"]["kubelet"]["path"].endswith("kubernetes/1.36.99/amd64/kubelet")
+
+
+def test_files_of_all_architectures(run, folder: Path) -> None:
+    text = CLUSTER.replace("roles: [worker]", "roles: [worker], arch: arm64")
+    (folder / "cluster.yaml").write_text(text)
+    missing = run("render", "--output", "out")
+    assert missing.code != 0
+    assert "kubernetes/1.36.2/arm64/" in missing.err
+    for amd64 in [path for path in (folder / "files").rglob("amd64") if path.is_dir()]:
+        shutil.copytree(amd64, amd64.with_name("arm64"))
+    sums = folder / "files/SHA256SUMS"
+    sums.write_text(sums.read_text() + sums.read_text().replace("/amd64/", "/arm64/"))
+    ended = run("render", "--output", "out")
+    assert ended.code == 0, ended.err
+    worker = yaml.safe_load((folder / "out/host_vars/worker1.yml").read_text())
+    assert worker["kubelet_binaries"]["kubelet"]["path"].endswith("kubernetes/1.36.2/arm64/kubelet")
