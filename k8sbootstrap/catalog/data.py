@@ -15,6 +15,7 @@ from k8sbootstrap.catalog.models import Minor
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+RELEASES, CHECKSUMS = "releases.yaml", "checksums.yaml"
 ARCHITECTURES = ("amd64", "arm64")
 
 _HASH_KEY = r"^(kubernetes|etcd|cni-plugins|cri-dockerd)/[\d.]+/(amd64|arm64)(/[a-z-]+)?$"
@@ -125,6 +126,11 @@ def minor_of(version: str) -> str:
     return version.rpartition(".")[0]
 
 
+def numbers(version: str) -> tuple[int, ...]:
+    """A version's parts, to sort by; 0 for what is not a number."""
+    return tuple(int(part) if part.isdigit() else 0 for part in version.split("."))
+
+
 @cache
 def load_catalogue() -> Catalogue:
     """Read the catalogue's files, once.
@@ -135,10 +141,19 @@ def load_catalogue() -> Catalogue:
     Raises:
         pydantic.ValidationError: A file has an unknown key, or they contradict each other.
     """
-    return Catalogue.model_validate({**_read("releases.yaml"), "sha256": _read("checksums.yaml")})
+    folder = resources.files("k8sbootstrap.catalog")
+    return parse(*(folder.joinpath(name).read_text(encoding="utf-8") for name in (RELEASES, CHECKSUMS)))
 
 
-def _read(name: str) -> dict[str, Any]:
-    text = resources.files("k8sbootstrap.catalog").joinpath(name).read_text(encoding="utf-8")
+def parse(releases: str, checksums: str) -> Catalogue:
+    """Read the catalogue from its files' texts.
+
+    Raises:
+        pydantic.ValidationError: As for ``load_catalogue``.
+    """
+    return Catalogue.model_validate({**_mapping(releases), "sha256": _mapping(checksums)})
+
+
+def _mapping(text: str) -> dict[str, Any]:
     document: dict[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506 - either loader is the safe one
     return document

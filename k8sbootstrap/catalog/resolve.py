@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue, Versions, load_catalogue, minor_of
+from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue, Versions, load_catalogue, minor_of, numbers
 from k8sbootstrap.catalog.models import ArtifactFile, Image, Minor, Release
 from k8sbootstrap.config.models import OwnRelease
 from k8sbootstrap.errors import UnknownReleaseError
@@ -15,7 +15,7 @@ _OWN = "cluster.yaml"
 
 def versions() -> list[str]:
     """Kubernetes releases that can be installed, newest first, as in ``["1.36.4", ..., "1.20.2"]``."""
-    return sorted(load_catalogue().releases, key=_numbers, reverse=True)
+    return sorted(load_catalogue().releases, key=numbers, reverse=True)
 
 
 def default_version() -> str:
@@ -178,13 +178,9 @@ def _newest(minor: str) -> str:
 
 def _nearest(version: str) -> list[str]:
     """The known versions closest to ``version``, newest first: the same minor before others."""
-    wanted = _numbers(version)
+    wanted = numbers(version)
 
     def distance(known: str) -> tuple[int, ...]:
-        return tuple(abs(mine - theirs) for mine, theirs in zip(wanted, _numbers(known), strict=False))
+        return tuple(abs(mine - theirs) for mine, theirs in zip(wanted, numbers(known), strict=False))
 
-    return sorted(sorted(versions(), key=distance)[:_NEAREST], key=_numbers, reverse=True)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdigit() else 0 for part in version.split("."))
+    return sorted(sorted(versions(), key=distance)[:_NEAREST], key=numbers, reverse=True)
