@@ -30,7 +30,10 @@ class Draft:
     all_hosts: bool
     """Whether ``hosts`` holds every host of the file: counting makes sense only then."""
     ssh: SSH | None
-    releases: Mapping[str, OwnRelease] | None
+    releases: Mapping[str, OwnRelease]
+    """Valid releases by their version."""
+    bad_releases: frozenset[str] | None
+    """Versions of the others; None where not even these could be read."""
     runtime: Runtime | None
     network: Network | None
     api: Api | None
@@ -64,19 +67,22 @@ class Draft:
                 if index not in bad_entries
             }
 
-        releases = None
-        if "releases" not in bad_keys:
-            own = content.get("releases", {})
-            releases = {
-                version: OwnRelease.model_validate(entry, by_alias=True, by_name=False)
-                for version, entry in own.items()
-            }
+        bad_releases = {
+            str(location[1]) for location in bad if location[:1] == ("releases",) and location[1:]
+        }
+        own = {} if ("releases",) in bad else content.get("releases", {})
+        releases = {
+            version: OwnRelease.model_validate(entry, by_alias=True, by_name=False)
+            for version, entry in own.items()
+            if str(version) not in bad_releases
+        }
         return cls(
             kubernetes=part("kubernetes", Kubernetes, required=True),
             hosts=entries("hosts", Host),
             all_hosts="hosts" not in bad_keys and bool(content.get("hosts")),
             ssh=part("ssh", SSH),
             releases=releases,
+            bad_releases=None if ("releases",) in bad else frozenset(bad_releases),
             runtime=part("runtime", Runtime),
             network=part("network", Network),
             api=part("api", Api),

@@ -15,9 +15,9 @@ _ANY_CATALOGUED_ARCH = "amd64"
 
 def catalogued(draft: Draft) -> Iterator[Finding]:
     """The catalogue, or the file itself, has the release with this runtime."""
-    if draft.kubernetes is None or draft.releases is None:
+    if draft.kubernetes is None or draft.bad_releases is None:
         return
-    if draft.kubernetes.version in draft.releases:
+    if draft.kubernetes.version in {*draft.releases, *draft.bad_releases}:
         return  # the rules about releases have looked at it
     runtime = draft.runtime or Runtime()
     try:

@@ -6,14 +6,13 @@ from k8sbootstrap.catalog.data import load_catalogue, minor_of
 from k8sbootstrap.catalog.resolve import own_keys
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.explain import nearest
-from k8sbootstrap.config.models import OwnRelease
 from k8sbootstrap.config.rules.finding import Finding
 
 
 def minors(draft: Draft) -> Iterator[Finding]:
     """The catalogue knows what the minor of every release takes."""
     known = [minor.minor for minor in load_catalogue().minors]
-    for version in draft.releases or {}:
+    for version in draft.releases:
         if minor_of(version) not in known:
             yield Finding(
                 ("releases", version),
@@ -25,7 +24,7 @@ def minors(draft: Draft) -> Iterator[Finding]:
 def versions(draft: Draft) -> Iterator[Finding]:
     """cri-dockerd has a version only where its minor uses it."""
     unused = {minor.minor for minor in load_catalogue().minors if not minor.cri_dockerd}
-    for version, own in (draft.releases or {}).items():
+    for version, own in draft.releases.items():
         if own.cri_dockerd and minor_of(version) in unused:
             yield Finding(
                 ("releases", version, "criDockerd"), f"Kubernetes {version} does not use it", "remove it"
@@ -35,7 +34,7 @@ def versions(draft: Draft) -> Iterator[Finding]:
 def files(draft: Draft) -> Iterator[Finding]:
     """Every file and archive is one that the release installs."""
     known = {minor.minor for minor in load_catalogue().minors}
-    for version, own in _with_files(draft):
+    for version, own in draft.releases.items():
         keys = own_keys(version, own) if minor_of(version) in known else own.files
         for key in own.files:
             if key not in keys:
@@ -45,7 +44,3 @@ def files(draft: Draft) -> Iterator[Finding]:
                     f"Kubernetes {version} installs no such file",
                     f"did you mean {near}?" if near else "write NAME/VERSION/ARCH/FILE, or NAME/VERSION/ARCH",
                 )
-
-
-def _with_files(draft: Draft) -> Iterator[tuple[str, OwnRelease]]:
-    return ((version, own) for version, own in (draft.releases or {}).items() if own.files)

@@ -1,5 +1,6 @@
 import dataclasses
 from importlib import resources
+from typing import get_args
 
 import pytest
 import yaml
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue
 from k8sbootstrap.catalog.models import ArtifactFile, Release
 from k8sbootstrap.catalog.resolve import default_version, own_keys, release, versions
-from k8sbootstrap.config.models import OwnFile, OwnRelease
+from k8sbootstrap.config.models import Arch, OwnFile, OwnRelease
 from k8sbootstrap.errors import UnknownReleaseError
 
 EVERY = [(v, a, r) for v in versions() for a in ARCHITECTURES for r in ("docker", "containerd")]
@@ -97,6 +98,10 @@ def test_1_36_takes_fields_instead_of_flags():
     assert rel.minor.runtime_endpoint_in_config
     assert rel.minor.fail_cgroup_v1
     assert not release("1.34.11", "amd64", "docker").minor.fail_cgroup_v1
+
+
+def test_hosts_can_be_of_every_architecture_and_no_other():
+    assert get_args(Arch) == ARCHITECTURES
 
 
 def test_architectures_have_different_hashes():
