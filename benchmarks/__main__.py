@@ -5,7 +5,7 @@ from importlib import import_module
 
 from benchmarks.harness import RESULTS, Bench, Row, SkippedError, repetitions, table
 
-ALL = ("again", "plan", "delay", "scale", "flag", "worker", "fresh")
+ALL = ("again", "plan", "delay", "scale", "flag", "worker", "fresh", "kubeadm")
 
 
 def main() -> int:

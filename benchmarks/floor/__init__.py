@@ -70,10 +70,11 @@ def run(script: str, folder: Path, *arguments: str) -> Sample:
     return sample
 
 
-def lay_out(lab: Lab, folder: Path, new: Collection[str]) -> None:
+def lay_out(lab: Lab, folder: Path, new: Collection[str], only: Collection[str] = ()) -> None:
     """Write all that the hosts ``new`` get, as the roles would send it, and what the others need to know.
 
-    Certificates are issued and templates are rendered here: no clock runs.
+    Certificates are issued and templates are rendered here: no clock runs. ``only`` names the components
+    whose files are wanted, all if empty.
     """
     reach(lab, folder)
     lab.k("render", "--output", str(folder / "inventory"))
@@ -85,9 +86,10 @@ def lay_out(lab: Lab, folder: Path, new: Collection[str]) -> None:
         yaml.safe_load((folder / "inventory/hosts.yml").read_text())["all"]["children"]["nodes"]["hosts"]
     )
     for name in nodes:
-        _host(folder / name, _arguments(calls, name, "component"), paths, nodes)
+        requests = [each for each in _arguments(calls, name, "component") if not only or each["name"] in only]
+        _host(folder / name, requests, paths, nodes)
         base = _arguments(calls, name, "host_base")[0]
-        users = [user for request in _arguments(calls, name, "component") for user in request["users"]]
+        users = [user for request in requests for user in request["users"]]
         (folder / name / "users").write_text("".join(f"{user['name']}\n" for user in users))
         (folder / name / "packages").write_text("\n".join(base["packages"]))
         (folder / name / "hold").write_text("\n".join(base["hold_units"]))
@@ -123,10 +125,15 @@ def _host(folder: Path, requests: list[dict[str, Any]], paths: dict[str, Path], 
                 entry.size = len(content)
                 (network if request["name"] == "pod_network" else files).addfile(entry, BytesIO(content))
             for item in request["binaries"]:
-                link = folder / "binaries" / item["dest"].lstrip("/")
-                link.parent.mkdir(parents=True, exist_ok=True)
-                if not link.is_symlink():
-                    link.symlink_to(paths[item["sha256"]])
+                add_binary(folder, item["dest"], paths[item["sha256"]])
+
+
+def add_binary(host: Path, dest: str, source: Path) -> None:
+    """Let a host get a program; kubelet's is listed twice where a node joins."""
+    link = host / "binaries" / dest.lstrip("/")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(source)
 
 
 def _entry(path: str, item: dict[str, str], kind: bytes) -> tarfile.TarInfo:

@@ -1,36 +1,13 @@
 #!/bin/bash
 # The floor of an installation: what k8sbootstrap brings to new hosts, brought there by plain parallel SSH. No checks,
 # and no waits but those without which the next step could not work.
-# usage: install.sh FOLDER    with what floor/__init__.py lays out there
-set -euo pipefail
-cd "$1"
+# usage: install.sh FOLDER
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "${BASH_SOURCE[0]%/*}/common.sh"
 mapfile -t new <new
-mapfile -t nodes <nodes
-read -r master <masters
-
-on() { ssh -F ssh_config "$1" sudo "${@:2}"; }
-
-in_parallel() { # FUNCTION HOST...
-  local call=$1 pids=() pid
-  shift
-  for host; do "$call" "$host" & pids+=($!); done
-  for pid in "${pids[@]}"; do wait "$pid"; done
-}
-
-packages() {
-  on "$1" sh -eu -s <<END
-$(sed 's|.*|useradd --system --user-group --no-create-home --shell /usr/sbin/nologin &|' "$1/users")
-systemctl mask --quiet --runtime $(xargs <"$1/hold")
-DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(xargs <"$1/packages") >/dev/null
-systemctl unmask --quiet --runtime $(xargs <"$1/hold")
-END
-}
 
 install() {
-  packages "$1" &
-  (cd "$1/binaries" && find . -type l | tar -c -h -T - --mode=0755 --owner=root --group=root) | on "$1" tar -x -C /
-  wait $!
-  on "$1" tar -x -p -C / <"$1/files.tar"
+  copy "$1"
   on "$1" sh -eu -s <<'END'
 systemctl daemon-reload
 systemctl start systemd-modules-load || true
@@ -54,29 +31,14 @@ END
 
 join() { on "$1" systemctl start kubelet; }
 
-connect() {
-  on "$1" tar -x -p -C / <"$1/network.tar"
-  on "$1" sh -eu -s <<END
-sed -i '$(cat cidrs)' /etc/cni/net.d/10-k8sbootstrap.conflist /etc/k8sbootstrap/pod-network
-systemctl daemon-reload
-systemctl enable --quiet k8s-pod-network
-systemctl reload-or-restart k8s-pod-network
-systemctl start kube-proxy
-END
-}
+start_proxy() { on "$1" systemctl start kube-proxy; }
 
 in_parallel install "${new[@]}"
 on "$master" kubectl --kubeconfig /etc/kubernetes/super-admin.conf apply -f - <join.json
 in_parallel join "${new[@]}"
-on "$master" sh -eu -s >cidrs <<END
-export KUBECONFIG=/etc/kubernetes/admin.conf
-form='{range .items[*]}s|@{.metadata.name}@|{.spec.podCIDR}|{"\n"}{end}'
-until text=\$(kubectl get nodes -o jsonpath="\$form") && [ "\$(echo "\$text" | grep -c '/[0-9]*|')" = ${#nodes[@]} ]; do
-  sleep 0.5
-done
-echo "\$text"
-END
+pod_cidrs
 in_parallel connect "${nodes[@]}"
+in_parallel start_proxy "${new[@]}"
 on "$master" sh -eu -s <<END
 export KUBECONFIG=/etc/kubernetes/admin.conf
 $(cat labels)

@@ -6,10 +6,12 @@ For the lab and tests only. The source (bookworm, 1.20.5+really1.20.2) holds all
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from k8sbootstrap.lab.commands import run
-from k8sbootstrap.lab.mirror import apt
+from k8sbootstrap.lab.mirror import apt, unpack
 
 SUITE = "bookworm"
 SOURCE_VERSION = "1.20.2"
@@ -18,12 +20,20 @@ _COMMIT = "faecb196815e248d3ecfb03c680a4507229c2a56"
 """The commit of upstream's v1.20.2."""
 
 
-def build(target: Path, version: str = SOURCE_VERSION) -> None:
-    """Build the binaries; takes about 10 minutes on 2 cores.
+def build(
+    target: Path,
+    version: str = SOURCE_VERSION,
+    binaries: Sequence[str] = BINARIES,
+    newer: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Build binaries; all of them take about 10 minutes on 2 cores.
 
     Args:
         target: Folder for the results.
         version: What the binaries say they are. The source is 1.20.2 whatever is said.
+        binaries: Which ones.
+        newer: Go packages to take from Debian instead of the source's own copies: import path to the name of
+            Debian's package.
 
     Raises:
         LabError: the source can't be had or does not build.
@@ -37,12 +47,16 @@ def build(target: Path, version: str = SOURCE_VERSION) -> None:
             # apt checks the files against the signed index; unpacking need not check them again
             tool.get("source", "--download-only", "kubernetes", cwd=work)
         run("dpkg-source", "--no-check", "-x", str(next(work.glob("kubernetes_*.dsc"))), str(source))
+        for path, package in newer.items():
+            unpack(SUITE, [package], work / "newer")
+            shutil.rmtree(source / "vendor" / path)
+            shutil.copytree(work / "newer/usr/share/gocode/src" / path, source / "vendor" / path)
         stamp = work / "version"
         stamp.write_text(
             f"KUBE_GIT_COMMIT={_COMMIT}\nKUBE_GIT_TREE_STATE=archive\nKUBE_GIT_VERSION=v{version}\n"
             f"KUBE_GIT_MAJOR={major}\nKUBE_GIT_MINOR={minor}\n"
         )
-        what = " ".join(f"cmd/{binary}" for binary in BINARIES)
+        what = " ".join(f"cmd/{binary}" for binary in binaries)
         run(
             "make",
             f"WHAT={what}",
@@ -57,7 +71,7 @@ def build(target: Path, version: str = SOURCE_VERSION) -> None:
             HOME=os.environ.get("HOME", "/root"),
         )
         target.mkdir(parents=True, exist_ok=True)
-        for binary in BINARIES:
+        for binary in binaries:
             partial = target / f".{binary}"
             shutil.copyfile(source / "_output/bin" / binary, partial)
             partial.chmod(0o755)
