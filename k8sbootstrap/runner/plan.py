@@ -148,6 +148,8 @@ def require_all(outlook: Outlook) -> None:
 @contextmanager
 def _copy_of(state: State) -> Iterator[State]:
     """A state of the same contents that may be written to and goes when the block ends."""
+    for stale in state.directory.glob("plan-*"):  # of a run that was killed; the lock says it is over
+        shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(prefix="plan-", dir=state.directory) as folder:
         scratch = State(Path(folder))
         with suppress(FileNotFoundError):

@@ -50,7 +50,7 @@ REPORT = PreflightReport(
     )
 )
 VERIFIED = VerifyReport("demo", (Result("nodes", "master1", Status.PASSED, "Ready", 1.5),), 2.0)
-TODO = Survey({"master1": {"etcd": Work(("new",))}}, exists=False)
+FOUND = Survey({"master1": {"etcd": Work(("new",))}}, exists=False)
 LOST = {"worker1": HostError("worker1 (10.0.0.21): no answer within 10 s")}
 
 
@@ -76,7 +76,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What each step was called with, in order; an exception put under a step's name is raised there."""
     seen: dict[str, Any] = {}
     errors: dict[str, Exception] = {}
-    results: dict[str, object] = {"run_preflight": REPORT, "survey": TODO, "run_verify": VERIFIED}
+    results: dict[str, object] = {"run_preflight": REPORT, "survey": FOUND, "run_verify": VERIFIED}
 
     def note(name: str) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
