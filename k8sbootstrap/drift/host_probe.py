@@ -36,7 +36,10 @@ def base_drift(wanted: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def image_drift(part: dict[str, Any]) -> list[dict[str, Any]]:
-    """Images that the runtime had and has no longer; nothing where the runtime does not answer."""
+    """The sandbox image where the runtime has it no longer; nothing where the runtime does not answer.
+
+    Other images may go: the kubelet removes those that no pod uses when disk space gets scarce.
+    """
     try:
         missing = missing_images(part.get("runtime", ""), part["images"])
     except (DockerError, OSError):

@@ -50,9 +50,14 @@ def write(
         LabError: somebody else's file is there.
     """
     # lab hosts are containers: they may not change the machine's connection tracking limits
-    extra: dict[str, object] = {"kube-proxy": {"conntrack": {"maxPerCore": 0}}}
+    # and they share its disk, which may be rather full: that must not drive pods and images away
+    kubelet: dict[str, object] = {
+        "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "100Mi"},
+        "imageGCHighThresholdPercent": 100,
+    }
+    extra: dict[str, object] = {"kube-proxy": {"conntrack": {"maxPerCore": 0}}, "kubelet": kubelet}
     if cgroup_v1 and tuple(map(int, version.split(".")[:2])) >= _FAIL_CGROUP_V1_SINCE:
-        extra["kubelet"] = {"failCgroupV1": False}
+        kubelet["failCgroupV1"] = False
     content = {
         "apiVersion": "k8sbootstrap/v1alpha1",
         "kind": "Cluster",

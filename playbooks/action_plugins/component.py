@@ -16,6 +16,7 @@ Options:
     units (list of {name, health, timeout, rolling, reload}): See module_utils/k8sbootstrap_units.py.
     images (list of {ref, artifact}), runtime (docker or containerd): Images to load when the runtime lacks
         them.
+    sandbox_image (str): The one of them that the kubelet never removes to free disk space.
     needs (list): Paths that its programs made and without which it must be applied again.
     digest (str): Of all that the component is made from; in the host's record once it is applied.
     restart (bool), peers (list of health): Only restart what waits for it, after seeing that every peer is
@@ -102,6 +103,7 @@ class ActionModule(ActionBase):
             "binaries": binaries,
             "units": units,
             "images": [{"ref": image["ref"], "tar": tars[image["ref"]]} for image in images],
+            "sandbox_image": args.get("sandbox_image") or "",
             "runtime": args.get("runtime") or "",
             "needs": args.get("needs") or [],
             "digest": args.get("digest") or "",

@@ -54,7 +54,7 @@ def _apply(request: dict, uploads: dict, record: Record) -> dict:
         change("image", "load", ref, DRIFT if ref in part["images"] else NEW) for ref in images
     ]
     changes += units.changes
-    part["images"] = [image["ref"] for image in request["images"]]
+    part["images"] = [image["ref"] for image in request["images"] if image["ref"] == request["sandbox_image"]]
     part["runtime"] = request["runtime"]
     part["needs"] = request["needs"]
     if not units.pending:

@@ -18,7 +18,8 @@ class Record:
     """The record of one host; ``save`` writes it atomically.
 
     ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, users,
-    units, images, needs (paths that programs made and can't do without), digest (of the inputs that were
+    units, images (that must stay), needs (paths that programs made and can't do without), digest (of the
+    inputs that were
     applied completely)), ``residue`` (paths that were not there before and that programs create),
     ``packages`` (names that were installed), ``sysctls`` (name → value before), ``modules`` (kernel modules
     loaded), ``pending_restarts`` (units whose inputs changed since they were last started), ``wanted``
