@@ -77,6 +77,9 @@ class Minor:
     """Whether docker is driven by cri-dockerd (else by the kubelet's dockershim)."""
     fail_cgroup_v1: bool = False
     """Whether the kubelet refuses cgroup v1 hosts unless failCgroupV1 is false."""
+    restart_with_etcd: bool = False
+    """Whether an API server must restart whenever its host's etcd does, or clients watch Services in vain
+    (https://github.com/kubernetes/kubernetes/pull/102539)."""
 
 
 @dataclass(frozen=True)

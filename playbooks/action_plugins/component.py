@@ -13,7 +13,8 @@ Options:
         ``content``; ``mode``, ``owner``, ``group``, ``secret`` (never shown in diffs) and ``restarts`` (units
         that must restart when it changes; default: all units of the component).
     binaries (list of {dest, artifact, mode, restarts}): ``artifact`` is {path, sha256, url}.
-    units (list of {name, health, timeout, rolling, reload}): See module_utils/k8sbootstrap_units.py.
+    units (list of {name, health, timeout, rolling, reload, followers}): See
+        module_utils/k8sbootstrap_units.py.
     images (list of {ref, artifact}), runtime (docker or containerd): Images to load when the runtime lacks
         them.
     sandbox_image (str): The one of them that the kubelet never removes to free disk space.
@@ -78,7 +79,7 @@ class ActionModule(ActionBase):
 
     def _request(self, args, task_vars):
         units = [
-            dict({"health": None, "timeout": 60, "rolling": False, "reload": False}, **unit)
+            dict({"health": None, "timeout": 60, "rolling": False, "reload": False, "followers": []}, **unit)
             for unit in args.get("units") or []
         ]
         restarts = [unit["name"] for unit in units]

@@ -22,8 +22,9 @@ class Units:
 
     Args:
         wanted: dicts with ``name``, ``health`` (None, or ``url`` with optional ``ca``, ``cert``, ``key``),
-            ``timeout`` (seconds), ``rolling`` (restart only in ``restart_one_by_one``) and ``reload`` (reload
-            instead of restart).
+            ``timeout`` (seconds), ``rolling`` (restart only in ``restart_one_by_one``), ``reload`` (reload
+            instead of restart) and ``followers`` (units that this one restarts, where they run, when it has
+            started).
         inputs: unit to the files that changed and that it must restart for.
     """
 
@@ -125,10 +126,15 @@ class Units:
         self.record.restarted(unit["name"])
 
     def _restart(self, unit: dict) -> None:
-        self.restarted.append(unit["name"])
+        states = unit_states(unit["followers"])
+        followers = [name for name, state in states.items() if state.get("ActiveState") == "active"]
+        self.restarted += [unit["name"], *followers]
+        self.inputs.update((name, [unit["name"]]) for name in followers)
         if self.check_mode:
             return
         _run_unit("reload-or-restart" if unit["reload"] else "restart", unit["name"])
+        for name in followers:
+            _run_unit("start", name)  # it is being restarted: waits until it says that it is ready
 
     def _wait(self, unit: dict) -> None:
         if self.check_mode:
