@@ -18,7 +18,9 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 RELEASES, CHECKSUMS = "releases.yaml", "checksums.yaml"
 ARCHITECTURES = ("amd64", "arm64")
 
-_HASH_KEY = r"^(kubernetes|etcd|cni-plugins|cri-dockerd)/[\d.]+/(amd64|arm64)(/[a-z-]+)?$"
+_HASH_KEY = (
+    r"^(kubernetes|etcd|containerd|runc|cni-plugins|crictl|cri-dockerd)/[\d.]+/(amd64|arm64)(/[a-z0-9-]+)?$"
+)
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -50,7 +52,10 @@ class Projects(_NamedByProject):
 
     kubernetes: Project
     etcd: Project
+    containerd: Project
+    runc: Project
     cni_plugins: Project
+    crictl: Project
     cri_dockerd: Project
 
     def by_name(self) -> dict[str, Project]:
@@ -59,9 +64,10 @@ class Projects(_NamedByProject):
 
 
 class Images(_Model):
-    """The repository of each image."""
+    """The reference of each image; takes {version}."""
 
     pause: str
+    coredns: str
     busybox: str
 
 
@@ -69,9 +75,13 @@ class Versions(_NamedByProject):
     """The versions that go with one Kubernetes release."""
 
     etcd: str
+    containerd: str
+    runc: str
     cni_plugins: str
+    crictl: str
     cri_dockerd: str | None = None
     pause: str
+    coredns: str
 
 
 class Catalogue(_Model):

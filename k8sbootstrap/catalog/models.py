@@ -12,7 +12,7 @@ class ArtifactFile:
     """One file that a host may need, identified as ``NAME/VERSION/ARCH/FILE``."""
 
     name: str
-    """Project (kubernetes, etcd, cni-plugins, cri-dockerd) or image (pause, busybox)."""
+    """Project, such as kubernetes, etcd or cri-dockerd, or image, such as pause."""
     version: str
     arch: str
     """amd64 or arm64."""
@@ -94,8 +94,12 @@ class Release:
     and (where the runtime needs it) cri-dockerd, to their files."""
     cni_plugins: Mapping[str, ArtifactFile]
     """bridge, host-local, loopback, portmap."""
+    containerd: Mapping[str, ArtifactFile]
+    """containerd, containerd-shim-runc-v2, ctr and runc, for hosts that don't take their distribution's."""
+    crictl: ArtifactFile
     runtime_endpoint: str
     """The kubelet's CRI endpoint, as in unix:///run/cri-dockerd.sock; empty for the dockershim."""
     pause: Image
+    coredns: Image
     test_image: Image
     """Small image with a shell, httpd, wget and nc (busybox), for verify's pods."""

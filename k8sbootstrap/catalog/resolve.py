@@ -66,6 +66,7 @@ def release(
     binaries |= _files(catalogue, "etcd", with_it.etcd, arch, ours)
     if runtime == "docker" and with_it.cri_dockerd:
         binaries |= _files(catalogue, "cri-dockerd", with_it.cri_dockerd, arch, ours)
+    containerd = _files(catalogue, "containerd", with_it.containerd, arch, ours)
     pause = _image(catalogue.images.pause, "pause", with_it.pause, arch)
     return Release(
         version=version,
@@ -73,8 +74,11 @@ def release(
         minor=_filled(minor, pause.ref, catalogue.runtime_endpoints),
         binaries=binaries,
         cni_plugins=_files(catalogue, "cni-plugins", with_it.cni_plugins, arch, ours),
+        containerd=containerd | _files(catalogue, "runc", with_it.runc, arch, ours),
+        crictl=_files(catalogue, "crictl", with_it.crictl, arch, ours)["crictl"],
         runtime_endpoint="" if dockershim else catalogue.runtime_endpoints[runtime],
         pause=pause,
+        coredns=_image(catalogue.images.coredns, "coredns", with_it.coredns, arch),
         test_image=_image(catalogue.images.busybox, "busybox", catalogue.test_image, arch),
     )
 
@@ -154,8 +158,8 @@ def _overlaid(file: ArtifactFile, own: OwnRelease) -> ArtifactFile:
     return file
 
 
-def _image(repository: str, name: str, version: str, arch: str) -> Image:
-    return Image(f"{repository}:{version}", ArtifactFile(name, version, arch, "image.tar"))
+def _image(ref: str, name: str, version: str, arch: str) -> Image:
+    return Image(ref.format(version=version), ArtifactFile(name, version, arch, "image.tar"))
 
 
 def _filled(minor: Minor, pause: str, endpoints: Mapping[str, str]) -> Minor:

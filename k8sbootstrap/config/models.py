@@ -199,12 +199,20 @@ class OwnRelease(Model):
     etcd: Version | None = None
     """Version of etcd. Default for this and the others: the one of the newest catalogued release of the
     minor."""
+    containerd: Version | None = None
+    """Version of containerd, for hosts that take upstream's."""
+    runc: Version | None = None
+    """Version of runc, for hosts that take upstream's containerd."""
     cni_plugins: Version | None = None
     """Version of the CNI project's plugins."""
+    crictl: Version | None = None
+    """Version of crictl."""
     cri_dockerd: Version | None = None
     """Version of cri-dockerd, from Kubernetes 1.24 on."""
     pause: ImageVersion | None = None
     """Version of the pause image."""
+    coredns: ImageVersion | None = None
+    """Version of the CoreDNS image, without a leading v."""
     files: dict[str, OwnFile] = Field(default_factory=dict)
     """Files by NAME/VERSION/ARCH/FILE, or archives by NAME/VERSION/ARCH where the project publishes archives.
     Default: the projects' own sites, and the checksums that they publish."""

@@ -20,6 +20,18 @@ CATALOGUE = Path(refresh.__file__).parent
 BINARIES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
 DL = "https://dl.k8s.io"
 ETCD_SUMS = "etcd-io/etcd/releases/download/v3.6.8/SHA256SUMS"
+BESIDE = {
+    "containerd/2.3.4/{arch}": (
+        "containerd/containerd/releases/download/v2.3.4/containerd-2.3.4-linux-{arch}.tar.gz.sha256sum"
+    ),
+    "cni-plugins/1.9.1/{arch}": (
+        "containernetworking/plugins/releases/download/v1.9.1/cni-plugins-linux-{arch}-v1.9.1.tgz.sha256"
+    ),
+    "crictl/1.36.0/{arch}": (
+        "kubernetes-sigs/cri-tools/releases/download/v1.36.0/crictl-v1.36.0-linux-{arch}.tar.gz.sha256"
+    ),
+}
+"""Key of a checksum to the address of the checksum file that has it alone."""
 
 
 def digest(text: str) -> str:
@@ -71,11 +83,12 @@ def upstream(tmp_path: Path, folder: Path) -> Iterator[Upstream]:
         ]
         site.put(ETCD_SUMS, "".join(lines))
         for arch in ("amd64", "arm64"):
-            name = f"cni-plugins-linux-{arch}-v1.9.1.tgz"
-            site.put(
-                f"containernetworking/plugins/releases/download/v1.9.1/{name}.sha256",
-                f"{sums[f'cni-plugins/1.9.1/{arch}']}  {name}\n",
-            )
+            for key, place in BESIDE.items():
+                address = place.format(arch=arch)
+                name = address.rpartition("/")[2].rpartition(".")[0]
+                site.put(address, f"{sums[key.format(arch=arch)]}  {name}\n")
+        lines = [f"{sums[f'runc/1.4.3/{arch}/runc']}  runc.{arch}\n" for arch in ("amd64", "arm64")]
+        site.put("opencontainers/runc/releases/download/v1.4.3/runc.sha256sum", "".join(lines))
         for minor, newest in (
             ("1.36", "1.36.4"),
             ("1.35", "1.35.8"),

@@ -27,7 +27,7 @@ def document():
 
 
 def all_files(rel: Release) -> list[ArtifactFile]:
-    return [*rel.binaries.values(), *rel.cni_plugins.values()]
+    return [*rel.binaries.values(), *rel.cni_plugins.values(), *rel.containerd.values(), rel.crictl]
 
 
 def test_versions_are_newest_first_by_number_not_by_text():
@@ -60,7 +60,7 @@ def test_every_release_is_complete(version, arch, runtime):
         assert file.version in file.url
         assert file.sha256 or file.url_sha256 or file.checksum_url, f"nothing vouches for {file.key}"
         assert "{" not in f"{file.url}{file.member}{file.checksum_url}"
-        assert file.member is None or file.sha256 or file.url_sha256
+        assert file.member is None or file.url_sha256 or file.checksum_url
     assert rel.binaries["kubelet"].sha256
     assert rel.binaries["kubectl"].sha256
     assert rel.pause.artifact.key == f"pause/{rel.pause.ref.rpartition(':')[2]}/{arch}/image.tar"
@@ -98,6 +98,25 @@ def test_1_36_takes_fields_instead_of_flags():
     assert rel.minor.runtime_endpoint_in_config
     assert rel.minor.fail_cgroup_v1
     assert not release("1.34.11", "amd64", "docker").minor.fail_cgroup_v1
+
+
+def test_what_goes_with_a_release_beside_its_own_programs():
+    rel = release("1.36.4", "arm64", "containerd")
+    assert {name: file.key for name, file in rel.containerd.items()} == {
+        "containerd": "containerd/2.3.4/arm64/containerd",
+        "containerd-shim-runc-v2": "containerd/2.3.4/arm64/containerd-shim-runc-v2",
+        "ctr": "containerd/2.3.4/arm64/ctr",
+        "runc": "runc/1.4.3/arm64/runc",
+    }
+    assert rel.containerd["ctr"].member == "bin/ctr"
+    runc = rel.containerd["runc"]
+    assert (runc.url.rpartition("/")[2], runc.member) == ("runc.arm64", None)
+    assert rel.crictl.key == "crictl/1.36.0/arm64/crictl"
+    assert rel.coredns.ref == "registry.k8s.io/coredns/coredns:v1.14.2"
+    assert rel.coredns.artifact.key == "coredns/1.14.2/arm64/image.tar"
+    old = release("1.20.2", "amd64", "containerd")
+    assert old.containerd["containerd"].version.startswith("1."), "2.x speaks no CRI v1alpha2"
+    assert old.coredns.ref == "registry.k8s.io/coredns/coredns:v1.7.0"
 
 
 def test_hosts_can_be_of_every_architecture_and_no_other():
@@ -163,10 +182,18 @@ def set_at(document, path, value):
         (("projects", "etcd", "mirror"), "x", "mirror"),
         (("projects", "etcdd"), {}, "etcdd"),
         (("minors", 0, "fail_cgroup"), True, "fail_cgroup"),
-        (("releases", "1.36.4", "coredns"), "1.11", "coredns"),
+        (("releases", "1.36.4", "helm"), "3.18.4", "helm"),
         (
             ("releases", "1.37.0"),
-            {"etcd": "3.6.8", "cni-plugins": "1.9.1", "pause": "3.10.2"},
+            {
+                "etcd": "3.6.8",
+                "containerd": "2.3.4",
+                "runc": "1.4.3",
+                "cni-plugins": "1.9.1",
+                "crictl": "1.36.0",
+                "pause": "3.10.2",
+                "coredns": "1.14.2",
+            },
             "no entry 1.37",
         ),
         (("releases", "1.36.4", "cri-dockerd"), None, "cri-dockerd"),
