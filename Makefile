@@ -41,8 +41,8 @@ packages: install
 	@$(call debian,the lab,$$($(BIN)/python -m k8sbootstrap.lab.requirements))
 
 test-packages:
-	@$(call debian,the tests,$$(for name in vagrant shellcheck chromium; do command -v $$name >/dev/null || echo $$name; done; \
-	  command -v chromedriver >/dev/null || echo chromium-driver))
+	@$(call debian,the tests,$$(for name in vagrant shellcheck chromium dnf rpm; do command -v $$name >/dev/null || echo $$name; done; \
+	  command -v chromedriver >/dev/null || echo chromium-driver; command -v createrepo_c >/dev/null || echo createrepo-c))
 
 demo: packages ## A running cluster: 1 master and 2 workers
 	@mkdir -p $(DEMO)

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import jinja2
 import yaml
 
+from k8sbootstrap.catalog.distributions import held_units, host_platforms
 from k8sbootstrap.catalog.models import ArtifactFile, Image, Release
-from k8sbootstrap.catalog.packages import host_packages
 from k8sbootstrap.digest import Digests
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.resources import data_dir
@@ -208,13 +208,11 @@ def _files(release: Release, artifacts: Mapping[str, FetchedFile]) -> dict[str, 
 
 
 def _of_host(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
-    packages, hold_units = host_packages(
-        plan.config.runtime.name if host.is_node else None, balanced=plan.balances(host)
-    )
+    purposes = plan.package_purposes(host)
     local = f"127.0.0.1:{plan.config.api.port}"
     return {
-        "packages": packages,
-        "hold_units": hold_units,
+        "platforms": host_platforms(purposes),
+        "hold_units": held_units(purposes),
         "api_server": f"https://{local if host.is_master else plan.node_api_endpoint}",
         "proxy_kubeconfig": "kube-proxy.conf" if host.is_master else "kube-proxy-worker.conf",
         "taints": [taint.model_dump(exclude_defaults=True) for taint in host.taints],

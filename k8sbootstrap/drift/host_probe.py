@@ -10,22 +10,23 @@ import json
 import sys
 from typing import Any
 
-from ansible.module_utils.k8sbootstrap_base import in_kernel, installed_packages, sysctl_value
+from ansible.module_utils.k8sbootstrap_base import in_kernel, sysctl_value
 from ansible.module_utils.k8sbootstrap_changes import DRIFT, change
 from ansible.module_utils.k8sbootstrap_docker import DockerError
 from ansible.module_utils.k8sbootstrap_files import file_drift
 from ansible.module_utils.k8sbootstrap_images import missing_images
 from ansible.module_utils.k8sbootstrap_kubectl import KubectlError
 from ansible.module_utils.k8sbootstrap_objects import cluster_drift
+from ansible.module_utils.k8sbootstrap_packages import MANAGERS
 from ansible.module_utils.k8sbootstrap_record import Record
 from ansible.module_utils.k8sbootstrap_units import unit_drift, unit_states
 
 NETWORK = "/etc/k8sbootstrap/pod-network"
 
 
-def base_drift(wanted: dict[str, Any]) -> list[dict[str, Any]]:
+def base_drift(wanted: dict[str, Any], manager: str) -> list[dict[str, Any]]:
     """Packages, kernel modules and sysctls that are no longer as they were set."""
-    there = installed_packages() if wanted["packages"] else set()
+    there = MANAGERS[manager].installed() if wanted["packages"] else set()
     changes = [change("package", "install", name, DRIFT) for name in wanted["packages"] if name not in there]
     changes += [change("module", "load", name, DRIFT) for name in wanted["modules"] if not in_kernel(name)]
     return changes + [
@@ -70,7 +71,7 @@ def main() -> None:
         waiting = [change("unit", "restart", unit) for unit in part["units"] if unit in pending]
         drift[name] = file_drift(part) + image_drift(part) + unit_drift(part["units"], states) + waiting
     drift.setdefault("host", [])
-    drift["host"] += base_drift(record.data["wanted"])
+    drift["host"] += base_drift(record.data["wanted"], record.data["package_manager"])
     answer = {
         "cluster": record.data["cluster"],
         "digests": {name: part["digest"] for name, part in parts.items()},

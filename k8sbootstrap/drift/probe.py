@@ -15,7 +15,18 @@ from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.events import Change
 from k8sbootstrap.ssh.client import SSHSession
 
-_MODULES = ("changes", "record", "base", "docker", "kubectl", "images", "objects", "files", "units")
+_MODULES = (
+    "changes",
+    "record",
+    "base",
+    "packages",
+    "docker",
+    "kubectl",
+    "images",
+    "objects",
+    "files",
+    "units",
+)
 """``module_utils`` that the probe needs, each after those it imports."""
 _LOADER = """\
 import base64, json, sys, types, zlib

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from k8sbootstrap.artifacts.cache import cache_dir
-from k8sbootstrap.catalog.packages import host_packages
+from k8sbootstrap.catalog.distributions import load_distributions
 from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab.artifacts import Progress
 from k8sbootstrap.lab.commands import run
@@ -126,9 +126,8 @@ def _remove(unfinished: Path) -> None:
 
 def _packages() -> list[str]:
     """Everything the roles may install later."""
-    docker, _ = host_packages("docker", balanced=True)
-    containerd, _ = host_packages("containerd", balanced=True)
-    return sorted({*docker, *containerd})
+    debian = next(each for each in load_distributions().platforms if "debian" in each.versions)
+    return sorted({name for names in debian.packages.values() for name in names})
 
 
 def _lacks_sys_resource() -> bool:

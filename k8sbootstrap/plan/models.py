@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from k8sbootstrap.catalog.distributions import Purpose
 from k8sbootstrap.catalog.models import Release
 from k8sbootstrap.config.models import Arch, Cluster, Taint
 
@@ -112,3 +113,8 @@ class ClusterPlan:
     def balances(self, host: HostPlan) -> bool:
         """Whether the host reaches the API servers through a load balancer of its own."""
         return host.is_node and not host.is_master and self.config.api.endpoint is None
+
+    def package_purposes(self, host: HostPlan) -> tuple[Purpose, ...]:
+        """What the host needs packages of its distribution for."""
+        node: tuple[Purpose, ...] = ("node", self.config.runtime.name) if host.is_node else ()
+        return (*node, "load_balancer") if self.balances(host) else node

@@ -9,9 +9,10 @@ import shutil
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.k8sbootstrap_base import in_kernel, installed_packages, sysctl_path, sysctl_value
+from ansible.module_utils.k8sbootstrap_base import in_kernel, sysctl_path, sysctl_value
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_firewall import list_nft_tables
+from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError, platform_of
 from ansible.module_utils.k8sbootstrap_record import Record
 
 DOCUMENTATION = """
@@ -23,7 +24,13 @@ description:
   - What it did is kept in the host's record, so that reset can take exactly that off again.
 options:
   cluster: {description: Name of the cluster, type: str, required: true}
-  packages: {description: Distribution packages, type: list, elements: str, default: []}
+  platforms:
+    description: >-
+      What to install, by distribution: dicts with os (list of ID and VERSION_ID of /etc/os-release), manager
+      (apt or dnf) and packages. The host's own counts.
+    type: list
+    elements: dict
+    required: true
   hold_units:
     description: Units that must not start while packages are installed; their roles start them.
     type: list
@@ -52,29 +59,11 @@ def _run(command: list, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-def _install(packages: list, proxy: dict) -> None:
-    """Install in one transaction; refresh the package lists only when the first attempt fails."""
-    environment = dict(proxy, DEBIAN_FRONTEND="noninteractive")
-    options = ["-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=120"]
-    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *options, *packages]
-    _run(["dpkg", "--configure", "-a"], **environment)
-    if _run(install, **environment).returncode == 0:
-        return
-    update = _run(["apt-get", "update", "-q"], **environment)
-    done = _run(install, **environment)
-    if done.returncode != 0:
-        said = [
-            line
-            for line in (update.stderr + done.stdout + done.stderr).splitlines()
-            if line.startswith(("E:", "W:"))
-        ]
-        raise HostError("apt-get install {} failed: {}".format(" ".join(packages), " ".join(said[-6:])))
-
-
-def _packages(params: dict, record: Record, check_mode: bool) -> list:
-    before = installed_packages()
+def _packages(params: dict, platform: dict, record: Record, check_mode: bool) -> list:
+    manager = MANAGERS[platform["manager"]]
+    before = manager.installed()
     users, groups = _names()
-    missing = [name for name in params["packages"] if name not in before]
+    missing = [name for name in platform["packages"] if name not in before]
     if not missing:
         return []
     if check_mode:
@@ -86,11 +75,11 @@ def _packages(params: dict, record: Record, check_mode: bool) -> list:
     if held:
         _run(["systemctl", "mask", "--runtime", *held])
     try:
-        _install(missing, params["environment_proxy"])
+        manager.install(missing, params["environment_proxy"])
     finally:
         if held:
             _run(["systemctl", "unmask", "--runtime", *held])
-        new = sorted(installed_packages() - before)
+        new = sorted(manager.installed() - before)
         new_users, new_groups = (sorted(now - then) for now, then in zip(_names(), (users, groups)))
         for key, names in (("packages", new), ("package_users", new_users), ("package_groups", new_groups)):
             record.data[key] = sorted({*record.data.get(key, []), *names})
@@ -157,7 +146,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "cluster": {"type": "str", "required": True},
-            "packages": {"type": "list", "elements": "str", "default": []},
+            "platforms": {"type": "list", "elements": "dict", "required": True},
             "hold_units": {"type": "list", "elements": "str", "default": []},
             "kernel_modules": {"type": "list", "elements": "str", "default": []},
             "sysctls": {"type": "dict", "default": {}},
@@ -174,10 +163,12 @@ def main() -> None:
         record.data["residue"] = [path for path in params["residue"] if not os.path.lexists(path)]
     known = record.data["wanted"]
     try:
+        platform = platform_of(params["platforms"])
+        record.data["package_manager"] = platform["manager"]
         record.save()
         changes = [
             change("package", "install", name, _cause(name, name, known["packages"]))
-            for name in _packages(params, record, check)
+            for name in _packages(params, platform, record, check)
         ]
         changes += [
             change("module", "load", name, _cause(name, name, known["modules"]))
@@ -188,12 +179,12 @@ def main() -> None:
             for name in _sysctls(params["sysctls"], record, check)
         ]
         record.data["wanted"] = {
-            "packages": sorted(params["packages"]),
+            "packages": sorted(platform["packages"]),
             "modules": sorted(params["kernel_modules"]),
             "sysctls": {name: str(value) for name, value in params["sysctls"].items()},
         }
         record.save()
-    except (HostError, OSError) as error:
+    except (HostError, PackageError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(changes), changes=changes)
 

@@ -1,24 +1,11 @@
-"""What a host has of packages, kernel modules and sysctls, for what sets them and for the probe."""
+"""What a host has of kernel modules and sysctls, for what sets them and for the probe."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 
 _BUILT_IN = {"br_netfilter": "/proc/sys/net/bridge", "nf_conntrack": "/proc/sys/net/netfilter"}
 """Where a module that is part of the kernel, and so is in no list of modules, shows itself."""
-
-
-def installed_packages() -> set:
-    """Names of all packages that dpkg has installed."""
-    out = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=dict(os.environ, LC_ALL="C"),
-    ).stdout
-    return {line.split()[0] for line in out.splitlines() if line.endswith(" installed")}
 
 
 def in_kernel(name: str) -> bool:

@@ -20,10 +20,10 @@ class Record:
     ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, users,
     units, images (that must stay), needs (paths that programs made and can't do without), digest (of the
     inputs that were applied completely)), ``residue`` (paths that were not there before and that programs
-    create), ``packages`` (names that were installed), ``sysctls`` (name → value before), ``modules`` (kernel
-    modules loaded), ``pending_restarts`` (units whose inputs changed since they were last started),
-    ``wanted`` (packages, modules and sysctls that the host should have), and on the master that applied them
-    ``objects`` (of Kubernetes) and ``nodes`` (name → labels and taints).
+    create), ``package_manager`` (apt or dnf), ``packages`` (names that were installed), ``sysctls`` (name →
+    value before), ``modules`` (kernel modules loaded), ``pending_restarts`` (units whose inputs changed since
+    they were last started), ``wanted`` (packages, modules and sysctls that the host should have), and on the
+    master that applied them ``objects`` (of Kubernetes) and ``nodes`` (name → labels and taints).
     """
 
     def __init__(self, check_mode: bool = False) -> None:
@@ -36,6 +36,7 @@ class Record:
         for key, empty in (
             ("cluster", ""),
             ("components", {}),
+            ("package_manager", "apt"),
             ("packages", []),
             ("sysctls", {}),
             ("modules", []),

@@ -13,6 +13,7 @@ import subprocess
 from ansible.module_utils.k8sbootstrap_docker import DockerError, remove_pods
 from ansible.module_utils.k8sbootstrap_files import restore
 from ansible.module_utils.k8sbootstrap_firewall import clean
+from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError
 from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record
 
 _KUBELET_FIRST = ("kubelet", "kube_proxy")
@@ -126,12 +127,11 @@ class Reset:
         packages = self.record.data["packages"]
         if not packages:
             return
-        environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", LC_ALL="C")
-        command = ["apt-get", "purge", "-y", "-q", "-o", "DPkg::Lock::Timeout=120", *packages]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-        if done.returncode != 0:
-            raise ResetError(f"apt-get purge failed: {(done.stderr or done.stdout).strip()[-500:]}")
-        self.done += [f"package {name} purged" for name in packages]
+        try:
+            MANAGERS[self.record.data["package_manager"]].remove(packages)
+        except PackageError as error:
+            raise ResetError(str(error)) from error
+        self.done += [f"package {name} removed" for name in packages]
         self.record.data["packages"] = []
         self.record.save()
 

@@ -203,7 +203,7 @@ def test_hosts_that_only_hold_etcd_get_nothing_else(
         "etcd_digest",
         "host_digest",
         "host_hold_units",
-        "host_packages",
+        "host_platforms",
     }
     assert "etcd_address" not in (tmp_path / "inventory/host_vars/master1.yml").read_text()
 

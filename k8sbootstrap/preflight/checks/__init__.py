@@ -5,6 +5,7 @@ from k8sbootstrap.preflight.checks.base import Check
 
 CHECKS: tuple[Check, ...] = (
     Check("os", system.os),
+    Check("packages", system.packages),
     Check("arch", system.arch),
     Check("systemd", system.systemd),
     Check("cgroup", system.cgroup),

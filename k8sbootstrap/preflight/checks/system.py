@@ -1,10 +1,10 @@
 """Checks of one machine on its own."""
 
+from k8sbootstrap.catalog.distributions import platform_of, supported
 from k8sbootstrap.preflight.checks.base import Case
 from k8sbootstrap.preflight.models import Verdict, failed, ok, skipped, warning
 
 GIB = 1024**3
-SUPPORTED_OS = {"debian": ("12", "13")}
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 WANTED_MODULES = ("overlay", "br_netfilter", "nf_conntrack", "vxlan")
 SKEW_FAILS = 5.0
@@ -19,11 +19,26 @@ _MEMORY = {"etcd": (0.25, 1), "worker": (0.5, 1), "master": (1, 1.7)}
 
 
 def os(case: Case) -> Verdict:
-    """The operating system is a supported one: Debian 12 or 13."""
+    """The distribution is one of [those that are supported](distributions.md)."""
     facts = case.facts
-    if facts.os_version in SUPPORTED_OS.get(facts.os_id, ()):
+    if platform_of(facts.os_id, facts.os_version):
         return ok(facts.os_name)
-    return failed(f"{facts.os_name} is not supported", "Install Debian 12 or 13 on the host.")
+    return failed(f"{facts.os_name} is not supported", f"Install one of these on the host: {supported()}.")
+
+
+def packages(case: Case) -> Verdict:
+    """The distribution has packages for all that the host needs of it: some have no container runtime."""
+    facts, purposes = case.facts, case.plan.package_purposes(case.host)
+    platform = platform_of(facts.os_id, facts.os_version)
+    if platform is None:
+        return skipped("nobody knows the packages of this distribution")
+    lacking = platform.lacks(purposes)
+    if not lacking:
+        return ok(", ".join(platform.names(purposes)) or "none are needed")
+    return failed(
+        f"{facts.os_name} has no package for {' or '.join(lacking)}",
+        f"Install one of these on the host: {supported(purposes)}.",
+    )
 
 
 def arch(case: Case) -> Verdict:
@@ -82,7 +97,7 @@ def kernel_modules(case: Case) -> Verdict:
         )
     return failed(
         f"the kernel has no {', '.join(missing)}",
-        f"Install the distribution's own kernel with its modules (linux-image-{case.host.arch}), "
+        f"Install the distribution's own kernel with its modules ({_kernel(case)}), all of one version, "
         "and reboot into it.",
     )
 
@@ -134,6 +149,11 @@ def clock_skew(case: Case) -> Verdict:
     )
     fix = "Synchronize both clocks: install systemd-timesyncd or chrony, then look at timedatectl."
     return failed(message, fix) if skew > SKEW_FAILS else warning(message, fix)
+
+
+def _kernel(case: Case) -> str:
+    platform = platform_of(case.facts.os_id, case.facts.os_version)
+    return platform.kernel.format(arch=case.host.arch) if platform else "whichever packages these are in"
 
 
 def _role(case: Case) -> str:

@@ -15,6 +15,7 @@ ETCD = [
 ]
 ALL = [
     "os",
+    "packages",
     "arch",
     "systemd",
     "cgroup",
@@ -61,8 +62,8 @@ def test_a_good_host_passes(judge, check, base):
     [
         (
             "os",
-            {"os_release": 'ID=ubuntu\nVERSION_ID="24.04"\nPRETTY_NAME="Ubuntu 24.04"'},
-            "Ubuntu 24.04 is not",
+            {"os_release": 'ID=ubuntu\nVERSION_ID="23.10"\nPRETTY_NAME="Ubuntu 23.10"'},
+            "Ubuntu 23.10 is not",
         ),
         ("os", {"os_release": 'ID=debian\nVERSION_ID="11"\nPRETTY_NAME="Debian 11"'}, "Debian 11 is not"),
         ("os", {"os_release": ""}, "unknown operating system"),
