@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import jinja2
 import yaml
 
-from k8sbootstrap.catalog.distributions import held_units, host_platforms
+from k8sbootstrap.catalog.distributions import held_units, host_platforms, selinux_booleans
 from k8sbootstrap.catalog.models import ArtifactFile, Image, Release
 from k8sbootstrap.digest import Digests
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
@@ -213,9 +213,22 @@ def _of_host(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
     return {
         "platforms": host_platforms(purposes),
         "hold_units": held_units(purposes),
+        "selinux_booleans": selinux_booleans(purposes),
+        "firewall": _firewall(plan, host),
         "api_server": f"https://{local if host.is_master else plan.node_api_endpoint}",
         "proxy_kubeconfig": "kube-proxy.conf" if host.is_master else "kube-proxy-worker.conf",
         "taints": [taint.model_dump(exclude_defaults=True) for taint in host.taints],
+    }
+
+
+def _firewall(plan: ClusterPlan, host: HostPlan) -> dict[str, list[str]]:
+    """What must get through: the cluster's own addresses, and the API for everybody where it is served."""
+    others = [str(other.private_address) for other in plan.hosts if other is not host]
+    own = [str(host.private_address), host.address]
+    return {
+        "sources": [*others, str(plan.config.network.pod_cidr)] if host.is_node else others,
+        "ports": [f"{plan.config.api.port}/tcp"] if host.is_master else [],
+        "addresses": list(dict.fromkeys(own)),
     }
 
 

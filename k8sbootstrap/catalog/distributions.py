@@ -50,6 +50,7 @@ class Distributions(_Model):
     names: Mapping[str, str]
     platforms: tuple[Platform, ...]
     held_units: Mapping[Purpose, tuple[str, ...]]
+    selinux_booleans: Mapping[Purpose, tuple[str, ...]]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -95,6 +96,12 @@ def host_platforms(purposes: Collection[Purpose]) -> list[dict[str, object]]:
 def held_units(purposes: Collection[Purpose]) -> list[str]:
     """Units that must not start when the packages for these purposes are installed."""
     return [unit for purpose in purposes for unit in load_distributions().held_units.get(purpose, ())]
+
+
+def selinux_booleans(purposes: Collection[Purpose]) -> list[str]:
+    """Booleans of SELinux that the packages for these purposes need."""
+    known = load_distributions().selinux_booleans
+    return [name for purpose in purposes for name in known.get(purpose, ())]
 
 
 def supported(purposes: Collection[Purpose] = ()) -> str:

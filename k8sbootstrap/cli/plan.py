@@ -18,7 +18,7 @@ from k8sbootstrap.runner.plan import HostOutlook, Outlook, PlannedChange, requir
 
 CHANGES_EXIT_CODE = 11
 """With --detailed-exitcode: there are changes to make."""
-_SIGNS = {"add": "+", "remove": "-", "install": "+", "load": "+", "restart": "!"}
+_SIGNS = {"add": "+", "remove": "-", "install": "+", "load": "+", "open": "+", "close": "-", "restart": "!"}
 _VERBS = {
     "add": "add",
     "apply": "apply",
@@ -119,7 +119,7 @@ def _entry(planned: PlannedChange) -> Iterator[Text]:
 
 def _words(change: Change) -> str:
     what = _OBJECTS.get(change.action, "") if change.kind in {"node", "module"} else ""
-    kind = change.kind if change.kind in {"directory", "image", "sysctl", "user"} else what
+    kind = change.kind if change.kind in {"boolean", "directory", "image", "sysctl", "user"} else what
     return " ".join(word for word in (_VERBS.get(change.action, change.action), kind, change.name) if word)
 
 

@@ -14,25 +14,31 @@ from ansible.module_utils.k8sbootstrap_base import in_kernel, sysctl_value
 from ansible.module_utils.k8sbootstrap_changes import DRIFT, change
 from ansible.module_utils.k8sbootstrap_docker import DockerError
 from ansible.module_utils.k8sbootstrap_files import file_drift
+from ansible.module_utils.k8sbootstrap_firewalld import shut, words
 from ansible.module_utils.k8sbootstrap_images import missing_images
 from ansible.module_utils.k8sbootstrap_kubectl import KubectlError
 from ansible.module_utils.k8sbootstrap_objects import cluster_drift
 from ansible.module_utils.k8sbootstrap_packages import MANAGERS
 from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap_selinux import boolean
 from ansible.module_utils.k8sbootstrap_units import unit_drift, unit_states
 
 NETWORK = "/etc/k8sbootstrap/pod-network"
 
 
 def base_drift(wanted: dict[str, Any], manager: str) -> list[dict[str, Any]]:
-    """Packages, kernel modules and sysctls that are no longer as they were set."""
+    """Packages, kernel settings, SELinux booleans and openings that are no longer as they were set."""
     there = MANAGERS[manager].installed() if wanted["packages"] else set()
     changes = [change("package", "install", name, DRIFT) for name in wanted["packages"] if name not in there]
     changes += [change("module", "load", name, DRIFT) for name in wanted["modules"] if not in_kernel(name)]
-    return changes + [
+    changes += [
         change("sysctl", "set", name, DRIFT)
         for name, value in sorted(wanted["sysctls"].items())
         if sysctl_value(name) != value
+    ]
+    changes += [change("boolean", "set", name, DRIFT) for name in wanted["booleans"] if boolean(name) == "0"]
+    return changes + [
+        change("firewall", "open", words(opening), DRIFT) for opening in shut(wanted["firewall"])
     ]
 
 

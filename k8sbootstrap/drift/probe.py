@@ -20,6 +20,8 @@ _MODULES = (
     "record",
     "base",
     "packages",
+    "selinux",
+    "firewalld",
     "docker",
     "kubectl",
     "images",

@@ -74,6 +74,10 @@ class Facts:
     modules: frozenset[str]
     """Those of the wanted kernel modules that are there."""
     cgroup_v2: bool
+    firewalld: bool
+    """Whether it runs."""
+    ufw: tuple[str, ...]
+    """Words of its status, from ``Status:`` on; empty where ufw is not installed or inactive."""
     clock: tuple[float, float]
     """Seconds since 1970 on the host's clock, when the probe began and when it ended."""
     cluster: str
@@ -111,6 +115,8 @@ def parse(text: str) -> Facts:
             disk_free=raw["disk_free"],
             modules=frozenset(raw["modules"]),
             cgroup_v2=raw["cgroup_v2"],
+            firewalld=raw["firewalld"],
+            ufw=tuple(raw["ufw"].split()) if raw["ufw"].startswith("Status: active") else (),
             clock=(raw["clock"][0], raw["clock"][1]),
             cluster=record.get("cluster", ""),
             recorded=frozenset(_recorded(record)),

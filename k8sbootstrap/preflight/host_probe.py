@@ -110,6 +110,8 @@ def main() -> None:
         "disk_free": disk_free("/var/lib"),
         "modules": modules(),
         "cgroup_v2": os.path.exists("/sys/fs/cgroup/cgroup.controllers"),  # noqa: PTH110
+        "firewalld": run("systemctl", "is-active", "firewalld.service") is not None,
+        "ufw": run("ufw", "status") or "",
         "record": read("/var/lib/k8sbootstrap/record.json"),
         "leftovers": leftovers(),
     }

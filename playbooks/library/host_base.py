@@ -1,4 +1,4 @@
-"""Packages, kernel modules and sysctls of a host, in one call."""
+"""Packages, kernel modules, sysctls, firewall and SELinux booleans of a host, in one call."""
 
 from __future__ import annotations
 
@@ -12,15 +12,26 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_base import in_kernel, sysctl_path, sysctl_value
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_firewall import list_nft_tables
+from ansible.module_utils.k8sbootstrap_firewalld import (
+    FirewallError,
+    close_all,
+    closed,
+    is_active,
+    open_all,
+    openings,
+    words,
+)
 from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError, platform_of
 from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap_selinux import SELinuxError, boolean, set_boolean
 
 DOCUMENTATION = """
 module: host_base
-short_description: Brings packages, kernel modules and sysctls to the wanted state
+short_description: Brings packages, kernel modules, sysctls, firewalld and SELinux to the wanted state
 description:
   - Installs the packages that are missing in one transaction, without letting their services start with the
     distribution's default configuration.
+  - Opens firewalld where it runs, and sets booleans of SELinux where it is on.
   - What it did is kept in the host's record, so that reset can take exactly that off again.
 options:
   cluster: {description: Name of the cluster, type: str, required: true}
@@ -38,6 +49,13 @@ options:
     default: []
   kernel_modules: {description: Kernel modules to load, type: list, elements: str, default: []}
   sysctls: {description: Kernel settings, type: dict, default: {}}
+  firewall:
+    description: >-
+      What must get through firewalld: sources (addresses and networks of the cluster), ports that everybody
+      may use (as in 6443/tcp), and addresses of this host, whose interfaces' zones the ports are opened in.
+    type: dict
+    required: true
+  selinux_booleans: {description: Booleans of SELinux to set, type: list, elements: str, default: []}
   residue:
     description: >-
       Paths that packages and programs of the cluster create by themselves. Those that are not there yet are
@@ -134,7 +152,37 @@ def _sysctls(wanted: dict, record: Record, check_mode: bool) -> list:
     return changed
 
 
-def _cause(name: str, value, known) -> str:
+def _firewall(wanted: dict, record: Record, check_mode: bool) -> tuple:
+    """Changes of firewalld, and all openings that are wanted in it; None for these where it does not run."""
+    if not is_active():
+        return [], None
+    ours = list(record.data["firewall"])
+    right = openings(wanted)
+    missing = closed(right)
+    stale = [opening for opening in ours if opening not in right]
+    if not check_mode:
+        # what is opened is recorded first: a run killed in between must not forget it
+        record.data["firewall"] = ours + [opening for opening in missing if opening not in ours]
+        record.save()
+        open_all(missing)
+        close_all(stale)
+        record.data["firewall"] = [opening for opening in record.data["firewall"] if opening not in stale]
+        record.save()
+    changes = [change("firewall", "open", words(each), _cause(each, None, ours)) for each in missing]
+    changes += [change("firewall", "close", words(each), CONFIGURATION) for each in stale]
+    return changes, right
+
+
+def _booleans(names: list, record: Record, check_mode: bool) -> list:
+    changed = [name for name in names if boolean(name) == "0"]
+    for name in changed if not check_mode else ():
+        record.data["selinux_booleans"].setdefault(name, "0")
+        record.save()
+        set_boolean(name, "1")
+    return changed
+
+
+def _cause(name, value, known) -> str:
     """Why something is not as wanted; ``known`` is what was last time: names, or names to values."""
     if name not in known:
         return CONFIGURATION if known else NEW
@@ -150,6 +198,8 @@ def main() -> None:
             "hold_units": {"type": "list", "elements": "str", "default": []},
             "kernel_modules": {"type": "list", "elements": "str", "default": []},
             "sysctls": {"type": "dict", "default": {}},
+            "firewall": {"type": "dict", "required": True},
+            "selinux_booleans": {"type": "list", "elements": "str", "default": []},
             "residue": {"type": "list", "elements": "str", "default": []},
             "environment_proxy": {"type": "dict", "default": {}},
         },
@@ -178,13 +228,21 @@ def main() -> None:
             change("sysctl", "set", name, _cause(name, params["sysctls"][name], known["sysctls"]))
             for name in _sysctls(params["sysctls"], record, check)
         ]
+        changes += [
+            change("boolean", "set", name, _cause(name, name, known["booleans"]))
+            for name in _booleans(params["selinux_booleans"], record, check)
+        ]
+        of_firewall, right = _firewall(params["firewall"], record, check)
+        changes += of_firewall
         record.data["wanted"] = {
             "packages": sorted(platform["packages"]),
             "modules": sorted(params["kernel_modules"]),
             "sysctls": {name: str(value) for name, value in params["sysctls"].items()},
+            "booleans": params["selinux_booleans"],
+            "firewall": {**params["firewall"], "openings": right},
         }
         record.save()
-    except (HostError, PackageError, OSError) as error:
+    except (HostError, PackageError, FirewallError, SELinuxError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(changes), changes=changes)
 

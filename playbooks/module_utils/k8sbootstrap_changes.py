@@ -8,12 +8,15 @@ DRIFT = "drift"
 """Causes: never applied here; other inputs than last time; somebody changed the host."""
 
 _WORDS = {
+    ("boolean", "set"): "SELinux boolean {} set",
     ("directory", "add"): "directory {} made",
     ("directory", "mode"): "directory {} mode or owner set",
     ("file", "add"): "{} added",
     ("file", "change"): "{} changed",
     ("file", "mode"): "{} mode or owner set",
     ("file", "remove"): "{} removed",
+    ("firewall", "close"): "{} closed",
+    ("firewall", "open"): "{} opened",
     ("image", "load"): "image {} loaded",
     ("module", "load"): "kernel module {} loaded",
     ("node", "set"): "node {} labels or taints set",

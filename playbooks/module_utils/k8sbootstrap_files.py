@@ -16,6 +16,7 @@ import urllib.request
 
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_record import ORIGINALS, Record, write_atomically
+from ansible.module_utils.k8sbootstrap_selinux import relabel
 
 _UNIT_FOLDER = "/etc/systemd/system/"
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
@@ -40,6 +41,7 @@ class FileSet:
         self.changes: list = []
         self.diffs: list = []
         self.inputs: dict = {}
+        self._new: list = []
 
     def missing_binaries(self, uploads: dict) -> list:
         """Destinations of binaries that are neither here nor uploaded nor to be had from their URLs.
@@ -73,6 +75,7 @@ class FileSet:
         for wanted in self.request["binaries"]:
             source = uploads.get(wanted["dest"])
             self._file(dict(wanted, secret=True), wanted["sha256"], lambda source=source: source)
+        relabel(self._new)
         self._prune()
         self.record.save()
 
@@ -111,6 +114,7 @@ class FileSet:
                 return
             for new in made:
                 os.mkdir(new, 0o755)
+                self._new.append(new)
                 self.part["directories"].append(new)
         uid, gid = _ids(wanted)
         now = os.stat(path)
@@ -164,6 +168,7 @@ class FileSet:
             write_atomically(dest, content, mode, *owned)
         else:
             self._place_upload(content, dest, mode, owned, digest)
+        self._new.append(dest)
         self.part["files"][dest] = self._entry(dest, digest, original)
 
     def _has(self, dest: str, digest: str) -> bool:

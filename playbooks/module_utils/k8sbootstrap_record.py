@@ -20,10 +20,12 @@ class Record:
     ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, users,
     units, images (that must stay), needs (paths that programs made and can't do without), digest (of the
     inputs that were applied completely)), ``residue`` (paths that were not there before and that programs
-    create), ``package_manager`` (apt or dnf), ``packages`` (names that were installed), ``sysctls`` (name →
-    value before), ``modules`` (kernel modules loaded), ``pending_restarts`` (units whose inputs changed since
-    they were last started), ``wanted`` (packages, modules and sysctls that the host should have), and on the
-    master that applied them ``objects`` (of Kubernetes) and ``nodes`` (name → labels and taints).
+    create), ``package_manager`` (apt or dnf), ``packages`` (names that were installed), ``sysctls`` (name to
+    value before), ``modules`` (kernel modules loaded), ``selinux_booleans`` (name to value before),
+    ``firewall`` (openings that were made in firewalld), ``pending_restarts`` (units whose inputs changed
+    since they were last started), ``wanted`` (packages, modules, sysctls, booleans and firewall that the host
+    should have), and on the master that applied them ``objects`` (of Kubernetes) and ``nodes`` (name → labels
+    and taints).
     """
 
     def __init__(self, check_mode: bool = False) -> None:
@@ -40,6 +42,8 @@ class Record:
             ("packages", []),
             ("sysctls", {}),
             ("modules", []),
+            ("selinux_booleans", {}),
+            ("firewall", []),
             ("residue", []),
             ("pending_restarts", []),
             ("wanted", {}),
@@ -47,7 +51,13 @@ class Record:
             ("nodes", {}),
         ):
             self.data.setdefault(key, empty)
-        for key, empty in (("packages", []), ("modules", []), ("sysctls", {})):
+        for key, empty in (
+            ("packages", []),
+            ("modules", []),
+            ("sysctls", {}),
+            ("booleans", []),
+            ("firewall", {}),
+        ):
             self.data["wanted"].setdefault(key, empty)
         self._saved = json.dumps(self.data, sort_keys=True)
 

@@ -13,8 +13,10 @@ import subprocess
 from ansible.module_utils.k8sbootstrap_docker import DockerError, remove_pods
 from ansible.module_utils.k8sbootstrap_files import restore
 from ansible.module_utils.k8sbootstrap_firewall import clean
+from ansible.module_utils.k8sbootstrap_firewalld import close_all, words
 from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError
 from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record
+from ansible.module_utils.k8sbootstrap_selinux import SELinuxError, set_boolean
 
 _KUBELET_FIRST = ("kubelet", "kube_proxy")
 _KEEP_LONGEST = ("pod_network", "container_runtime", "host")
@@ -86,6 +88,8 @@ class Reset:
         for name in _quietly("ip", "-o", "netns", "list").stdout.splitlines():
             if name.startswith("cni-"):
                 _quietly("ip", "netns", "del", name.split()[0])
+        close_all(self.record.data["firewall"])
+        self.done += [f"{words(opening)} closed" for opening in self.record.data["firewall"]]
         try:
             clean(self.record.data.get("nft_tables", []))
         except RuntimeError as error:
@@ -151,6 +155,10 @@ class Reset:
             ):
                 out.write(value)
                 self.done.append(f"sysctl {name} set back to {value}")
+        for name, value in self.record.data["selinux_booleans"].items():
+            with contextlib.suppress(SELinuxError):
+                set_boolean(name, value)
+                self.done.append(f"SELinux boolean {name} set back to {value}")
         for name in self.record.data["modules"]:
             _quietly("modprobe", "-r", name)
 

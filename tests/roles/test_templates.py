@@ -116,14 +116,14 @@ def test_units_start_programs_that_are_sent(rendered: Rendered) -> None:
         requests = rendered.requests(unit.host)
         sent = {binary["dest"] for request in requests for binary in request["binaries"]}
         sent |= {file.dest for file in rendered.files if file.mode == "0755"}
-        assert command(unit.text)[0] in sent, unit
+        assert next(word for word in command(unit.text) if word != "/bin/sh") in sent, unit
 
 
 def components(rendered: Rendered) -> Iterable[tuple[str, dict[str, str]]]:
     """Program names and flags of every unit."""
     for unit in rendered.units:
         words = command(unit.text)
-        if not words[0].startswith("/usr/local/lib/"):
+        if words[0] != "/bin/sh":
             yield Path(words[0]).name, flags(words)
 
 
@@ -245,3 +245,34 @@ def test_check_mode_reaches_the_end_on_bare_hosts(rendered: Rendered, tmp_path: 
         pytest.skip("one scenario is enough")
     calls = play(tmp_path, rendered.inventory, {}, "--check")
     assert calls["worker1"][-1]["arguments"]["name"] == "kube_proxy"
+
+
+@pytest.mark.parametrize(
+    ("resolv", "resolved", "used"),
+    [
+        ("nameserver 192.0.2.53\n", None, "etc"),
+        ("# by systemd-resolved\nnameserver 127.0.0.53\noptions edns0\n", "nameserver 192.0.2.53\n", "run"),
+        ("nameserver 127.0.0.53\n", None, "etc"),
+        ("nameserver 192.0.2.53\n", "nameserver 192.0.2.53\n", "etc"),
+    ],
+)
+def test_pods_never_get_the_address_of_systemd_resolved(
+    tmp_path: Path, resolv: str, resolved: str | None, used: str
+) -> None:
+    """The command that a unit of kubelet runs before it starts, on files of this test."""
+    unit = (GOLDEN / "1.36-docker/worker1/kubelet/kubelet.service").read_text()
+    line = next(line for line in unit.replace("\\\n", " ").splitlines() if line.startswith("ExecStartPre="))
+    paths = {
+        "/etc/resolv.conf": "etc",
+        "/run/systemd/resolve/resolv.conf": "run",
+        "/run/k8sbootstrap/resolv.conf": "link",
+    }
+    for path, name in paths.items():
+        assert path in line
+        line = line.replace(path, str(tmp_path / name))
+    (tmp_path / "etc").write_text(resolv)
+    if resolved:
+        (tmp_path / "run").write_text(resolved)
+    (tmp_path / "link").symlink_to("/nowhere")
+    subprocess.run(line.removeprefix("ExecStartPre=").replace("$$", "$"), shell=True, check=True)
+    assert (tmp_path / "link").readlink() == tmp_path / used

@@ -48,7 +48,7 @@ def verify(files: dict[str, str], programs: list[str], root: Path) -> str:
         (system / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
     for name in PACKAGED:
         (system / f"{name}.service").write_text("[Service]\nExecStart=/bin/true\n")
-    for program in [*programs, "/bin/true"]:
+    for program in [*programs, "/bin/sh", "/bin/true"]:
         path = root / program.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o755)

@@ -20,6 +20,7 @@ CHECKS: tuple[Check, ...] = (
     Check("address-unique", identity.address_unique),
     Check("cidr-overlap", network.cidr_overlap),
     Check("ports", network.ports),
+    Check("firewall", network.firewall),
     Check("leftovers", leftovers.leftovers),
 )
 """Checks of what was seen on a host. Three more come before them: ssh, sudo and python."""

@@ -73,6 +73,28 @@ def cidr_overlap(case: Case) -> Verdict:
     return ok(f"{network.pod_cidr}, {network.service_cidr}")
 
 
+def firewall(case: Case) -> Verdict:
+    """No firewall stands between the cluster's hosts and pods: firewalld is opened by up, ufw is not."""
+    plan, facts = case.plan, case.facts
+    if facts.firewalld:
+        return ok("firewalld: what the cluster needs is opened there")
+    if not facts.ufw:
+        return ok("neither firewalld nor ufw is active")
+    pods = [str(plan.config.network.pod_cidr)] if case.host.is_node else []
+    sources = [str(host.private_address) for host in plan.hosts if host is not case.host] + pods
+    commands = [f"ufw allow from {source}" for source in sources if source not in facts.ufw]
+    commands += [f"ufw route allow {way} {cidr}" for cidr in pods if commands for way in ("from", "to")]
+    port = f"{plan.config.api.port}/tcp"
+    if case.host.is_master and port not in facts.ufw:
+        commands.append(f"ufw allow {port}")
+    if not commands:
+        return ok("ufw has rules for the cluster's hosts and pods")
+    return warning(
+        f"ufw is active, and has no rules for {', '.join(command.split()[-1] for command in commands)}",
+        f"Run on the host: {'; '.join(commands)}.",
+    )
+
+
 def _ports(plan: ClusterPlan, host: HostPlan) -> Iterator[_Port]:
     api = plan.config.api
     if host.is_master:

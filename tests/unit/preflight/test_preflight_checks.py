@@ -30,6 +30,7 @@ ALL = [
     "address-unique",
     "cidr-overlap",
     "ports",
+    "firewall",
     "leftovers",
 ]
 SWAP = "Filename Type Size Used Priority\n/dev/sda2 partition 1048572 0 -2\n"
@@ -269,3 +270,67 @@ def test_another_architecture_is_mended_in_cluster_yaml(make_plan, judge):
     arm = make_plan(hosts=[host])
     assert judge("arch", plan=arm, machine="aarch64").status is Status.OK
     assert judge("arch", plan=arm, machine="x86_64").fix == "Write arch: amd64 at this host in cluster.yaml."
+
+
+def test_firewalld_is_opened_by_up(judge):
+    assert judge("firewall", firewalld=True).message.startswith("firewalld: ")
+
+
+UFW = """Status: active
+
+To                         Action      From
+--                         ------      ----
+22/tcp                     ALLOW       Anywhere
+"""
+
+
+def test_ufw_is_not_opened_but_told_how(judge, make_plan):
+    plan = make_plan(hosts=WORKER)
+    verdict = judge("firewall", plan=plan, ufw=UFW)
+    assert verdict.status is Status.WARNING
+    assert "no rules for 192.0.2.12, 10.244.0.0/16" in verdict.message
+    assert verdict.fix == (
+        "Run on the host: ufw allow from 192.0.2.12; ufw allow from 10.244.0.0/16; "
+        "ufw route allow from 10.244.0.0/16; ufw route allow to 10.244.0.0/16."
+    )
+    rules = "Anywhere  ALLOW  192.0.2.12\nAnywhere  ALLOW  10.244.0.0/16\n"
+    assert judge("firewall", plan=plan, ufw=UFW + rules).status is Status.OK
+    assert judge("firewall", plan=plan, ufw="Status: inactive\n").status is Status.OK
+
+
+def test_ufw_on_a_master_has_to_let_clients_in(judge, make_plan):
+    assert "ufw allow 6443/tcp" in judge("firewall", ufw=UFW).fix
+    etcd = judge("firewall", plan=make_plan(hosts=ETCD), ufw=UFW)
+    assert etcd.fix == "Run on the host: ufw allow from 192.0.2.12."
+
+
+@pytest.mark.parametrize(
+    ("os_release", "runtime", "status"),
+    [
+        ('ID=ubuntu\nVERSION_ID="22.04"\nPRETTY_NAME="Ubuntu 22.04.5 LTS"', "docker", Status.OK),
+        ('ID=rocky\nVERSION_ID="9.5"\nPRETTY_NAME="Rocky Linux 9.5"', "docker", Status.FAILED),
+        ('ID=rhel\nVERSION_ID="10.0"\nPRETTY_NAME="RHEL 10.0"', "containerd", Status.FAILED),
+        ("ID=arch", "docker", Status.SKIPPED),
+    ],
+)
+def test_packages(judge, make_plan, os_release, runtime, status):
+    plan = make_plan(runtime={"name": runtime})
+    verdict = judge("packages", plan=plan, os_release=os_release)
+    assert verdict.status is status
+    assert status is not Status.FAILED or f"has no package for {runtime}" in verdict.message
+    assert (
+        judge("packages", plan=make_plan(hosts=ETCD), os_release='ID=rhel\nVERSION_ID="9"').status
+        is Status.OK
+    )
+
+
+@pytest.mark.parametrize(
+    ("os_release", "names"),
+    [
+        ("ID=debian\nVERSION_ID=12", "linux-image-amd64"),
+        ("ID=centos\nVERSION_ID=10", "kernel-modules-extra"),
+        ("ID=arch", "whichever"),
+    ],
+)
+def test_where_kernel_modules_come_from(judge, os_release, names):
+    assert names in judge("kernel-modules", modules=["overlay"], os_release=os_release).fix

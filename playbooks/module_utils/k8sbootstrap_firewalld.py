@@ -1,0 +1,121 @@
+"""Openings in firewalld, where it runs: for the cluster's hosts and pods, and for ports that others use.
+
+An opening is [zone, kind, value], as in ``["trusted", "source", "192.0.2.21"]``, ``["public", "port",
+"6443/tcp"]``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from xml.etree import ElementTree as ET
+
+_ZONES = ("/etc/firewalld/zones", "/usr/lib/firewalld/zones")
+_TRUSTED = "trusted"
+"""firewalld's own zone that accepts everything, also what is forwarded; here from the cluster's addresses."""
+
+
+class FirewallError(Exception):
+    """firewalld refused; the text has its own words."""
+
+
+def is_active() -> bool:
+    """Whether firewalld runs on this host."""
+    command = ["systemctl", "is-active", "--quiet", "firewalld.service"]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def openings(wanted: dict) -> list:
+    """What has to be open on this host.
+
+    Args:
+        wanted: ``sources`` (addresses and networks of the cluster), ``ports`` that everybody may use, and
+            ``addresses`` of this host: the ports are opened in the zones of the interfaces that have these.
+    """
+    found = [[_TRUSTED, "source", source] for source in wanted["sources"]]
+    if wanted["ports"]:
+        zones = sorted({_zone_of(device) for device in _devices(wanted["addresses"])} - {_TRUSTED})
+        found += [[zone, "port", port] for zone in zones for port in wanted["ports"]]
+    return found
+
+
+def closed(wanted: list) -> list:
+    """Those of the openings that firewalld's permanent configuration does not have."""
+    zones = {zone: _permanent(zone) for zone in {opening[0] for opening in wanted}}
+    return [opening for opening in wanted if tuple(opening[1:]) not in zones[opening[0]]]
+
+
+def shut(wanted: dict) -> list:
+    """Openings that a host lacks by now. firewalld itself is asked only where it did not run before.
+
+    Args:
+        wanted: As for ``openings``, and ``openings``: what they were last time; None where it did not run.
+    """
+    if not wanted or not is_active():
+        return []
+    known = wanted["openings"]
+    return closed(openings(wanted) if known is None else known)
+
+
+def open_all(wanted: list) -> None:
+    """Make openings, now and for good. Nothing is reloaded: what others set for now alone stays.
+
+    Raises:
+        FirewallError: firewalld refused one.
+    """
+    for zone, kind, value in wanted:
+        for scope in ((), ("--permanent",)):
+            done = _firewall_cmd(*scope, f"--zone={zone}", f"--add-{kind}={value}")
+            if done.returncode != 0:
+                raise FirewallError(f"firewalld refused {kind} {value} in zone {zone}: {done.stderr.strip()}")
+
+
+def close_all(made: list) -> None:
+    """Take openings of ours away again; those that somebody else has taken away are no error."""
+    active = is_active()
+    for zone, kind, value in made:
+        change = (f"--zone={zone}", f"--remove-{kind}={value}")
+        if active:
+            _firewall_cmd(*change)
+            _firewall_cmd("--permanent", *change)
+        else:
+            subprocess.run(["firewall-offline-cmd", *change], check=False, capture_output=True)
+
+
+def words(opening: list) -> str:
+    """An opening as people read it."""
+    zone, kind, value = opening
+    return f"{kind} {value} in firewalld's zone {zone}"
+
+
+def _firewall_cmd(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["firewall-cmd", *arguments], check=False, capture_output=True, text=True)
+
+
+def _permanent(zone: str) -> set:
+    for folder in _ZONES:
+        path = os.path.join(folder, f"{zone}.xml")
+        if os.path.exists(path):
+            root = ET.parse(path).getroot()
+            sources = {("source", each.get("address")) for each in root.findall("source")}
+            ports = {("port", "{port}/{protocol}".format(**each.attrib)) for each in root.findall("port")}
+            return sources | ports
+    return set()
+
+
+def _devices(addresses: list) -> list:
+    out = subprocess.run(["ip", "-j", "-4", "addr"], check=False, capture_output=True, text=True).stdout
+    return [
+        link["ifname"]
+        for link in json.loads(out or "[]")
+        for entry in link.get("addr_info", [])
+        if entry.get("local") in addresses
+    ]
+
+
+def _zone_of(device: str) -> str:
+    done = _firewall_cmd(f"--get-zone-of-interface={device}")
+    if done.returncode == 0:
+        return done.stdout.strip()
+    return _firewall_cmd("--get-default-zone").stdout.strip()
