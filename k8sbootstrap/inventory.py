@@ -4,20 +4,24 @@
 ``host_vars/``, from the templates in ``inventory/templates``. It holds paths to secrets, never secrets.
 """
 
+import hashlib
 import os
 import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import jinja2
 import yaml
 
+from k8sbootstrap.artifacts.own_images import OwnImage
 from k8sbootstrap.catalog.distributions import held_units, host_platforms, selinux_booleans
 from k8sbootstrap.catalog.models import ArtifactFile, Image, Release
 from k8sbootstrap.digest import Digests
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.plan.registries import RegistryPlan
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.phases import runs_on
 from k8sbootstrap.state import State
@@ -49,7 +53,11 @@ def sudo_password_variable(host: str) -> str:
 
 
 def render_inventory(
-    plan: ClusterPlan, state: State, artifacts: Mapping[str, FetchedFile], output: Path
+    plan: ClusterPlan,
+    state: State,
+    artifacts: Mapping[str, FetchedFile],
+    output: Path,
+    own_images: Sequence[OwnImage] = (),
 ) -> list[Path]:
     """Write the inventory of a cluster.
 
@@ -58,6 +66,7 @@ def render_inventory(
         state: Where the PKI and known_hosts are.
         artifacts: Every file to install by ``ArtifactFile.key``; images may be missing, nodes pull those.
         output: Directory to write into; made with mode 0700.
+        own_images: Images that cluster.yaml names.
 
     Returns:
         The files of the inventory. A file whose content is right already is left alone.
@@ -67,7 +76,7 @@ def render_inventory(
     """
     environment = _environment()
     shared = _shared(plan, state)
-    of_arch = {release.arch: _files(release, artifacts) for release in plan.releases.values()}
+    of_arch = {release.arch: _files(release, artifacts, own_images) for release in plan.releases.values()}
     in_group_vars = of_arch[plan.release.arch]
     files = {
         "hosts.yml": environment.get_template("hosts.yml.j2").render(plan=plan),
@@ -178,10 +187,15 @@ def _shared(plan: ClusterPlan, state: State) -> dict[str, Any]:
         "extra_args": args,
         "extra_config": {name: dict(fields) for name, fields in config.kubernetes.extra_config.items()},
         "proxy": _proxy(plan),
+        "registries": [_registry(registry) for registry in plan.registries],
+        "logins": _copied(state.registry_logins) if state.registry_logins.exists() else {},
+        "docker": config.runtime.docker.model_dump(),
     }
 
 
-def _files(release: Release, artifacts: Mapping[str, FetchedFile]) -> dict[str, dict[str, Any]]:
+def _files(
+    release: Release, artifacts: Mapping[str, FetchedFile], own_images: Sequence[OwnImage]
+) -> dict[str, dict[str, Any]]:
     """Role to its variables that name files to install: all that differs between architectures."""
 
     def binaries(*names: str) -> dict[str, dict[str, dict[str, str | None]]]:
@@ -191,6 +205,11 @@ def _files(release: Release, artifacts: Mapping[str, FetchedFile]) -> dict[str, 
         _image(image, artifacts)
         for image in (release.pause, release.test_image)
         if image.artifact.key in artifacts
+    ]
+    images += [
+        {"ref": image.ref, "artifact": _local(image.path, image.sha256)}
+        for image in own_images
+        if image.arch == release.arch
     ]
     shim = [name for name in ("cri-dockerd",) if name in release.binaries]
     return {
@@ -235,6 +254,25 @@ def _firewall(plan: ClusterPlan, host: HostPlan) -> dict[str, list[str]]:
 def _artifact(file: ArtifactFile, artifacts: Mapping[str, FetchedFile]) -> dict[str, str | None]:
     fetched = artifacts[file.key]
     return {"path": str(fetched.path), "sha256": fetched.sha256, "url": fetched.url}
+
+
+def _local(path: Path, sha256: str) -> dict[str, str | None]:
+    """A file of this machine that hosts can get nowhere else."""
+    return {"path": str(path), "sha256": sha256, "url": None}
+
+
+def _registry(registry: RegistryPlan) -> dict[str, Any]:
+    return {
+        "host": registry.host,
+        "server": registry.server,
+        "ca": _copied(registry.ca) if registry.ca else None,
+        "mirrors": [asdict(mirror) for mirror in registry.mirrors],
+    }
+
+
+def _copied(path: Path) -> dict[str, str]:
+    """A file that a role copies: its content counts in the role's digest, not where it is."""
+    return {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def _image(image: Image, artifacts: Mapping[str, FetchedFile]) -> dict[str, Any]:

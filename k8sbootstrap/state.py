@@ -54,6 +54,11 @@ class State:
         """sha256 of files that no published checksum covers, pinned at first use (JSON)."""
         return self.directory / "artifact-pins.json"
 
+    @property
+    def registry_logins(self) -> Path:
+        """Logins to image registries (see ``k8sbootstrap.logins``), mode 0600."""
+        return self.directory / "registry-logins.json"
+
     def create(self) -> None:
         """Make the directory, readable by its owner alone."""
         self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -31,6 +31,12 @@ _PATTERNS: Mapping[str, Words] = {
     models.IMAGE_VERSION: ("is not the version of an image", 'write it as in "3.10.1"'),
     models.SHA256: ("is not a sha256", "write 64 hexadecimal digits, as sha256sum prints them"),
     models.HTTP_URL: ("is not a URL", "write one that starts with http:// or https://"),
+    models.REGISTRY_HOST: (
+        "is not a registry's host",
+        "write HOST or HOST:PORT without scheme and path, such as registry.example.com:5000",
+    ),
+    models.DOCKER_SIZE: ("is not a size", "write a number and k, m or g, such as 50m"),
+    models.FOLDER: ("is not a folder on hosts", "write an absolute path, such as /var/lib/docker"),
 }
 
 _SHAPES: Mapping[str, Words] = {

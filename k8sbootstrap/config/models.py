@@ -20,6 +20,9 @@ VERSION = r"^\d+\.\d+\.\d+$"
 IMAGE_VERSION = r"^\d+\.\d+(\.\d+)?$"
 SHA256 = r"^[0-9a-f]{64}$"
 HTTP_URL = r"^https?://[^\s]+$"
+REGISTRY_HOST = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:\d{1,5})?$"
+DOCKER_SIZE = r"^[1-9]\d*[kmg]$"
+FOLDER = r"^(/[\w.-]+)+$"
 
 DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL)]
 """RFC 1123 label: lower case letters, digits and inner hyphens, 63 at most."""
@@ -28,6 +31,10 @@ Version = Annotated[str, StringConstraints(pattern=VERSION)]
 ImageVersion = Annotated[str, StringConstraints(pattern=IMAGE_VERSION)]
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
 HttpUrl = Annotated[str, StringConstraints(pattern=HTTP_URL)]
+RegistryHost = Annotated[str, StringConstraints(pattern=REGISTRY_HOST)]
+DockerSize = Annotated[str, StringConstraints(pattern=DOCKER_SIZE)]
+Folder = Annotated[str, StringConstraints(pattern=FOLDER)]
+"""Absolute path of a folder on hosts."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Role = Literal["master", "worker", "etcd"]
 Arch = Literal["amd64", "arm64"]
@@ -218,11 +225,48 @@ class OwnRelease(Model):
     Default: the projects' own sites, and the checksums that they publish."""
 
 
+class Registry(Model):
+    """How nodes reach one image registry."""
+
+    host: RegistryHost
+    """HOST or HOST:PORT as names of images begin with, such as docker.io or registry.example.com:5000."""
+    mirrors: list[HttpUrl] = Field(default_factory=list)
+    """URLs that its images are pulled from first, in this order. What is needed to reach a mirror stands in
+    an entry for the mirror's own host. docker has mirrors of docker.io alone."""
+    ca: Path | None = None
+    """PEM file with the CA of its certificate, relative to cluster.yaml. Default: one of the hosts' own."""
+    username: str | None = None
+    """User to pull as. Default: images are pulled without a login, or with their pods' imagePullSecrets."""
+    password: Secret | None = None
+    """Password or access token of that user."""
+
+
+class Docker(Model):
+    """Settings of docker itself."""
+
+    log_max_size: DockerSize = "50m"
+    """Size at which a container's log is rotated: a number and k, m or g. A container keeps its setting."""
+    log_max_files: int = Field(default=3, ge=1, le=100)
+    """How many files of a container's log are kept."""
+    data_root: Folder = "/var/lib/docker"
+    """Folder of images and containers. Drain a node before you change it: docker finds nothing in a new
+    one."""
+    live_restore: bool = True
+    """Whether containers run on while docker is stopped or restarted."""
+
+
 class Runtime(Model):
     """The container runtime."""
 
     name: Literal["docker", "containerd"] = "docker"
     """docker (dockershim below Kubernetes 1.24, cri-dockerd from 1.24 on) or containerd."""
+    registries: list[Registry] = Field(default_factory=list)
+    """Image registries that need a login, a CA or mirrors. All others are reached directly."""
+    images: list[Path] = Field(default_factory=list)
+    """Images to load on every node of their architecture: docker archives (docker save), relative to
+    cluster.yaml; ~ is expanded."""
+    docker: Docker = Field(default_factory=Docker)
+    """Settings of docker, where that is the runtime."""
 
 
 class Network(Model):

@@ -14,6 +14,8 @@ def write_image(
     files: Mapping[str, bytes],
     config: Mapping[str, object],
     links: Mapping[str, str] | None = None,
+    *,
+    arch: str = "amd64",
 ) -> None:
     """Write an image with one layer; the same input gives the same bytes.
 
@@ -23,6 +25,7 @@ def write_image(
         files: Path in the image to contents; all are made executable.
         config: The image's configuration, such as ``{"Entrypoint": [...]}``.
         links: Symbolic links: path in the image to what it points at.
+        arch: Architecture that the image is for.
     """
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
@@ -39,7 +42,7 @@ def write_image(
     content = layer.getvalue()
     digest = hashlib.sha256(content).hexdigest()
     description = {
-        "architecture": "amd64",
+        "architecture": arch,
         "os": "linux",
         "config": dict(config),
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},

@@ -8,6 +8,7 @@ from k8sbootstrap.config.load import load_cluster, resolve_secret
 from k8sbootstrap.config.models import SSH, Cluster, Host, Taint
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.plan.models import BastionTarget, ClusterPlan, HostPlan, SSHTarget
+from k8sbootstrap.plan.registries import plan_registries
 from k8sbootstrap.state import State
 
 DEFAULT_ENDPOINT_PORT = 6443
@@ -69,6 +70,7 @@ def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:
         kubernetes_service_ip=service_ip,
         dns_service_ip=config.network.service_cidr[DNS_ADDRESS_INDEX],
         api_sans=_api_sans(config, service_ip, external),
+        registries=plan_registries(config.runtime.registries, base),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from k8sbootstrap.catalog.distributions import Purpose
 from k8sbootstrap.catalog.models import Release
 from k8sbootstrap.config.models import Arch, Cluster, Taint
+from k8sbootstrap.plan.registries import RegistryPlan
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ class ClusterPlan:
     dns_service_ip: IPv4Address
     api_sans: tuple[str, ...]
     """SANs common to every API server's certificate: Service names, Service address, endpoint, extras."""
+    registries: tuple[RegistryPlan, ...]
+    """Image registries that cluster.yaml has something to say of."""
+    cgroup_driver: str = "systemd"
+    """Who makes control groups, for the container runtime and the kubelet alike: pods fail where these two
+    differ."""
 
     @property
     def release(self) -> Release:

@@ -156,6 +156,8 @@ def _copy_of(state: State) -> Iterator[State]:
             shutil.copytree(state.pki, scratch.pki)
         with suppress(FileNotFoundError):
             shutil.copy2(state.artifact_pins, scratch.artifact_pins)
+        with suppress(FileNotFoundError):
+            shutil.copy2(state.registry_logins, scratch.registry_logins)
         yield scratch
 
 

@@ -7,7 +7,9 @@ from typing import Protocol
 
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.artifacts.fetch import Progress, fetch_all, summarize
+from k8sbootstrap.artifacts.own_images import own_images
 from k8sbootstrap.inventory import render_inventory
+from k8sbootstrap.logins import read_logins, write_logins
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
@@ -41,8 +43,11 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
 
     Raises:
         ArtifactError: A file could not be had.
+        ConfigError: A secret or an image that cluster.yaml names can't be read.
         StateError: The certificates in the state directory can't be used.
     """
+    base = cluster_file.resolve().parent
+    logins = read_logins(plan.config.runtime.registries, base)
     releases = plan.releases.values()
     programs = [file for each in releases for file in (*each.binaries.values(), *each.cni_plugins.values())]
     images = [image.artifact for each in releases for image in (each.pause, each.test_image)]
@@ -51,7 +56,7 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
             programs,
             plan.config.artifacts,
             state,
-            cluster_file.resolve().parent,
+            base,
             cache_dir(),
             optional=images,  # the runtime can pull these
             proxy=plan.config.proxy,
@@ -59,10 +64,12 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
         )
         for line in summarize(files):
             listener.note(line)
+        images_of_own = own_images(plan.config.runtime.images, base, cache_dir())
     with step("pki", "Certificates"):
         ensure_pki(plan, state)
     with step("inventory", "Inventory"):
-        render_inventory(plan, state, files, inventory)
+        write_logins(logins, state)
+        render_inventory(plan, state, files, inventory, images_of_own)
 
 
 def _in_words(progress: Progress) -> str:

@@ -85,12 +85,15 @@ class ActionModule(ActionBase):
         restarts = [unit["name"] for unit in units]
         images = args.get("images") or []
         binaries = [self._binary(item, restarts) for item in args.get("binaries") or []]
-        tars = {}
+        tars = {}  # by hash: one may hold several images
         for image in images:
+            artifact = image["artifact"]
+            if artifact["sha256"] in tars:
+                continue
             tar = f"{IMAGE_FOLDER}/{image['ref'].replace('/', '_').replace(':', '_')}.tar"
-            tars[image["ref"]] = tar
+            tars[artifact["sha256"]] = tar
             binaries.append(
-                self._binary({"dest": tar, "artifact": image["artifact"], "mode": "0600", "restarts": []}, [])
+                self._binary({"dest": tar, "artifact": artifact, "mode": "0600", "restarts": []}, [])
             )
         directories = list(args.get("directories") or [])
         if images:
@@ -103,7 +106,7 @@ class ActionModule(ActionBase):
             "files": [self._file(item, restarts, task_vars) for item in args.get("files") or []],
             "binaries": binaries,
             "units": units,
-            "images": [{"ref": image["ref"], "tar": tars[image["ref"]]} for image in images],
+            "images": [{"ref": image["ref"], "tar": tars[image["artifact"]["sha256"]]} for image in images],
             "sandbox_image": args.get("sandbox_image") or "",
             "runtime": args.get("runtime") or "",
             "needs": args.get("needs") or [],

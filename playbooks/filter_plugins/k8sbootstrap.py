@@ -56,6 +56,48 @@ def plugin_binary(name: str, artifacts: dict) -> dict:
     return {"dest": f"/opt/cni/bin/{name}", "artifact": artifacts[name], "restarts": []}
 
 
+def registry_folders(registries: list, folder: str) -> list:
+    """A folder for each registry, as directories of the ``component`` action."""
+    return [{"path": f"{folder}/{registry['host']}"} for registry in registries]
+
+
+def ca_files(registries: list, folder: str) -> list:
+    """The CAs of registries, where docker and containerd look for them on every pull."""
+    return [
+        {"dest": f"{folder}/{registry['host']}/ca.crt", "src": registry["ca"]["path"], "restarts": []}
+        for registry in registries
+        if registry.get("ca")
+    ]
+
+
+def hosts_files(registries: list, folder: str) -> list:
+    """containerd's hosts.toml of each registry, which it reads on every pull."""
+    files = []
+    for registry in registries:
+        login = any(mirror["login"] for mirror in registry["mirrors"])
+        files.append(
+            {
+                "dest": f"{folder}/{registry['host']}/hosts.toml",
+                "template": "hosts.toml.j2",
+                "vars": {"registry": registry, "folder": folder},
+                "mode": "0600" if login else "0644",
+                "secret": login,
+                "restarts": [],
+            }
+        )
+    return files
+
+
+def docker_mirrors(registries: list) -> list:
+    """URLs of the mirrors that docker asks: those of docker.io."""
+    return [
+        mirror["url"]
+        for registry in registries
+        if registry["host"] == "docker.io"
+        for mirror in registry["mirrors"]
+    ]
+
+
 class FilterModule:
     """What Ansible loads."""
 
@@ -68,4 +110,8 @@ class FilterModule:
             "peer_health": peer_health,
             "taint_flag": taint_flag,
             "plugin_binary": plugin_binary,
+            "registry_folders": registry_folders,
+            "ca_files": ca_files,
+            "hosts_files": hosts_files,
+            "docker_mirrors": docker_mirrors,
         }

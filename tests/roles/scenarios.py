@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k8sbootstrap.inventory import render_inventory
+from k8sbootstrap.logins import read_logins, write_logins
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
@@ -50,7 +51,16 @@ kubernetes:
     kubelet: {{maxPods: 60, authentication: {{webhook: {{cacheTTL: 1m0s}}}}}}
     kube-proxy: {{conntrack: {{maxPerCore: 0}}}}
     kube-scheduler: {{leaderElection: {{leaseDuration: 20s}}}}
-runtime: {{name: {runtime}}}
+runtime:
+  name: {runtime}
+  registries:
+    - {{host: docker.io, mirrors: ["https://mirror.example.com/", "http://cache.example.com:8080"]}}
+    - {{host: mirror.example.com, ca: registry-ca.crt}}
+    - host: registry.example.com:5000
+      ca: registry-ca.crt
+      username: puller
+      password: {{file: password}}
+{more}
 network: {{podCIDR: 10.8.0.0/16, serviceCIDR: 10.9.0.0/20, nodeCIDRMaskSize: 25, dnsDomain: k8s.example.com}}
 api: {{endpoint: "api.example.com:8443", port: 7443, extraSANs: [k8s.example.com]}}
 proxy:
@@ -72,6 +82,32 @@ hosts:
       - {{key: example.com/empty, effect: PreferNoSchedule}}
   - {{name: worker2, address: 192.0.2.22, privateAddress: 10.0.0.22, roles: [worker]}}
 """
+
+
+PASSWORD = "correct-horse-battery"
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBgzCCASmgAwIBAgIUam7HZe8I7OzT+RwqfvRA8GyK2skwCgYIKoZIzj0EAwIw
+FjEUMBIGA1UEAwwLcmVnaXN0cnkgQ0EwIBcNMjYxMTI1MTYxODQ3WhgPMjEyNjEx
+MDExNjE4NDdaMBYxFDASBgNVBAMMC3JlZ2lzdHJ5IENBMFkwEwYHKoZIzj0CAQYI
+KoZIzj0DAQcDQgAE9UlVT5MxY0GDZTNgk6zpHQ9NghxDCc7QdnBXpGmxTFepakBC
+poa9sPvHdzkaaRaYgJTY0oCk+XV/Oia35lTG6KNTMFEwHQYDVR0OBBYEFM4Y9l+y
+0L5K8ufsjTFidTAEIt3kMB8GA1UdIwQYMBaAFM4Y9l+y0L5K8ufsjTFidTAEIt3k
+MA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAPn/q5p0c2V/zsU8
+WyvQZv+FNw4ZM2XyQEmmMRyyouWCAiAEYWGPdBd2UsbOuvfZRqw6KIJaYrSwlHk3
+Kcn0p3uNmg==
+-----END CERTIFICATE-----
+"""
+"""The CA of a registry."""
+MORE = {
+    "docker": """\
+  docker: {logMaxSize: 10m, logMaxFiles: 5, dataRoot: /srv/docker, liveRestore: false}
+""",
+    "containerd": """\
+    - {host: quay.io, mirrors: ["https://registry.example.com:5000/v2/quay"]}
+""",
+}
+"""What only one of the runtimes takes."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +160,13 @@ class RenderedFile:
     """Its template in the role; None for copies."""
 
     @property
+    def golden(self) -> Path:
+        """Where its golden file is in the scenario's folder."""
+        name = str(self.template).removesuffix(".j2")
+        registry = Path(self.dest).parent.name.replace(":", "_") if name == "hosts.toml" else ""
+        return Path(self.host) / self.component / registry / name
+
+    @property
     def text(self) -> str:
         """The content of a text file."""
         return self.content.decode()
@@ -159,9 +202,9 @@ class Rendered:
         return next(file for file in self.files if (file.host, file.dest) == (host, dest))
 
     @property
-    def units(self) -> list[RenderedFile]:
-        """Unit files, without drop-ins."""
-        return [file for file in self.files if file.dest.endswith((".service", ".socket"))]
+    def services(self) -> list[RenderedFile]:
+        """Unit files of services, without drop-ins."""
+        return [file for file in self.files if file.dest.endswith(".service")]
 
 
 def _files(host: str, request: dict) -> list[RenderedFile]:
@@ -210,11 +253,18 @@ def render(scenario: Scenario, folder: Path) -> Rendered:
         folder: Empty; gets the cluster file, its state, the inventory and what was recorded.
     """
     cluster_file = folder / "cluster.yaml"
-    cluster_file.write_text(scenario.text.format(version=scenario.version, runtime=scenario.runtime))
+    cluster_file.write_text(
+        scenario.text.format(
+            version=scenario.version, runtime=scenario.runtime, more=MORE[scenario.runtime].rstrip()
+        )
+    )
+    (folder / "registry-ca.crt").write_text(CERTIFICATE)
+    (folder / "password").write_text(PASSWORD)
     plan = load_plan(cluster_file)
     state = State.beside(cluster_file, plan.config.name)
     state.create()
     ensure_pki(plan, state)
+    write_logins(read_logins(plan.config.runtime.registries, folder), state)
     render_inventory(plan, state, artifacts(plan), folder / "inventory")
     inventory = folder / "inventory"
     return Rendered(scenario, plan, inventory, play(folder, inventory, {}))

@@ -64,7 +64,7 @@ def test_program_takes_its_command_line(rendered: Rendered, name: str, tmp_path:
     if name not in rendered.plan.release.binaries:
         pytest.skip(f"{rendered.scenario.name} has no {name}")
     program = find(rendered.plan.release.binaries[name])
-    units = [unit for unit in rendered.units if command(unit.text)[0] == f"/usr/local/bin/{name}"]
+    units = [unit for unit in rendered.services if command(unit.text)[0] == f"/usr/local/bin/{name}"]
     assert units
     for unit in units:
         done = run(program, [*command(unit.text)[1:], "--version"], tmp_path)

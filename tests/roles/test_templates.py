@@ -1,5 +1,6 @@
 """Every template of every role, rendered per release, runtime and kind of host, and checked."""
 
+import base64
 import fnmatch
 import json
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from scenarios import HOSTS, ROOT, Rendered, RenderedFile, play
+from scenarios import HOSTS, PASSWORD, ROOT, Rendered, RenderedFile, play
 from units import command, flags, verify
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -38,19 +39,14 @@ def templated(rendered: Rendered) -> list[RenderedFile]:
 def test_golden(rendered: Rendered, golden: Callable[[Path, str], None]) -> None:
     folder = GOLDEN / rendered.scenario.name
     for file in templated(rendered):
-        assert file.template
-        golden(folder / file.host / file.component / file.template.removesuffix(".j2"), file.text)
+        golden(folder / file.golden, file.text)
     objects = rendered.arguments("master1", "kube_apply")[0]["objects"]
     golden(folder / "master1/cluster_rbac/bindings.yaml", yaml.safe_dump_all(objects, explicit_start=True))
 
 
 def test_no_golden_file_is_left_over(rendered: Rendered) -> None:
     folder = GOLDEN / rendered.scenario.name
-    made = {
-        folder / file.host / file.component / file.template.removesuffix(".j2")
-        for file in templated(rendered)
-        if file.template
-    }
+    made = {folder / file.golden for file in templated(rendered)}
     made.add(folder / "master1/cluster_rbac/bindings.yaml")
     assert {path for path in folder.rglob("*") if path.is_file()} == made
 
@@ -105,14 +101,14 @@ def test_systemd_takes_the_units(rendered: Rendered, host: str, tmp_path: Path) 
 
 
 def test_units_keep_running_and_start_at_boot(rendered: Rendered) -> None:
-    assert rendered.units
-    for unit in rendered.units:
+    assert rendered.services
+    for unit in rendered.services:
         assert "\nWantedBy=multi-user.target\n" in unit.text, unit
         assert "\nRestart=always\n" in unit.text or "\nType=oneshot\n" in unit.text, unit
 
 
 def test_units_start_programs_that_are_sent(rendered: Rendered) -> None:
-    for unit in rendered.units:
+    for unit in rendered.services:
         requests = rendered.requests(unit.host)
         sent = {binary["dest"] for request in requests for binary in request["binaries"]}
         sent |= {file.dest for file in rendered.files if file.mode == "0755"}
@@ -121,7 +117,7 @@ def test_units_start_programs_that_are_sent(rendered: Rendered) -> None:
 
 def components(rendered: Rendered) -> Iterable[tuple[str, dict[str, str]]]:
     """Program names and flags of every unit."""
-    for unit in rendered.units:
+    for unit in rendered.services:
         words = command(unit.text)
         if words[0] != "/bin/sh":
             yield Path(words[0]).name, flags(words)
@@ -166,6 +162,38 @@ def test_what_the_user_adds_arrives(rendered: Rendered) -> None:
     assert proxy["conntrack"] == {"maxPerCore": 0}
     scheduler = yaml.safe_load(rendered.file("master1", CONFIG_FILES["kube-scheduler"]).text)
     assert scheduler["leaderElection"] == {"leaderElect": True, "leaseDuration": "20s"}
+
+
+def test_runtime_and_kubelet_have_the_same_cgroup_driver(rendered: Rendered) -> None:
+    for host in HOSTS:
+        kubelet = yaml.safe_load(rendered.file(host, CONFIG_FILES["kubelet"]).text)["cgroupDriver"]
+        if rendered.scenario.runtime == "docker":
+            options = json.loads(rendered.file(host, "/etc/docker/daemon.json").text)["exec-opts"]
+            assert options == [f"native.cgroupdriver={kubelet}"]
+        else:
+            config = tomllib.loads(rendered.file(host, "/etc/containerd/config.toml").text)
+            cri = config["plugins"]["io.containerd.grpc.v1.cri"]
+            assert cri["containerd"]["runtimes"]["runc"]["options"] == {"SystemdCgroup": kubelet == "systemd"}
+
+
+def test_logins_are_secret_and_only_where_they_are_used(rendered: Rendered) -> None:
+    login = base64.b64encode(f"puller:{PASSWORD}".encode())
+    holders = {file.dest: file for file in rendered.files if file.host == "worker1" and login in file.content}
+    wanted = {"/var/lib/kubelet/config.json"} if rendered.plan.registries else set()
+    if rendered.plan.registries and rendered.scenario.runtime == "containerd":
+        wanted.add("/etc/containerd/certs.d/quay.io/hosts.toml")
+    assert set(holders) == wanted
+    for file in holders.values():
+        assert (file.mode, file.owner, file.secret, file.restarts) == ("0600", "root", True, ())
+    texts = [path.read_bytes() for path in rendered.inventory.rglob("*.yml")]
+    assert [text for text in texts if login in text or PASSWORD.encode() in text] == []
+
+
+def test_registries_restart_nothing(rendered: Rendered) -> None:
+    """CAs, mirrors of containerd and logins are read on every pull."""
+    files = [file for file in rendered.files if "/certs.d/" in file.dest]
+    assert bool(files) == bool(rendered.plan.registries)
+    assert {file.restarts for file in files} <= {()}
 
 
 def test_private_keys_are_secret_and_closed(rendered: Rendered) -> None:
@@ -215,7 +243,9 @@ def test_every_template_is_used(rendered: Rendered) -> None:
     docker = scenario.runtime == "docker"
     unused = {("container_runtime", "containerd.toml.j2" if docker else "daemon.json.j2")}
     if not docker or scenario.minor < (1, 24):
-        unused.add(("container_runtime", "cri-dockerd.service.j2"))
+        unused |= {("container_runtime", f"cri-dockerd.{kind}.j2") for kind in ("service", "socket")}
+    if docker or not rendered.plan.registries:
+        unused.add(("container_runtime", "hosts.toml.j2"))
     if rendered.plan.config.api.endpoint:
         unused |= {("api_loadbalancer", "haproxy.cfg.j2"), ("api_loadbalancer", "dropin.conf.j2")}
     assert all_templates - used == unused

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from k8sbootstrap.config.draft import Draft
-from k8sbootstrap.config.rules import files, hooks, hosts, kubernetes, network, releases
+from k8sbootstrap.config.rules import files, hooks, hosts, kubernetes, network, releases, runtime
 from k8sbootstrap.config.rules.finding import Finding
 
 RULES = (
@@ -14,6 +14,10 @@ RULES = (
     kubernetes.catalogued,
     kubernetes.extra_args,
     kubernetes.extra_config,
+    runtime.registry_hosts,
+    runtime.logins,
+    runtime.mirrors,
+    runtime.docker_settings,
     hosts.unique_hosts,
     hosts.addresses,
     hosts.roles,
@@ -26,7 +30,13 @@ RULES = (
     hooks.points,
     hooks.programs,
 )
-LOCAL_RULES = (files.ssh_files, files.source_directories, files.hook_programs)
+LOCAL_RULES = (
+    files.ssh_files,
+    files.source_directories,
+    files.hook_programs,
+    files.registry_files,
+    files.image_archives,
+)
 """Rules that look at files of this machine."""
 
 

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from os.path import isdir, isfile
 from pathlib import Path
 
+from cryptography import x509
+
+from k8sbootstrap.artifacts.image_archive import ImageArchiveError, read_archive
 from k8sbootstrap.config.document import Location
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.models import SSH, DirectorySource, FileSecret
@@ -47,6 +50,36 @@ def hook_programs(draft: Draft, base: Path) -> Iterator[Finding]:
             yield Finding(location, f"{file} cannot be run by this user", f"run: chmod +x {file}")
 
 
+def registry_files(draft: Draft, base: Path) -> Iterator[Finding]:
+    """CAs and passwords of registries can be read."""
+    for index, registry in enumerate(draft.runtime.registries if draft.runtime else ()):
+        location = ("runtime", "registries", index)
+        if registry.ca is not None:
+            yield from _certificates(local_path(registry.ca, base), (*location, "ca"))
+        if isinstance(registry.password, FileSecret):
+            place = (*location, "password", "file")
+            yield from _readable(local_path(registry.password.file, base), place)
+
+
+def image_archives(draft: Draft, base: Path) -> Iterator[Finding]:
+    """Images to load are in archives that runtimes take, for an architecture that a host has."""
+    archs = {host.arch for host in draft.hosts.values()}
+    for index, image in enumerate(draft.runtime.images if draft.runtime else ()):
+        file, location = local_path(image, base), ("runtime", "images", index)
+        unreadable = list(_readable(file, location))
+        yield from unreadable
+        if unreadable:
+            continue
+        try:
+            found = read_archive(file)
+        except ImageArchiveError as exc:
+            yield Finding(location, f"{file} {exc}", exc.fix)
+            continue
+        if draft.hosts and found.arch not in archs:
+            fix = f"save it for {' or '.join(sorted(archs))}"
+            yield Finding(location, f"{file} is for {found.arch}, and no host is", fix)
+
+
 def _of_ssh(ssh: SSH, location: Location, base: Path) -> Iterator[Finding]:
     if ssh.key is not None:
         yield from _private_key(local_path(ssh.key, base), (*location, "key"))
@@ -65,6 +98,17 @@ def _private_key(file: Path, location: Location) -> Iterator[Finding]:
         yield Finding(location, f"{file} is a public key", f"name the private one, such as {file.stem}")
     elif mode & _OTHERS:
         yield Finding(location, f"{file} is open to other users (mode {mode:04o})", f"run: chmod 600 {file}")
+
+
+def _certificates(file: Path, location: Location) -> Iterator[Finding]:
+    unreadable = list(_readable(file, location))
+    yield from unreadable
+    if unreadable:
+        return
+    try:
+        x509.load_pem_x509_certificates(file.read_bytes())
+    except ValueError:
+        yield Finding(location, f"{file} holds no certificate", "name a file with PEM certificates")
 
 
 def _readable(file: Path, location: Location) -> Iterator[Finding]:

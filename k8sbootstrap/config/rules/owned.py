@@ -44,7 +44,10 @@ OWNED_FLAGS: Mapping[str, Mapping[str, str]] = {
         "config": "kubernetes.extraConfig",
     },
     "kubelet": {
-        **_fixed("bootstrap-kubeconfig cert-dir container-runtime container-runtime-endpoint kubeconfig"),
+        **_fixed(
+            "bootstrap-kubeconfig cert-dir cgroup-driver container-runtime container-runtime-endpoint "
+            "kubeconfig"
+        ),
         "cluster-domain": "network.dnsDomain",
         "config": "kubernetes.extraConfig",
         "hostname-override": "hosts[].name",
@@ -63,7 +66,7 @@ OWNED_FLAGS: Mapping[str, Mapping[str, str]] = {
 
 OWNED_FIELDS: Mapping[str, Mapping[str, str]] = {
     "kubelet": {
-        **_fixed("apiVersion kind containerRuntimeEndpoint tlsCertFile tlsPrivateKeyFile"),
+        **_fixed("apiVersion kind cgroupDriver containerRuntimeEndpoint tlsCertFile tlsPrivateKeyFile"),
         "clusterDomain": "network.dnsDomain",
         "registerWithTaints": "hosts[].taints",
     },

@@ -1,0 +1,79 @@
+"""Rules about the container runtime and the registries that it pulls from."""
+
+from collections.abc import Container, Iterator
+
+from urllib3.util import parse_url
+
+from k8sbootstrap.config.draft import Draft
+from k8sbootstrap.config.models import Docker
+from k8sbootstrap.config.rules.finding import Finding
+from k8sbootstrap.plan.registries import DOCKER_HUB, registry_host
+
+_REGISTRIES = ("runtime", "registries")
+
+
+def registry_hosts(draft: Draft) -> Iterator[Finding]:
+    """Every registry has one entry."""
+    seen: set[str] = set()
+    for index, registry in enumerate(draft.runtime.registries if draft.runtime else ()):
+        if registry.host in seen:
+            location = (*_REGISTRIES, index, "host")
+            yield Finding(location, f"{registry.host} has an entry already", "write all of it into one")
+        seen.add(registry.host)
+
+
+def logins(draft: Draft) -> Iterator[Finding]:
+    """A user comes with a password, and can be told from it."""
+    for index, registry in enumerate(draft.runtime.registries if draft.runtime else ()):
+        place, user = (*_REGISTRIES, index), registry.username
+        if user is not None and (user == "" or ":" in user):
+            fix = "write it without a colon"
+            yield Finding((*place, "username"), f'"{user}" is not the name of a user', fix)
+        if user is not None and registry.password is None:
+            fix = 'add "password: {file: FILE}" or "password: {env: VARIABLE}"'
+            yield Finding(place, "has a username without a password", fix)
+        if user is None and registry.password is not None:
+            yield Finding(place, "has a password without a username", 'add "username: ..."')
+
+
+def mirrors(draft: Draft) -> Iterator[Finding]:
+    """A mirror is a plain URL, and one that the runtime can use."""
+    if draft.runtime is None:
+        return
+    with_login = {registry.host for registry in draft.runtime.registries if registry.username is not None}
+    for index, registry in enumerate(draft.runtime.registries):
+        for place, url in enumerate(registry.mirrors):
+            wrong = _not_plain(url)
+            if not wrong and draft.runtime.name == "docker":
+                wrong = _not_for_docker(url, registry.host, with_login)
+            if wrong:
+                yield Finding((*_REGISTRIES, index, "mirrors", place), *wrong)
+
+
+def docker_settings(draft: Draft) -> Iterator[Finding]:
+    """Settings of docker are for clusters that have it."""
+    runtime = draft.runtime
+    if runtime and runtime.name != "docker" and runtime.docker != Docker():
+        fix = "remove them, or set runtime.name: docker"
+        yield Finding(("runtime", "docker"), f"the runtime is {runtime.name}", fix)
+
+
+def _not_plain(url: str) -> tuple[str, str] | None:
+    parsed = parse_url(url)
+    if parsed.auth is not None:
+        entry = f"an entry for {registry_host(url)} under runtime.registries"
+        return "holds a login", f"write username and password into {entry}"
+    if parsed.query or parsed.fragment:
+        return "is more than the address of a registry", "remove what begins with ? or #"
+    return None
+
+
+def _not_for_docker(url: str, host: str, with_login: Container[str]) -> tuple[str, str] | None:
+    if host != DOCKER_HUB:
+        what = f"docker has mirrors of {DOCKER_HUB} alone, none of {host}"
+        return what, "set runtime.name: containerd, or name images as they are on the mirror"
+    if parse_url(url).path not in {None, "", "/"}:
+        return "docker takes mirrors without a path alone", "set runtime.name: containerd"
+    if registry_host(url) in with_login:
+        return "docker never logs in to a mirror", "set runtime.name: containerd, or use an open mirror"
+    return None
