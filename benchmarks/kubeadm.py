@@ -108,7 +108,7 @@ def _program() -> Path:
         print("building kubeadm from Debian's source (minutes, once)", flush=True)
         # the source's own copy crashes with Go 1.18 and later where YAML is written, which kubeadm alone does
         newer = {"github.com/modern-go/reflect2": "golang-github-modern-go-reflect2-dev"}
-        debian_build.build(folder, binaries=["kubeadm"], newer=newer)
+        debian_build.build({debian_build.SOURCE_VERSION: folder}, ["kubeadm"], newer)
     return folder / "kubeadm"
 
 

@@ -112,6 +112,12 @@ def read_digests(inventory: Path, host: str) -> dict[str, str]:
     }
 
 
+def read_version(inventory: Path) -> str:
+    """The Kubernetes release that an inventory is for; empty where there is none, or it does not say."""
+    file = inventory / "group_vars" / "all.yml"
+    return str(_loaded(file.read_text()).get("node_drain_version", "")) if file.exists() else ""
+
+
 def render_connections(plan: ClusterPlan, output: Path) -> list[Path]:
     """Write an inventory that only says how to reach the hosts, for playbooks that install nothing.
 

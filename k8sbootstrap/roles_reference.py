@@ -8,15 +8,15 @@ from typing import Any
 import yaml
 
 from k8sbootstrap.resources import data_dir
-from k8sbootstrap.runner.phases import PHASES
+from k8sbootstrap.runner.phases import NODE_ROLES, PHASES, UPGRADE
 
 _HEAD = """\
 # Roles
 
 Generated from the roles' argument specs with `python -m k8sbootstrap.roles_reference`; do not edit it by
-hand. Roles are in the order in which `playbooks/site.yml` runs them. Ansible checks the variables against the
-same specs before a role starts. How to use the roles without the command line:
-[The playbooks alone](playbooks.md).
+hand. Roles are in the order in which `playbooks/site.yml` runs them; those of upgrades come last. Ansible
+checks the variables against the same specs before a role starts. How to use the roles without the command
+line: [The playbooks alone](playbooks.md).
 """
 
 
@@ -36,7 +36,7 @@ def roles_in_order(top: Path) -> list[tuple[str, str]]:
         for phase in PHASES
         for play in yaml.safe_load((top / "playbooks" / phase.playbook).read_text(encoding="utf-8"))
         for role in play["roles"]
-    ]
+    ] + [(UPGRADE.playbook, role) for role in UPGRADE.roles if role not in NODE_ROLES]
 
 
 def _section(playbook: str, role: str) -> str:

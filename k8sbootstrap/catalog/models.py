@@ -75,6 +75,8 @@ class Minor:
     admission_plugins: tuple[str, ...] = ("NodeRestriction",)
     cri_dockerd: bool = True
     """Whether docker is driven by cri-dockerd (else by the kubelet's dockershim)."""
+    removed_flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Component, or all, to flags that earlier minors took and this one does not; shell patterns."""
     fail_cgroup_v1: bool = False
     """Whether the kubelet refuses cgroup v1 hosts unless failCgroupV1 is false."""
     restart_with_etcd: bool = False

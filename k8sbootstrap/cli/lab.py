@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from dataclasses import asdict
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import click
 
+from k8sbootstrap.catalog.data import minor_of, numbers
 from k8sbootstrap.catalog.resolve import versions
 from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.config.models import VERSION
 from k8sbootstrap.lab import model, nspawn, operations, vagrant
 from k8sbootstrap.lab.root_image import SUITES, USER
 from k8sbootstrap.state import State
@@ -22,6 +25,13 @@ class _InOrder(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Every command."""
         return list(self.commands)
+
+
+def _upgrade_to(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    minors = sorted({minor_of(version) for version in versions()}, key=numbers)
+    if value is not None and not (re.fullmatch(VERSION, value) and minor_of(value) in minors):
+        raise click.BadParameter(f"{value} is no release of {', '.join(minors[:-1])} or {minors[-1]}")
+    return value
 
 
 _names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
@@ -69,6 +79,13 @@ def command() -> None:
     help="Release for cluster.yaml. 1.20.2 is built from Debian's source where upstream can't be reached.",
 )
 @click.option(
+    "--upgrade-to",
+    metavar="VERSION",
+    callback=_upgrade_to,
+    help="Make ready the files of this release too, to try an upgrade. Where upstream can't be reached, a "
+    "later patch release of 1.20 is the code of 1.20.2 with that number in it.",
+)
+@click.option(
     "--runtime",
     type=click.Choice(["docker", "containerd"]),
     default="docker",
@@ -91,6 +108,7 @@ def up(
     os_name: str,
     provider: str,
     version: str,
+    upgrade_to: str | None,
     runtime: str,
     artifacts: tuple[Path, ...],
 ) -> None:
@@ -98,7 +116,7 @@ def up(
 
     Run it again at any time: what runs is left alone.
     """
-    wanted = operations.Wanted(masters, workers, etcd, os_name, version, runtime, artifacts)
+    wanted = operations.Wanted(masters, workers, etcd, os_name, version, runtime, artifacts, upgrade_to)
     began = time.monotonic()
 
     def progress(text: str) -> None:

@@ -18,11 +18,21 @@ from k8sbootstrap.runner.plan import HostOutlook, Outlook, PlannedChange, requir
 
 CHANGES_EXIT_CODE = 11
 """With --detailed-exitcode: there are changes to make."""
-_SIGNS = {"add": "+", "remove": "-", "install": "+", "load": "+", "open": "+", "close": "-", "restart": "!"}
+_SIGNS = {
+    "add": "+",
+    "close": "-",
+    "drain": "!",
+    "install": "+",
+    "load": "+",
+    "open": "+",
+    "remove": "-",
+    "restart": "!",
+}
 _VERBS = {
     "add": "add",
     "apply": "apply",
     "change": "change",
+    "drain": "drain",
     "enable": "enable",
     "install": "install package",
     "load": "load",
@@ -31,8 +41,14 @@ _VERBS = {
     "restart": "restart",
     "set": "set",
     "start": "start",
+    "uncordon": "let pods on",
 }
-_OBJECTS = {"set": "labels or taints of node", "load": "kernel module"}
+_OBJECTS = {
+    "drain": "node",
+    "load": "kernel module",
+    "set": "labels or taints of node",
+    "uncordon": "node",
+}
 _CAUSES = {"drift": "changed on the host", "configuration": "cluster.yaml or k8sbootstrap changed"}
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -83,6 +99,11 @@ def command(
 
 
 def _lines(outlook: Outlook) -> Iterator[Text]:
+    if outlook.upgrade:
+        yield Text("Upgrade", style="bold")
+        for line in outlook.upgrade.lines():
+            yield Text(f"  {line}")
+        yield Text()
     for host in outlook.hosts:
         if host.changes or host.error:
             yield from _of_host(host)

@@ -20,6 +20,7 @@ from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import Summary
 from k8sbootstrap.runner.up import UpOptions, run_up
 from k8sbootstrap.state import State
+from k8sbootstrap.upgrade.checks import NAMES as UPGRADE_CHECK_NAMES
 
 
 @click.command("up")
@@ -30,10 +31,10 @@ from k8sbootstrap.state import State
 )
 @click.option(
     "--ignore-preflight",
-    type=click.Choice(CHECK_NAMES),
+    type=click.Choice((*CHECK_NAMES, *UPGRADE_CHECK_NAMES)),
     metavar="NAME",
     multiple=True,
-    help="Go on although this preflight check fails; may be given several times. "
+    help="Go on although this check of preflight or of an upgrade fails; may be given several times. "
     '"k8sbootstrap -v preflight" lists the names.',
 )
 @click.option(

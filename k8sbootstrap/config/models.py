@@ -48,6 +48,7 @@ HookPoint = Literal[
     "container_runtime",
     "etcd",
     "control_plane",
+    "upgrade",
     "kubelet",
     "pod_network",
     "kube_proxy",
@@ -269,6 +270,15 @@ class Runtime(Model):
     """Settings of docker, where that is the runtime."""
 
 
+class Upgrade(Model):
+    """How nodes are taken to another Kubernetes release."""
+
+    max_unavailable: int = Field(default=1, ge=1, le=1000)
+    """Workers that are upgraded at a time, and take no pods meanwhile. Masters go one at a time."""
+    drain_timeout: int = Field(default=300, ge=1, le=86400)
+    """Seconds that the pods of a node may take to go elsewhere; PodDisruptionBudgets may hold them up."""
+
+
 class Network(Model):
     """Addresses of pods and Services."""
 
@@ -382,5 +392,7 @@ class Cluster(Model):
     """Where the files to install come from."""
     proxy: Proxy = Field(default_factory=Proxy)
     """HTTP proxy for hosts."""
+    upgrade: Upgrade = Field(default_factory=Upgrade)
+    """How nodes are taken to another Kubernetes release."""
     hooks: list[Hook] = Field(default_factory=list)
     """Commands to run on this machine before and after phases, in this order."""

@@ -83,10 +83,11 @@ def main() -> None:
         "digests": {name: part["digest"] for name, part in parts.items()},
         "routes": routes(record),
         "pod_cidrs": None,
+        "cordoned": [],
         "api_error": "",
     }
     try:
-        found, answer["pod_cidrs"] = cluster_drift(record.data)
+        found, answer["pod_cidrs"], answer["cordoned"] = cluster_drift(record.data)
         for role, changes in found.items():
             drift.setdefault(role, []).extend(changes)
     except KubectlError as error:

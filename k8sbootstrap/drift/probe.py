@@ -58,6 +58,8 @@ class Finding:
     """Node to podCIDR, from the one master that keeps watch over Kubernetes objects; None from others."""
     api_error: str
     """Why that master could not ask its API server; empty when it could."""
+    cordoned: tuple[str, ...] = ()
+    """Nodes that an upgrade has not given back, from the same master."""
 
 
 _FINDING = TypeAdapter(Finding)

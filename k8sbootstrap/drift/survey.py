@@ -9,6 +9,7 @@ from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.runner.events import Change
 from k8sbootstrap.runner.phases import CLUSTER_ROLES, PHASES
 from k8sbootstrap.ssh.parallel import run_on_all
+from k8sbootstrap.upgrade.models import Upgrade
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Work:
     """Why a role has to run on a host."""
 
     causes: tuple[str, ...]
-    """Any of new, configuration, drift."""
+    """Any of new, configuration, drift, upgrade."""
     drift: tuple[Change, ...] = ()
     """What somebody changed there."""
 
@@ -31,6 +32,8 @@ class Survey:
     """Hosts that could not be looked at, and why."""
     exists: bool = True
     """Some host belongs to the cluster already."""
+    upgrade: Upgrade | None = None
+    """How the cluster gets from the release that it runs to another one, where it does."""
 
     @property
     def settled(self) -> bool:
@@ -80,6 +83,8 @@ def compare(
     for host in _with_other_routes(plan, findings):
         before = work[host].get("pod_network", Work(()))
         work[host]["pod_network"] = replace(before, causes=tuple(dict.fromkeys([*before.causes, "drift"])))
+    for host in {name for finding in findings.values() for name in finding.cordoned} & set(findings):
+        work[host]["kubelet"] = _unfinished(work[host].get("kubelet", Work(())))
     for role in CLUSTER_ROLES:
         for host, why in _on_one_master(plan, role, digests, findings):
             work[host][role] = why
@@ -101,6 +106,11 @@ def _why(finding: Finding, role: str, digest: str) -> Work | None:
     if drift:
         causes.append("drift")
     return Work(tuple(causes), drift) if causes else None
+
+
+def _unfinished(before: Work) -> Work:
+    """The kubelet's work where an upgrade was stopped and the node still takes no pods."""
+    return replace(before, causes=(*before.causes, "upgrade"))
 
 
 def _on_one_master(

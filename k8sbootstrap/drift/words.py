@@ -8,14 +8,16 @@ _CAUSES = {
     "new": "new",
     "configuration": "cluster.yaml or k8sbootstrap changed",
     "drift": "changed on the host",
+    "upgrade": "an upgrade has not given the node back",
 }
 _SHOWN = 3
 """Changes of a host that are named before the rest is only counted."""
 
 
 def summary(survey: Survey) -> list[str]:
-    """One line per host that has something to do, and one per host that did not answer."""
-    lines = [f"{host}: {_of_host(roles)}" for host, roles in survey.work.items()]
+    """The upgrade, one line per host that has something to do, and one per host that did not answer."""
+    lines = list(survey.upgrade.lines()) if survey.upgrade else []
+    lines += [f"{host}: {_of_host(roles)}" for host, roles in survey.work.items()]
     return lines + lost(survey)
 
 

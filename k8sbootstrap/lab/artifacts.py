@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,10 @@ from pathlib import Path
 import urllib3
 
 from k8sbootstrap.artifacts.cache import cache_dir
+from k8sbootstrap.catalog.data import minor_of
+from k8sbootstrap.catalog.models import Release
 from k8sbootstrap.catalog.resolve import release
+from k8sbootstrap.config.models import OwnRelease
 from k8sbootstrap.lab import debian_build
 from k8sbootstrap.lab.commands import run
 from k8sbootstrap.lab.image_tar import write_image
@@ -41,9 +44,9 @@ def binaries_are_built(version: str = BUILT_VERSION) -> bool:
 
 def must_be_built(version: str) -> bool:
     """Whether Kubernetes has to be built here: it can be, it has not been, and upstream can't be reached."""
-    if version != BUILT_VERSION or binaries_are_built():
+    if minor_of(version) != minor_of(BUILT_VERSION) or binaries_are_built(version):
         return False
-    return not _upstream_answers(str(release(version, _ARCH, "docker").binaries["kubelet"].url))
+    return not _upstream_answers(str(_release(version).binaries["kubelet"].url))
 
 
 @cache
@@ -55,14 +58,14 @@ def _upstream_answers(url: str) -> bool:
     return answer.status == _OK
 
 
-def fill(version: str, progress: Progress) -> Path:
-    """Make what is missing for one Kubernetes version, and record its hashes.
+def fill(versions: Sequence[str], progress: Progress) -> Path:
+    """Make what is missing for Kubernetes versions, and record its hashes.
 
     For 1.20.2 that is everything that can't be fetched from upstream; for others the images that nodes and
-    tests need.
+    tests need. Where upstream can't be reached, a later 1.20 is the code of 1.20.2 with that number in it.
 
     Args:
-        version: Kubernetes release.
+        versions: Kubernetes releases.
         progress: Told in a few words what takes long.
 
     Returns:
@@ -74,19 +77,29 @@ def fill(version: str, progress: Progress) -> Path:
     top = directory()
     top.mkdir(parents=True, exist_ok=True)
     with _locked(top):
-        _images(top, version)
-        if version == BUILT_VERSION:
-            if must_be_built(version):
-                progress(f"building Kubernetes {version} from Debian's source (about 10 minutes, once)")
-                debian_build.build(top / "kubernetes" / version / _ARCH)
-            _from_packages(top, version)
+        targets = {
+            version: top / "kubernetes" / version / _ARCH for version in versions if must_be_built(version)
+        }
+        if targets:
+            names = " and ".join(targets)
+            progress(f"building Kubernetes {names} from Debian's source (about 10 minutes, once)")
+            debian_build.build(targets)
+        for version in versions:
+            _images(top, version)
+            if minor_of(version) == minor_of(BUILT_VERSION):
+                _from_packages(top, version)
         _record_hashes(top)
     return top
 
 
+def _release(version: str) -> Release:
+    """A release, of the catalogue or a patch release of the minor that can be built."""
+    return release(version, _ARCH, "docker", {version: OwnRelease()})
+
+
 def _from_packages(top: Path, version: str) -> None:
     """Take etcd and the CNI plugins, whose releases in the catalogue are those that Debian has."""
-    resolved = release(version, _ARCH, "docker")
+    resolved = _release(version)
     wanted = {resolved.binaries[name].key: f"usr/bin/{name}" for name in ("etcd", "etcdctl")}
     wanted |= {file.key: f"usr/lib/cni/{name}" for name, file in resolved.cni_plugins.items()}
     if all((top / key).exists() for key in wanted):
@@ -102,7 +115,7 @@ def _from_packages(top: Path, version: str) -> None:
 
 
 def _images(top: Path, version: str) -> None:
-    resolved = release(version, _ARCH, "docker")
+    resolved = _release(version)
     pause, test = top / resolved.pause.artifact.key, top / resolved.test_image.artifact.key
     if pause.exists() and test.exists():
         return

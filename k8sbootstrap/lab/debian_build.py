@@ -21,16 +21,15 @@ _COMMIT = "faecb196815e248d3ecfb03c680a4507229c2a56"
 
 
 def build(
-    target: Path,
-    version: str = SOURCE_VERSION,
+    targets: Mapping[str, Path],
     binaries: Sequence[str] = BINARIES,
     newer: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Build binaries; all of them take about 10 minutes on 2 cores.
+    """Build binaries; all of them take about 10 minutes on 2 cores, and each further version about one more.
 
     Args:
-        target: Folder for the results.
-        version: What the binaries say they are. The source is 1.20.2 whatever is said.
+        targets: What the binaries say they are, such as 1.20.2, and the folder for those. The source is
+            1.20.2 whatever they say: a second version is the same code with another number in it.
         binaries: Which ones.
         newer: Go packages to take from Debian instead of the source's own copies: import path to the name of
             Debian's package.
@@ -38,7 +37,6 @@ def build(
     Raises:
         LabError: the source can't be had or does not build.
     """
-    major, minor, _ = version.split(".")
     with tempfile.TemporaryDirectory(prefix="k8sbootstrap-build-", dir="/var/tmp") as name:
         work = Path(name)
         source = work / "go/src/k8s.io/kubernetes"
@@ -51,29 +49,36 @@ def build(
             unpack(SUITE, [package], work / "newer")
             shutil.rmtree(source / "vendor" / path)
             shutil.copytree(work / "newer/usr/share/gocode/src" / path, source / "vendor" / path)
-        stamp = work / "version"
-        stamp.write_text(
-            f"KUBE_GIT_COMMIT={_COMMIT}\nKUBE_GIT_TREE_STATE=archive\nKUBE_GIT_VERSION=v{version}\n"
-            f"KUBE_GIT_MAJOR={major}\nKUBE_GIT_MINOR={minor}\n"
-        )
-        what = " ".join(f"cmd/{binary}" for binary in binaries)
-        run(
-            "make",
-            f"WHAT={what}",
-            "GOLDFLAGS=-s -w",
-            cwd=source,
-            CGO_ENABLED="0",
-            GO111MODULE="off",
-            GOPATH=str(work / "go"),
-            GOCACHE=str(work / "cache"),
-            GOFLAGS="",
-            KUBE_GIT_VERSION_FILE=str(stamp),
-            HOME=os.environ.get("HOME", "/root"),
-        )
-        target.mkdir(parents=True, exist_ok=True)
-        for binary in binaries:
-            partial = target / f".{binary}"
-            shutil.copyfile(source / "_output/bin" / binary, partial)
-            partial.chmod(0o755)
-            partial.replace(target / binary)
+        for version, target in targets.items():
+            _make(work, source, version, binaries)
+            target.mkdir(parents=True, exist_ok=True)
+            for binary in binaries:
+                partial = target / f".{binary}"
+                shutil.copyfile(source / "_output/bin" / binary, partial)
+                partial.chmod(0o755)
+                partial.replace(target / binary)
         run("chmod", "-R", "u+w", str(work))
+
+
+def _make(work: Path, source: Path, version: str, binaries: Sequence[str]) -> None:
+    """Compile what has not been, and link with a version number."""
+    major, minor, _ = version.split(".")
+    stamp = work / "version"
+    stamp.write_text(
+        f"KUBE_GIT_COMMIT={_COMMIT}\nKUBE_GIT_TREE_STATE=archive\nKUBE_GIT_VERSION=v{version}\n"
+        f"KUBE_GIT_MAJOR={major}\nKUBE_GIT_MINOR={minor}\n"
+    )
+    what = " ".join(f"cmd/{binary}" for binary in binaries)
+    run(
+        "make",
+        f"WHAT={what}",
+        "GOLDFLAGS=-s -w",
+        cwd=source,
+        CGO_ENABLED="0",
+        GO111MODULE="off",
+        GOPATH=str(work / "go"),
+        GOCACHE=str(work / "cache"),
+        GOFLAGS="",
+        KUBE_GIT_VERSION_FILE=str(stamp),
+        HOME=os.environ.get("HOME", "/root"),
+    )

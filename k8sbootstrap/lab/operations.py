@@ -33,6 +33,8 @@ class Wanted:
     version: str
     runtime: str
     artifacts: tuple[Path, ...]
+    upgrade_to: str | None = None
+    """A release whose files are made ready as well."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
 
 def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
     lab = _lab(file, wanted)
-    sources = [*(path.resolve() for path in wanted.artifacts), artifacts.fill(wanted.version, progress)]
+    versions = [wanted.version, *([wanted.upgrade_to] if wanted.upgrade_to else [])]
+    sources = [*(path.resolve() for path in wanted.artifacts), artifacts.fill(versions, progress)]
     image = root_image.ensure(wanted.os, progress)
     network.up(lab)
     public_key = _key(file)

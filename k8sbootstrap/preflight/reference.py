@@ -2,6 +2,7 @@
 
 from k8sbootstrap.preflight.checks import CHECKS
 from k8sbootstrap.preflight.run import ACCESS_CHECKS
+from k8sbootstrap.upgrade import checks as upgrade_checks
 
 _INTRODUCTION = """\
 # Preflight checks
@@ -21,7 +22,23 @@ skipped.
 """
 
 
+_UPGRADE = """
+## Before an upgrade
+
+Where `up` or `plan` finds another release running than that of cluster.yaml, these are checked too, before
+anything is changed ([Upgrades](upgrade.md)). They are ignored by name as those above.
+
+| check | passes when |
+|---|---|
+"""
+
+
 def page() -> str:
     """The page docs/preflight.md, as Markdown."""
     rows = {**ACCESS_CHECKS, **{check.name: check.description for check in CHECKS}}
-    return _INTRODUCTION + "".join(f"| `{name}` | {text} |\n" for name, text in rows.items())
+    upgrade = {check.name: check.description for check in upgrade_checks.CHECKS}
+    return _INTRODUCTION + _table(rows) + _UPGRADE + _table(upgrade)
+
+
+def _table(rows: dict[str, str]) -> str:
+    return "".join(f"| `{name}` | {text} |\n" for name, text in rows.items())

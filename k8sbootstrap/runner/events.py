@@ -139,7 +139,7 @@ class Change:
     kind: str = ""
     """What it is about: directory, file, image, module, node, object, package, sysctl, unit, user."""
     action: str = ""
-    """add, apply, change, enable, install, load, mode, remove, restart, set, start."""
+    """add, apply, change, drain, enable, install, load, mode, remove, restart, set, start, uncordon."""
     name: str = ""
     """Path or name."""
     causes: tuple[str, ...] = ()

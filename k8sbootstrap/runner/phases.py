@@ -43,6 +43,13 @@ PHASES = (
     Phase("kube_proxy", "kube-proxy", ("kube_proxy",)),
 )
 
+UPGRADE = Phase(
+    "upgrade", "Upgrade nodes", ("node_drain", "container_runtime", "kubelet", "kube_proxy", "node_uncordon")
+)
+"""Comes after the control plane where nodes run another release: they do these roles here, a few at a time,
+and not in the phases of PHASES."""
+NODE_ROLES = ("container_runtime", "kubelet", "kube_proxy")
+
 _APPLIES: dict[str, Applies] = {
     "host": lambda plan, host: True,  # noqa: ARG005
     "etcd": lambda plan, host: host.is_etcd,  # noqa: ARG005
@@ -59,7 +66,7 @@ _APPLIES: dict[str, Applies] = {
 CLUSTER_ROLES = ("cluster_rbac", "node_settings")
 """Roles that change objects of Kubernetes: they run on one master for all."""
 
-_TITLES = {phase.name: phase.title for phase in PHASES}
+_TITLES = {phase.name: phase.title for phase in (*PHASES, UPGRADE)}
 
 
 def title(name: str) -> str:
@@ -68,5 +75,8 @@ def title(name: str) -> str:
 
 
 def runs_on(role: str, plan: ClusterPlan, host: HostPlan) -> bool:
-    """Whether a role is for this host; its play's ``hosts`` and ``when`` say the same to Ansible."""
-    return _APPLIES[role](plan, host)
+    """Whether a role is for this host; its play's ``hosts`` and ``when`` say the same to Ansible.
+
+    Roles that belong to upgrades alone leave nothing on hosts, and are for none.
+    """
+    return role in _APPLIES and _APPLIES[role](plan, host)

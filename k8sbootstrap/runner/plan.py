@@ -20,8 +20,10 @@ from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import open_private
 from k8sbootstrap.runner.session import Run, running
 from k8sbootstrap.runner.up import authorities, host_keys, look
+from k8sbootstrap.runner.upgrade import Upgrading
 from k8sbootstrap.ssh.hostkeys import Ask
 from k8sbootstrap.state import State
+from k8sbootstrap.upgrade.models import Upgrade
 
 VERSION = 1
 """Of the JSON form; goes up when a program that reads it would misread the new one."""
@@ -62,6 +64,8 @@ class Outlook:
     kubernetes: str
     """Version that cluster.yaml names."""
     hosts: tuple[HostOutlook, ...] = field(default_factory=tuple)
+    upgrade: Upgrade | None = None
+    """How it gets there from another release; None where it runs that version."""
 
     @property
     def changes(self) -> int:
@@ -75,6 +79,7 @@ class Outlook:
             "cluster": self.cluster,
             "kubernetes": self.kubernetes,
             "changes": self.changes,
+            "upgrade": self.upgrade.to_json() if self.upgrade else None,
             "hosts": [
                 {
                     "name": host.name,
@@ -108,6 +113,7 @@ def run_plan(
 
     Raises:
         LockedError: Another command is changing this cluster.
+        PreflightError: It is an upgrade that is not allowed.
         HostError: A host that answers could not be planned.
         InterruptedRunError: The user stopped it.
         K8sBootstrapError: Anything else that a user can mend.
@@ -117,8 +123,10 @@ def run_plan(
         host_keys(run, plan, accept_new=accept_new_host_keys, ask=ask)
         if not (scratch.pki / "ca.crt").exists():
             authorities(run, plan, scratch)
+        upgrading = Upgrading(run, plan)
+        upgrading.refuse_early(state.inventory)
         prepare(plan, cluster_file, scratch, scratch.inventory, run.step)
-        todo = look(run, plan, scratch.inventory)
+        todo = upgrading.found_in(look(run, plan, scratch.inventory))
         if not todo.settled:
             playbook = write_playbook(todo, run.record.directory / "playbooks")
             run.playbook(playbook, plan.hosts, scratch.inventory, check=True)
@@ -174,6 +182,7 @@ def _outlook(plan: ClusterPlan, run: Run, todo: Survey) -> Outlook:
             HostOutlook(host, tuple(changes.values()), str(todo.unreachable.get(host, "")))
             for host, changes in by_host.items()
         ),
+        todo.upgrade,
     )
 
 

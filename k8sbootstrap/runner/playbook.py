@@ -1,6 +1,6 @@
 """A playbook of only what is to do: the phases' own plays, cut down to the hosts and roles that need them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,8 @@ import yaml
 
 from k8sbootstrap.drift.survey import Survey
 from k8sbootstrap.resources import data_dir
-from k8sbootstrap.runner.phases import PHASES
+from k8sbootstrap.runner.phases import NODE_ROLES, PHASES, UPGRADE, Phase
+from k8sbootstrap.upgrade.models import Upgrade
 
 PLUGINS = {
     "ANSIBLE_ACTION_PLUGINS": "action_plugins",
@@ -37,9 +38,15 @@ def write_playbook(survey: Survey, folder: Path) -> Path:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     imports = []
-    for phase in PHASES:
+    down = {"k8sbootstrap_down": sorted(survey.unreachable)}
+    for phase in _phases(survey):
         source = yaml.safe_load((data_dir() / "playbooks" / phase.playbook).read_text())
-        plays = [part for play in source for part in _cut(play, survey)]
+        if phase is UPGRADE and survey.upgrade:
+            plays = list(_upgrade(source, survey, survey.upgrade))
+        else:
+            plays = [part for play in source for part in _cut(play, survey)]
+        for play in plays:
+            play["vars"] = {**down, **play.get("vars", {})}
         if plays:
             (folder / phase.playbook).write_text(yaml.safe_dump(plays, sort_keys=False))
             imports.append({"ansible.builtin.import_playbook": phase.playbook})
@@ -47,16 +54,44 @@ def write_playbook(survey: Survey, folder: Path) -> Path:
     return folder / "site.yml"
 
 
+def _phases(survey: Survey) -> Iterator[Phase]:
+    for phase in PHASES:
+        yield phase
+        if phase.name == "control_plane" and survey.upgrade:
+            yield UPGRADE
+
+
+def _upgrade(source: Sequence[dict[str, Any]], survey: Survey, upgrade: Upgrade) -> Iterator[dict[str, Any]]:
+    """The plays of nodes that are upgraded: those of masters, then those of workers."""
+    for play, nodes, serial in zip(
+        source, (upgrade.masters, upgrade.workers), (1, upgrade.max_unavailable), strict=True
+    ):
+        if nodes:
+            roles = [
+                role
+                for role in play["roles"]
+                if role["role"] not in NODE_ROLES or set(survey.hosts(role["role"])) & set(nodes)
+            ]
+            own = {"node_drain_bare_pods": upgrade.bare_pods}
+            yield {**play, "hosts": ",".join(nodes), "serial": serial, "vars": own, "roles": roles}
+
+
 def _cut(play: dict[str, Any], survey: Survey) -> Sequence[dict[str, Any]]:
-    """``play`` as plays of roles next to each other that have the same hosts."""
+    """``play`` as plays of roles next to each other that have the same hosts.
+
+    Nodes that are upgraded do the roles of nodes in that phase alone.
+    """
     plays: list[dict[str, Any]] = []
+    elsewhere = survey.upgrade.nodes if survey.upgrade else ()
     for role in play["roles"]:
-        hosts = ",".join(survey.hosts(role["role"]))
+        name = role["role"]
+        hosts = ",".join(
+            host for host in survey.hosts(name) if not (name in NODE_ROLES and host in elsewhere)
+        )
         if not hosts:
             continue
         if plays and plays[-1]["hosts"] == hosts:
             plays[-1]["roles"].append(role)
         else:
-            down = {"k8sbootstrap_down": sorted(survey.unreachable)}
-            plays.append({**play, "hosts": hosts, "vars": down, "roles": [role]})
+            plays.append({**play, "hosts": hosts, "roles": [role]})
     return plays

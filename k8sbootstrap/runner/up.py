@@ -11,7 +11,7 @@ from k8sbootstrap.inventory import read_digests
 from k8sbootstrap.pki.recover import recover_pki
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight import models as preflight
-from k8sbootstrap.preflight.run import require, run_preflight
+from k8sbootstrap.preflight.run import CHECK_NAMES, require, run_preflight
 from k8sbootstrap.runner.board import HostCount
 from k8sbootstrap.runner.hooks import hooked
 from k8sbootstrap.runner.playbook import write_playbook
@@ -19,6 +19,7 @@ from k8sbootstrap.runner.prepare import prepare
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import Summary
 from k8sbootstrap.runner.session import Run, running
+from k8sbootstrap.runner.upgrade import Upgrading
 from k8sbootstrap.ssh.hostkeys import Ask, ensure_known
 from k8sbootstrap.state import State
 from k8sbootstrap.verify.formats import as_json
@@ -34,7 +35,7 @@ class UpOptions:
     ask: Ask | None = None
     """Asks about unknown host keys; None refuses them."""
     ignore_preflight: Collection[str] = ()
-    """Names of preflight checks that may fail."""
+    """Names of checks, of preflight's and of upgrades', that may fail."""
     limit: Collection[str] = ()
     """Names of the only hosts to change; all, if empty."""
     confirm: Callable[[Survey], None] | None = None
@@ -73,14 +74,17 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
             _preflight(run, plan, options)
         if fresh or not (state.pki / "ca.crt").exists():
             authorities(run, plan, state)
+        upgrading = Upgrading(run, plan, options.ignore_preflight, options.limit)
+        upgrading.refuse_early(state.inventory)
         prepare(plan, cluster_file, state, state.inventory, run.step)
-        todo = look(run, plan, state.inventory, options.limit)
+        todo = upgrading.found_in(look(run, plan, state.inventory, options.limit))
         if not todo.settled:
             if not fresh:
                 _preflight(run, plan, options, without=todo.unreachable if todo.exists else ())
                 authorities(run, plan, state)
             if options.confirm:
                 options.confirm(todo)
+            upgrading.snapshot(todo)
             playbook = write_playbook(todo, run.record.directory / "playbooks")
             run.playbook(playbook, plan.hosts, state.inventory)
             _verify(run, plan, todo)
@@ -127,7 +131,8 @@ def look(run: Run, plan: ClusterPlan, inventory: Path, limit: Collection[str] = 
 
 def _preflight(run: Run, plan: ClusterPlan, options: UpOptions, without: Collection[str] = ()) -> None:
     with run.step("preflight", "Preflight") as step:
-        report = run_preflight(plan, ignore=options.ignore_preflight, without=without)
+        ignore = tuple(name for name in options.ignore_preflight if name in CHECK_NAMES)
+        report = run_preflight(plan, ignore=ignore, without=without)
         for result in report.having(preflight.Status.WARNING, preflight.Status.IGNORED):
             step.note(f"{result.host}: {result.check}: {result.status}: {result.message}")
         require(report)

@@ -46,6 +46,11 @@ def peer_health(members: dict, own: str, scheme: str, port: int, path: str, tls:
     ]
 
 
+def server_urls(masters: dict, port: int) -> list:
+    """URLs of all API servers."""
+    return [f"https://{address}:{port}" for address in masters.values()]
+
+
 def taint_flag(taint: dict) -> str:
     """A taint in the form of the kubelet's flag, ``key=value:effect``."""
     return f"{taint['key']}={taint.get('value') or ''}:{taint['effect']}"
@@ -108,6 +113,7 @@ class FilterModule:
             "etcd_urls": etcd_urls,
             "member_pairs": member_pairs,
             "peer_health": peer_health,
+            "server_urls": server_urls,
             "taint_flag": taint_flag,
             "plugin_binary": plugin_binary,
             "registry_folders": registry_folders,

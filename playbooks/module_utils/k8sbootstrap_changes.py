@@ -19,6 +19,8 @@ _WORDS = {
     ("firewall", "open"): "{} opened",
     ("image", "load"): "image {} loaded",
     ("module", "load"): "kernel module {} loaded",
+    ("node", "drain"): "node {} drained",
+    ("node", "uncordon"): "node {} takes pods again",
     ("node", "set"): "node {} labels or taints set",
     ("object", "apply"): "{} applied",
     ("package", "install"): "package {} installed",

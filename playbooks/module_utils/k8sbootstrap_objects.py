@@ -9,6 +9,8 @@ from ansible.module_utils.k8sbootstrap_kubectl import items, kubectl_json
 
 ANNOTATION = "k8sbootstrap.io/managed"
 """What labels and taints of a node were last set to: those no longer wanted are told from others' by it."""
+CORDONED = "k8sbootstrap.io/cordoned"
+"""Annotation of a node that an upgrade keeps pods off: the version that it is to have."""
 SUPER_ADMIN = "/etc/kubernetes/super-admin.conf"
 
 
@@ -84,13 +86,14 @@ def cluster_drift(record: dict) -> tuple:
         record: The host's record: ``objects`` and ``nodes``.
 
     Returns:
-        Changes by role, and the podCIDR of every node; of the latter None where this host applied nothing.
+        Changes by role, the podCIDR of every node (None where this host applied nothing), and the nodes that
+        an upgrade has not given back.
 
     Raises:
         KubectlError: The API server can't be asked.
     """
     if not record["objects"] and not record["nodes"]:
-        return {}, None
+        return {}, None, []
     found: dict = {"cluster_rbac": [], "node_settings": []}
     for key in different(record["objects"], live_objects(record["objects"])):
         found["cluster_rbac"].append(change("object", "apply", key, DRIFT))
@@ -98,7 +101,8 @@ def cluster_drift(record: dict) -> tuple:
     for name, wanted in record["nodes"].items():
         if name in live and node_patch(live[name], wanted):
             found["node_settings"].append(change("node", "set", name, DRIFT))
-    return found, {name: node["spec"].get("podCIDR", "") for name, node in live.items()}
+    cordoned = [name for name, node in live.items() if CORDONED in node["metadata"].get("annotations", {})]
+    return found, {name: node["spec"].get("podCIDR", "") for name, node in live.items()}, cordoned
 
 
 def _managed(node: dict) -> dict:

@@ -61,6 +61,23 @@ def test_kubernetes_is_built_only_where_it_must_be(top: Path, monkeypatch: pytes
     assert not artifacts.must_be_built("1.36.3"), "only Debian's release can be built"
     _built(top)
     assert not artifacts.must_be_built("1.20.2")
+    assert artifacts.must_be_built("1.20.3"), "the same code with another number"
+
+
+def test_versions_are_built_together(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "_upstream_answers", lambda _: False)
+    monkeypatch.setattr(artifacts, "_images", lambda *_: None)
+    monkeypatch.setattr(artifacts, "_from_packages", lambda *_: None)
+    built = []
+    monkeypatch.setattr(debian_build, "build", built.append)
+    said: list[str] = []
+    artifacts.fill(["1.20.2", "1.20.3"], said.append)
+    folder = top / "kubernetes"
+    assert built == [{version: folder / version / "amd64" for version in ("1.20.2", "1.20.3")}]
+    assert "1.20.2 and 1.20.3" in said[0]
+    _built(top)
+    artifacts.fill(["1.20.2", "1.36.3"], said.append)
+    assert len(built) == len(said) == 1
 
 
 def test_a_binary_that_is_missing_is_built(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import yaml
 
 from k8sbootstrap.config.models import HookPoint
 from k8sbootstrap.resources import data_dir
-from k8sbootstrap.runner.phases import PHASES, title
+from k8sbootstrap.runner.phases import NODE_ROLES, PHASES, UPGRADE, title
 
 
 def test_site_imports_the_phases_in_order() -> None:
@@ -24,9 +24,21 @@ def test_every_phase_names_the_roles_of_its_playbook() -> None:
 
 
 def test_hooks_can_name_every_phase() -> None:
-    assert get_args(HookPoint) == (*(phase.name for phase in PHASES), "up", "reset")
+    names = [phase.name for phase in PHASES]
+    names.insert(names.index("control_plane") + 1, UPGRADE.name)
+    assert get_args(HookPoint) == (*names, "up", "reset")
+
+
+def test_the_upgrade_of_nodes_has_its_playbook() -> None:
+    plays = yaml.safe_load((data_dir() / "playbooks" / UPGRADE.playbook).read_text())
+    for play in plays:
+        assert tuple(role["role"] for role in play["roles"]) == UPGRADE.roles
+        assert play["any_errors_fatal"], "no other node goes out of service after a failure"
+        assert play["serial"] == 1
+    assert set(NODE_ROLES) < set(UPGRADE.roles)
 
 
 def test_title_of_other_playbooks() -> None:
     assert title("kubelet") == "Join nodes"
+    assert title("upgrade") == "Upgrade nodes"
     assert title("reset") == "reset"

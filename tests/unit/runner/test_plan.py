@@ -10,8 +10,19 @@ from k8sbootstrap.errors import HostError
 from k8sbootstrap.runner.events import Change, TaskResult
 from k8sbootstrap.runner.plan import HostOutlook, Outlook, PlannedChange, _changes, require_all
 from k8sbootstrap.runner.playbook import write_playbook
+from k8sbootstrap.upgrade.models import Upgrade
 
 WHY = Work(("drift",))
+UPGRADE = Upgrade(
+    version="1.36.2",
+    before=("1.35.8",),
+    etcd="3.6.8",
+    etcd_before=("3.6.6",),
+    api_servers=("master1",),
+    masters=("master1",),
+    workers=("worker1", "worker2"),
+    max_unavailable=2,
+)
 CHANGE = Change(text="/etc/x changed", kind="file", action="change", name="/etc/x", causes=("drift",))
 
 
@@ -40,6 +51,37 @@ def test_roles_of_different_hosts_are_different_plays(tmp_path: Path) -> None:
     site = write_playbook(survey, tmp_path)
     plays = yaml.safe_load((site.parent / "control_plane.yml").read_text())
     assert [play["hosts"] for play in plays] == ["master1", "master1,master2"]
+
+
+def test_nodes_of_an_upgrade_do_their_roles_in_batches(tmp_path: Path) -> None:
+    node = {"kubelet": WHY, "kube_proxy": WHY}
+    survey = Survey(
+        {
+            "master1": {"kube_apiserver": WHY, **node},
+            "worker1": {"container_runtime": WHY, **node},
+            "worker2": {"kube_proxy": WHY},
+            "worker3": {"container_runtime": WHY, **node, "pod_network": WHY},
+        },
+        upgrade=UPGRADE,
+    )
+    site = write_playbook(survey, tmp_path)
+    assert [play["ansible.builtin.import_playbook"] for play in yaml.safe_load(site.read_text())] == [
+        "container_runtime.yml",
+        "control_plane.yml",
+        "upgrade.yml",
+        "kubelet.yml",
+        "pod_network.yml",
+        "kube_proxy.yml",
+    ]
+    masters, workers = yaml.safe_load((site.parent / "upgrade.yml").read_text())
+    assert (masters["hosts"], masters["serial"]) == ("master1", 1)
+    assert (workers["hosts"], workers["serial"]) == ("worker1,worker2", 2)
+    names = ["node_drain", "kubelet", "kube_proxy", "node_uncordon"]
+    assert [role["role"] for role in masters["roles"]] == names
+    assert [role["role"] for role in workers["roles"]] == [names[0], "container_runtime", *names[1:]]
+    assert workers["vars"] == {"k8sbootstrap_down": [], "node_drain_bare_pods": False}
+    (joining,) = yaml.safe_load((site.parent / "kubelet.yml").read_text())
+    assert joining["hosts"] == "worker3"
 
 
 def result(diff: str) -> TaskResult:
@@ -76,6 +118,7 @@ def test_json_form() -> None:
         "cluster": "demo",
         "kubernetes": "1.36.2",
         "changes": 1,
+        "upgrade": None,
         "hosts": [
             {
                 "name": "a",
