@@ -217,9 +217,11 @@ def _files(
         for image in own_images
         if image.arch == release.arch
     ]
-    shim = [name for name in ("cri-dockerd",) if name in release.binaries]
+    runtime = binaries(*(name for name in ("cri-dockerd", *release.containerd) if name in release.binaries))
+    if release.crictl.key in artifacts:
+        runtime["binaries"]["crictl"] = _artifact(release.crictl, artifacts)
     return {
-        "container_runtime": {**binaries(*shim), "images": images},
+        "container_runtime": {**runtime, "images": images},
         "etcd": binaries("etcd", "etcdctl"),
         "kube_apiserver": binaries("kube-apiserver", "kubectl"),
         "kube_controller_manager": binaries("kube-controller-manager"),

@@ -72,6 +72,9 @@ class Minor:
     scheduler_config_api: str = "kubescheduler.config.k8s.io/v1"
     control_plane_taint: str = "node-role.kubernetes.io/control-plane"
     control_plane_labels: tuple[str, ...] = ("node-role.kubernetes.io/control-plane",)
+    runtimes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Runtime (docker, containerd) to the first of its versions that works with this minor, and the first one
+    that no longer does; empty where none is known."""
     admission_plugins: tuple[str, ...] = ("NodeRestriction",)
     cri_dockerd: bool = True
     """Whether docker is driven by cri-dockerd (else by the kubelet's dockershim)."""
@@ -93,11 +96,14 @@ class Release:
     minor: Minor
     binaries: Mapping[str, ArtifactFile]
     """kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kubectl, etcd, etcdctl
-    and (where the runtime needs it) cri-dockerd, to their files."""
+    and (where the runtime needs it) cri-dockerd, or containerd and what belongs to it, to their files."""
     cni_plugins: Mapping[str, ArtifactFile]
     """bridge, host-local, loopback, portmap."""
     containerd: Mapping[str, ArtifactFile]
     """containerd, containerd-shim-runc-v2, ctr and runc, for hosts that don't take their distribution's."""
+    containerd_config: int
+    """Version of containerd's configuration file: 3 for upstream's 2.x. The 1.x that distributions have take
+    2, and later ones read it too."""
     crictl: ArtifactFile
     runtime_endpoint: str
     """The kubelet's CRI endpoint, as in unix:///run/cri-dockerd.sock; empty for the dockershim."""

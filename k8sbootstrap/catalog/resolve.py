@@ -11,6 +11,8 @@ from k8sbootstrap.errors import UnknownReleaseError
 
 _NEAREST = 3
 _OWN = "cluster.yaml"
+_CONFIG_3 = (2,)
+"""The first containerd with version 3 of its configuration file."""
 
 
 def versions() -> list[str]:
@@ -24,7 +26,12 @@ def default_version() -> str:
 
 
 def release(
-    version: str, arch: str, runtime: str, own: Mapping[str, OwnRelease] = MappingProxyType({})
+    version: str,
+    arch: str,
+    runtime: str,
+    own: Mapping[str, OwnRelease] = MappingProxyType({}),
+    *,
+    source: str = "distribution",
 ) -> Release:
     """Look a release up.
 
@@ -33,6 +40,7 @@ def release(
         arch: Architecture of the hosts: amd64 or arm64.
         runtime: docker or containerd.
         own: ``releases`` of cluster.yaml, which win over the catalogue's.
+        source: distribution or upstream, as ``runtime.source`` of cluster.yaml.
 
     Returns:
         The files, images, addresses and switches of that release.
@@ -67,6 +75,9 @@ def release(
     if runtime == "docker" and with_it.cri_dockerd:
         binaries |= _files(catalogue, "cri-dockerd", with_it.cri_dockerd, arch, ours)
     containerd = _files(catalogue, "containerd", with_it.containerd, arch, ours)
+    containerd |= _files(catalogue, "runc", with_it.runc, arch, ours)
+    of_upstream = runtime == "containerd" and source == "upstream"
+    binaries |= containerd if of_upstream else {}
     pause = _image(catalogue.images.pause, "pause", with_it.pause, arch)
     return Release(
         version=version,
@@ -74,7 +85,8 @@ def release(
         minor=_filled(minor, pause.ref, catalogue.runtime_endpoints),
         binaries=binaries,
         cni_plugins=_files(catalogue, "cni-plugins", with_it.cni_plugins, arch, ours),
-        containerd=containerd | _files(catalogue, "runc", with_it.runc, arch, ours),
+        containerd=containerd,
+        containerd_config=3 if of_upstream and numbers(with_it.containerd) >= _CONFIG_3 else 2,
         crictl=_files(catalogue, "crictl", with_it.crictl, arch, ours)["crictl"],
         runtime_endpoint="" if dockershim else catalogue.runtime_endpoints[runtime],
         pause=pause,

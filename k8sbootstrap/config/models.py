@@ -261,6 +261,9 @@ class Runtime(Model):
 
     name: Literal["docker", "containerd"] = "docker"
     """docker (dockershim below Kubernetes 1.24, cri-dockerd from 1.24 on) or containerd."""
+    source: Literal["distribution", "upstream"] = "distribution"
+    """Where containerd and runc come from: the distribution's packages, or the projects' own releases that go
+    with the Kubernetes release. docker always comes from the distribution."""
     registries: list[Registry] = Field(default_factory=list)
     """Image registries that need a login, a CA or mirrors. All others are reached directly."""
     images: list[Path] = Field(default_factory=list)

@@ -47,7 +47,9 @@ for word; do
   [ -z "$file" ] || [ ! -f "$file" ] || sed -i 's/"oomScoreAdj": *-[0-9]*/"oomScoreAdj":0/' "$file"
   previous=$word
 done
-exec /usr/sbin/runc "$@"
+for real in /usr/local/bin/runc /usr/sbin/runc; do
+  [ ! -x "$real" ] || exec "$real" "$@"
+done
 """
 
 _MOUNTS = """\

@@ -3,6 +3,7 @@
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
+from k8sbootstrap.catalog.models import Release
 from k8sbootstrap.catalog.resolve import release
 from k8sbootstrap.config.load import load_cluster, resolve_secret
 from k8sbootstrap.config.models import SSH, Cluster, Host, Taint
@@ -37,10 +38,7 @@ def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:
         ConfigError: A secret cannot be read.
         UnknownReleaseError: The catalogue does not have the release.
     """
-    releases = {
-        arch: release(config.kubernetes.version, arch, config.runtime.name, config.releases)
-        for arch in dict.fromkeys(host.arch for host in config.hosts)
-    }
+    releases = {arch: _release(config, arch) for arch in dict.fromkeys(host.arch for host in config.hosts)}
     taint = releases[config.hosts[0].arch].minor.control_plane_taint
     stacked = not any("etcd" in host.roles for host in config.hosts)
     base = cluster_file.resolve().parent
@@ -72,6 +70,11 @@ def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:
         api_sans=_api_sans(config, service_ip, external),
         registries=plan_registries(config.runtime.registries, base),
     )
+
+
+def _release(config: Cluster, arch: str) -> Release:
+    runtime = config.runtime
+    return release(config.kubernetes.version, arch, runtime.name, config.releases, source=runtime.source)
 
 
 def _roles(host: Host, *, stacked: bool) -> frozenset[str]:

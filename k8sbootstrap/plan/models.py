@@ -122,5 +122,13 @@ class ClusterPlan:
 
     def package_purposes(self, host: HostPlan) -> tuple[Purpose, ...]:
         """What the host needs packages of its distribution for."""
-        node: tuple[Purpose, ...] = ("node", self.config.runtime.name) if host.is_node else ()
+        runtime = self.config.runtime
+        node: tuple[Purpose, ...] = ("node",) if host.is_node else ()
+        if host.is_node and runtime.source == "distribution":
+            node = (*node, runtime.name)
         return (*node, "load_balancer") if self.balances(host) else node
+
+    @property
+    def cri_endpoint(self) -> str:
+        """Where crictl finds the runtime: the kubelet itself, in the case of the dockershim."""
+        return self.release.runtime_endpoint or "unix:///run/dockershim.sock"

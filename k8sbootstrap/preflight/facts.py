@@ -11,6 +11,12 @@ _SOCKET = re.compile(
     r"^\S+\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+(?:\s+users:\((?P<users>.*)\))?"
 )
 _USER = re.compile(r'\("(?P<name>[^"]*)",pid=(?P<pid>\d+)')
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_CANDIDATE = re.compile(
+    r"^(?P<name>containerd|docker\.io):\n.*\n\s+\S+ (?:\d+:)?(?P<version>\d+\.\d+\.\d+)", re.MULTILINE
+)
+_PACKAGES = {"containerd": "containerd", "docker.io": "docker"}
+"""Package to the runtime that is in it."""
 _UNIT = re.compile(r"/([^/\n]+\.service)(?:/|$)", re.MULTILINE)
 
 
@@ -86,6 +92,8 @@ class Facts:
     """Files and folders that this tool recorded as its own."""
     leftovers: tuple[str, ...]
     """Paths that a cluster leaves."""
+    runtimes: Mapping[str, str]
+    """docker and containerd to the version that is installed, or else would be."""
 
 
 def parse(text: str) -> Facts:
@@ -121,6 +129,7 @@ def parse(text: str) -> Facts:
             cluster=record.get("cluster", ""),
             recorded=frozenset(_recorded(record)),
             leftovers=tuple(raw["leftovers"]),
+            runtimes=_runtimes(raw["runtimes"], raw["packages"] or ""),
         )
     except (LookupError, TypeError, AttributeError) as exc:
         raise ValueError(f"the probe printed something else: {text[:200]!r}") from exc
@@ -161,6 +170,13 @@ def _listeners(text: str, cgroups: Mapping[str, str]) -> list[Listener]:
             )
         )
     return found
+
+
+def _runtimes(installed: Mapping[str, str | None], packages: str) -> dict[str, str]:
+    """Versions from what the programs say, or else from what apt would install."""
+    candidates = {_PACKAGES[match["name"]]: match["version"] for match in _CANDIDATE.finditer(packages)}
+    programs = {name: _VERSION.search(text or "") for name, text in installed.items()}
+    return candidates | {name: match[0] for name, match in programs.items() if match}
 
 
 def _memory(meminfo: str) -> int:

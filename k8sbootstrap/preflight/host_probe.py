@@ -114,6 +114,11 @@ def main() -> None:
         "ufw": run("ufw", "status") or "",
         "record": read("/var/lib/k8sbootstrap/record.json"),
         "leftovers": leftovers(),
+        "runtimes": {
+            "containerd": run("containerd", "--version"),
+            "docker": run("dockerd", "--version"),
+        },
+        "packages": run("apt-cache", "policy", "containerd", "docker.io"),
     }
     facts["clock"] = [start, time.time()]
     sys.stdout.write(json.dumps(facts))

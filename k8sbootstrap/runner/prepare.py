@@ -50,7 +50,8 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
     logins = read_logins(plan.config.runtime.registries, base)
     releases = plan.releases.values()
     programs = [file for each in releases for file in (*each.binaries.values(), *each.cni_plugins.values())]
-    images = [image.artifact for each in releases for image in (each.pause, each.test_image)]
+    extras = [image.artifact for each in releases for image in (each.pause, each.test_image)]
+    extras += [each.crictl for each in releases]
     with step("artifacts", "Files to install") as listener:
         files = fetch_all(
             programs,
@@ -58,7 +59,7 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
             state,
             base,
             cache_dir(),
-            optional=images,  # the runtime can pull these
+            optional=extras,  # the runtime can pull images, and crictl is for people
             proxy=plan.config.proxy,
             progress=lambda progress: listener.status(_in_words(progress)),
         )

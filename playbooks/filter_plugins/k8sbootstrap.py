@@ -61,6 +61,19 @@ def plugin_binary(name: str, artifacts: dict) -> dict:
     return {"dest": f"/opt/cni/bin/{name}", "artifact": artifacts[name], "restarts": []}
 
 
+def runtime_programs(artifacts: dict) -> list:
+    """Programs of the container runtime as binaries of the ``component`` action; daemons restart."""
+    daemons = {"containerd", "cri-dockerd"}
+    return [
+        {
+            "dest": f"/usr/local/bin/{name}",
+            "artifact": artifact,
+            "restarts": [f"{name}.service"] if name in daemons else [],
+        }
+        for name, artifact in artifacts.items()
+    ]
+
+
 def registry_folders(registries: list, folder: str) -> list:
     """A folder for each registry, as directories of the ``component`` action."""
     return [{"path": f"{folder}/{registry['host']}"} for registry in registries]
@@ -116,6 +129,7 @@ class FilterModule:
             "server_urls": server_urls,
             "taint_flag": taint_flag,
             "plugin_binary": plugin_binary,
+            "runtime_programs": runtime_programs,
             "registry_folders": registry_folders,
             "ca_files": ca_files,
             "hosts_files": hosts_files,

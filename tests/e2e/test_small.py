@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -14,8 +15,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from labs import REPOSITORY, Lab, kill, make_lab, summary, wait_for
+from registry import PASSWORD, USER, image_file, serve
 from snapshot import differences, snapshot
 
+from k8sbootstrap.lab.image_tar import write_image
 from k8sbootstrap.lab.root_image import PASSWORD_USER
 
 pytestmark = pytest.mark.e2e
@@ -255,6 +258,46 @@ def test_changed_flag_restarts_only_its_component(lab: Lab) -> None:
     assert "--audit-log-maxage=31" in lab.sh(
         "master1", "tr '\\0' '\\n' </proc/$(pidof kube-apiserver)/cmdline"
     )
+
+
+def test_private_registry_and_own_images(lab: Lab, tmp_path: Path) -> None:
+    """A registry with a CA of its own and a login, and an image from a file: nothing restarts for them."""
+    source = Path(lab.config["artifacts"]["sources"][-1]["directory"])
+    image = next(source.glob("busybox/*/amd64/image.tar"))
+    box = image_file(image, "bin/busybox")
+    write_image(lab.directory / "own.tar", "own.example.com/tool:1", {"bin/sleep": box}, {})
+    units = "systemctl show -p ExecMainStartTimestampMonotonic --value docker kubelet"
+    before = lab.sh("worker1", units)
+    with serve(tmp_path, f"{lab.address('master1').rpartition('.')[0]}.1") as registry:
+        registry.push(image, "team/app", "1")
+        login = {"username": USER, "password": {"env": "LAB_REGISTRY"}}
+        runtime = {
+            "name": "docker",
+            "registries": [{"host": registry.host, "ca": str(registry.ca), **login}],
+            "images": ["own.tar"],
+        }
+        file = lab.variant("registry.yaml", lambda config: config.update(runtime=runtime))
+        lab.k("up", file=file, LAB_REGISTRY=PASSWORD)
+        assert "Nothing to change" in lab.k("up", file=file, LAB_REGISTRY=PASSWORD).stdout
+        for name, ref, policy in (
+            ("private", f"{registry.host}/team/app:1", "Always"),
+            ("own", "own.example.com/tool:1", "Never"),
+        ):
+            pod = {"containers": [{"name": "c", "image": ref, "imagePullPolicy": policy}]}
+            pod["containers"][0]["command"] = ["sleep", "600"]
+            body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": pod}
+            lab.kubectl(f"apply -f - <<'END'\n{json.dumps(body)}\nEND")
+        wait = "wait pod/private pod/own --for=condition=Ready --timeout=120s"
+        assert lab.kubectl(wait).count("condition met") == 2
+    assert lab.sh("worker1", units) == before
+    assert lab.sh("worker1", "stat -c %a:%U /var/lib/kubelet/config.json").strip() == "600:root"
+    secrets = (PASSWORD.encode(), base64.b64encode(f"{USER}:{PASSWORD}".encode()))
+    holders = [
+        path.name
+        for path in lab.directory.rglob("*")
+        if path.is_file() and any(secret in path.read_bytes() for secret in secrets)
+    ]
+    assert holders == ["registry-logins.json"]
 
 
 def test_reset_leaves_hosts_as_they_were(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> None:

@@ -105,6 +105,7 @@ MORE = {
 """,
     "containerd": """\
     - {host: quay.io, mirrors: ["https://registry.example.com:5000/v2/quay"]}
+  source: upstream
 """,
 }
 """What only one of the runtimes takes."""
@@ -238,7 +239,7 @@ def artifacts(plan: ClusterPlan) -> dict[str, Artifact]:
     """Made-up files for everything that the release installs."""
     release = plan.release
     files = [*release.binaries.values(), *release.cni_plugins.values()]
-    files += [release.pause.artifact, release.test_image.artifact]
+    files += [release.pause.artifact, release.test_image.artifact, release.crictl]
     return {
         file.key: Artifact(Path("/cache") / file.key, hashlib.sha256(file.key.encode()).hexdigest())
         for file in files

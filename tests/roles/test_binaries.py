@@ -7,6 +7,7 @@ and of k8sbootstrap.
 import os
 import platform
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,24 @@ def run(program: Path, arguments: list[str], tmp_path: Path) -> subprocess.Compl
         cwd=tmp_path,
         env=environment,
     )
+
+
+def test_containerd_takes_its_configuration(rendered: Rendered, tmp_path: Path) -> None:
+    """Of the version that upstream's takes; a plugin that it does not know would be left out of the dump."""
+    if rendered.plan.config.runtime.source != "upstream":
+        pytest.skip(f"{rendered.scenario.name} takes the distribution's containerd")
+    program = find(rendered.plan.release.binaries["containerd"])
+    config = tmp_path / "config.toml"
+    config.write_text(rendered.file("worker1", "/etc/containerd/config.toml").text)
+    done = run(program, ["--config", str(config), "config", "dump"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    plugins = tomllib.loads(done.stdout)["plugins"]
+    images, cri = plugins["io.containerd.cri.v1.images"], plugins["io.containerd.cri.v1.runtime"]
+    assert images["pinned_images"]["sandbox"] == rendered.plan.release.pause.ref
+    assert images["registry"]["config_path"] == "/etc/containerd/certs.d"
+    assert cri["cni"]["bin_dirs"] == ["/opt/cni/bin"]
+    assert cri["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
+    assert "deprecat" not in done.stderr
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

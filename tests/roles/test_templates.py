@@ -172,8 +172,9 @@ def test_runtime_and_kubelet_have_the_same_cgroup_driver(rendered: Rendered) -> 
             assert options == [f"native.cgroupdriver={kubelet}"]
         else:
             config = tomllib.loads(rendered.file(host, "/etc/containerd/config.toml").text)
-            cri = config["plugins"]["io.containerd.grpc.v1.cri"]
-            assert cri["containerd"]["runtimes"]["runc"]["options"] == {"SystemdCgroup": kubelet == "systemd"}
+            plugin = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime"}[config["version"]]
+            runc = config["plugins"][plugin]["containerd"]["runtimes"]["runc"]
+            assert runc["options"] == {"SystemdCgroup": kubelet == "systemd"}
 
 
 def test_logins_are_secret_and_only_where_they_are_used(rendered: Rendered) -> None:
@@ -241,7 +242,11 @@ def test_every_template_is_used(rendered: Rendered) -> None:
     used.add(("cluster_rbac", "bindings.yaml.j2"))
     scenario = rendered.scenario
     docker = scenario.runtime == "docker"
-    unused = {("container_runtime", "containerd.toml.j2" if docker else "daemon.json.j2")}
+    upstream = rendered.plan.config.runtime.source == "upstream"
+    unused = {("container_runtime", "containerd-2.toml.j2" if docker or upstream else "daemon.json.j2")}
+    unused.add(("container_runtime", "daemon.json.j2" if upstream else "containerd-3.toml.j2"))
+    if not upstream:
+        unused.add(("container_runtime", "containerd.service.j2"))
     if not docker or scenario.minor < (1, 24):
         unused |= {("container_runtime", f"cri-dockerd.{kind}.j2") for kind in ("service", "socket")}
     if docker or not rendered.plan.registries:

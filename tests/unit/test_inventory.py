@@ -69,7 +69,7 @@ def fetched(plan: ClusterPlan, *, images: bool = True) -> dict[str, Fetched]:
     """Made-up files; a mirror serves etcd's."""
     files = []
     for release in plan.releases.values():
-        files += [*release.binaries.values(), *release.cni_plugins.values()]
+        files += [*release.binaries.values(), *release.cni_plugins.values(), release.crictl]
         files += [release.pause.artifact] if images else []
     return {
         file.key: Fetched(

@@ -18,6 +18,7 @@ RULES = (
     runtime.logins,
     runtime.mirrors,
     runtime.docker_settings,
+    runtime.source,
     hosts.unique_hosts,
     hosts.addresses,
     hosts.roles,

@@ -4,6 +4,8 @@ from collections.abc import Container, Iterator
 
 from urllib3.util import parse_url
 
+from k8sbootstrap.catalog.data import minor_of
+from k8sbootstrap.catalog.runtimes import known_minors, minor, misfit
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.models import Docker
 from k8sbootstrap.config.rules.finding import Finding
@@ -56,6 +58,23 @@ def docker_settings(draft: Draft) -> Iterator[Finding]:
     if runtime and runtime.name != "docker" and runtime.docker != Docker():
         fix = "remove them, or set runtime.name: docker"
         yield Finding(("runtime", "docker"), f"the runtime is {runtime.name}", fix)
+
+
+def source(draft: Draft) -> Iterator[Finding]:
+    """Of the two runtimes, containerd has releases of its own to install, and one that the minor takes."""
+    if draft.runtime is None or draft.runtime.source != "upstream":
+        return
+    if draft.runtime.name != "containerd":
+        fix = "remove it, or set runtime.name: containerd"
+        yield Finding(("runtime", "source"), f"{draft.runtime.name} comes from the distribution alone", fix)
+        return
+    version = draft.kubernetes.version if draft.kubernetes else ""
+    own = draft.releases.get(version)
+    if own is None or own.containerd is None or minor_of(version) not in known_minors():
+        return
+    wrong = misfit("containerd", own.containerd, minor(version))
+    if wrong:
+        yield Finding(("releases", version, "containerd"), wrong, "name another one")
 
 
 def _not_plain(url: str) -> tuple[str, str] | None:

@@ -9,6 +9,7 @@ CHECKS: tuple[Check, ...] = (
     Check("arch", system.arch),
     Check("systemd", system.systemd),
     Check("cgroup", system.cgroup),
+    Check("runtime", system.runtime),
     Check("kernel-modules", system.kernel_modules),
     Check("swap", system.swap),
     Check("memory", system.memory),

@@ -1,6 +1,7 @@
 """Checks of one machine on its own."""
 
 from k8sbootstrap.catalog.distributions import platform_of, supported
+from k8sbootstrap.catalog.runtimes import misfit
 from k8sbootstrap.preflight.checks.base import Case
 from k8sbootstrap.preflight.models import Verdict, failed, ok, skipped, warning
 
@@ -81,6 +82,23 @@ def cgroup(case: Case) -> Verdict:
         "Boot the host with cgroup version 2 (kernel parameter systemd.unified_cgroup_hierarchy=1), or set "
         "kubernetes.extraConfig.kubelet.failCgroupV1: false in cluster.yaml.",
     )
+
+
+def runtime(case: Case) -> Verdict:
+    """The container runtime, as installed or as the distribution has it, works with the release."""
+    wanted = case.plan.config.runtime
+    if not case.host.is_node:
+        return ok("no pods run here")
+    if wanted.source == "upstream":
+        return ok(f"{wanted.name} {case.plan.release.containerd['containerd'].version}, upstream's")
+    found = case.facts.runtimes.get(wanted.name)
+    if found is None:
+        return skipped(f"nobody knows which {wanted.name} the host would get")
+    wrong = misfit(wanted.name, found, case.plan.release.minor)
+    if not wrong:
+        return ok(f"{wanted.name} {found}")
+    other = "runtime.source: upstream" if wanted.name == "containerd" else "runtime.name: containerd"
+    return failed(wrong, f"Install that on the host, or set {other} in cluster.yaml.")
 
 
 def kernel_modules(case: Case) -> Verdict:

@@ -334,3 +334,45 @@ def test_packages(judge, make_plan, os_release, runtime, status):
 )
 def test_where_kernel_modules_come_from(judge, os_release, names):
     assert names in judge("kernel-modules", modules=["overlay"], os_release=os_release).fix
+
+
+@pytest.mark.parametrize(
+    ("version", "runtime", "seen", "status", "says"),
+    [
+        ("1.36.4", {"name": "containerd"}, {}, Status.OK, "containerd 1.6.20"),
+        ("1.36.4", {"name": "docker"}, {"base": "master"}, Status.OK, "docker 20.10.24"),
+        (
+            "1.36.4",
+            {"name": "containerd"},
+            {"runtimes": {"containerd": "containerd github.com/containerd/containerd 1.5.8 1e5ef94"}},
+            Status.FAILED,
+            "needs containerd 1.6 or later, not 1.5.8",
+        ),
+        (
+            "1.20.2",
+            {"name": "containerd"},
+            {"runtimes": {"containerd": "containerd github.com/containerd/containerd/v2 2.1.4 75cb2b7"}},
+            Status.FAILED,
+            "needs containerd below 2.0, not 2.1.4",
+        ),
+        (
+            "1.20.2",
+            {"name": "docker"},
+            {"runtimes": {"docker": "Docker version 29.0.1, build eedd969"}},
+            Status.FAILED,
+            "needs docker below 29.0, not 29.0.1",
+        ),
+        ("1.20.2", {"name": "containerd"}, {"packages": None}, Status.SKIPPED, "nobody knows"),
+        ("1.36.4", {"name": "containerd", "source": "upstream"}, {"packages": None}, Status.OK, "upstream's"),
+    ],
+)
+def test_runtime(judge, make_plan, version, runtime, seen, status, says):  # noqa: PLR0917 - fixtures and a case
+    verdict = judge("runtime", plan=make_plan(version, runtime=runtime), **seen)
+    assert verdict.status is status
+    assert says in verdict.message
+
+
+def test_a_runtime_that_is_installed_counts_not_the_one_that_could_be(judge, make_plan):
+    installed = {"containerd": "containerd github.com/containerd/containerd/v2 v2.3.4 abc"}
+    verdict = judge("runtime", plan=make_plan("1.36.4", runtime={"name": "containerd"}), runtimes=installed)
+    assert verdict.message == "containerd 2.3.4"
