@@ -25,6 +25,7 @@ _SIGNS = {
     "install": "+",
     "load": "+",
     "open": "+",
+    "reload": "!",
     "remove": "-",
     "restart": "!",
 }
@@ -37,6 +38,7 @@ _VERBS = {
     "install": "install package",
     "load": "load",
     "mode": "set mode or owner of",
+    "reload": "reload",
     "remove": "remove",
     "restart": "restart",
     "set": "set",

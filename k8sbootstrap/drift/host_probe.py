@@ -71,10 +71,11 @@ def main() -> None:
     record = Record(check_mode=True)
     parts = {name: record.component(name) for name in list(record.data["components"])}
     states = unit_states([unit for part in parts.values() for unit in part["units"]])
-    pending = record.data["pending_restarts"]
+    pending, reloads = record.data["pending_restarts"], record.data["pending_reloads"]
     drift: dict[str, list[Any]] = {}
     for name, part in parts.items():
         waiting = [change("unit", "restart", unit) for unit in part["units"] if unit in pending]
+        waiting += [change("unit", "reload", unit) for unit in part["units"] if unit in reloads]
         drift[name] = file_drift(part) + image_drift(part) + unit_drift(part["units"], states) + waiting
     drift.setdefault("host", [])
     drift["host"] += base_drift(record.data["wanted"], record.data["package_manager"])

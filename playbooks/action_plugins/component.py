@@ -11,7 +11,8 @@ Options:
     directories (list of {path, mode, owner, group}).
     files (list): ``dest``, one of ``template`` (in the role), ``src`` (path on the controller) or
         ``content``; ``mode``, ``owner``, ``group``, ``secret`` (never shown in diffs) and ``restarts`` (units
-        that must restart when it changes; default: all units of the component).
+        that must restart when it changes; default: all units of the component), ``live`` (keys of a JSON file
+        for which these units only reload).
     binaries (list of {dest, artifact, mode, restarts}): ``artifact`` is {path, sha256, url}.
     units (list of {name, health, timeout, rolling, reload, followers}): See
         module_utils/k8sbootstrap_units.py.
@@ -147,6 +148,7 @@ class ActionModule(ActionBase):
             "group": item.get("group") or "root",
             "secret": bool(item.get("secret")),
             "restarts": item.get("restarts", restarts),
+            "live": item.get("live") or [],
         }
 
     def _render(self, name, item, task_vars):

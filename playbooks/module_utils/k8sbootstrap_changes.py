@@ -26,6 +26,7 @@ _WORDS = {
     ("package", "install"): "package {} installed",
     ("sysctl", "set"): "sysctl {} set",
     ("unit", "enable"): "{} enabled",
+    ("unit", "reload"): "{} reloaded",
     ("unit", "restart"): "{} restarted",
     ("unit", "start"): "{} started",
     ("user", "add"): "user {} added",
@@ -40,7 +41,7 @@ def change(kind: str, action: str, name: str, *causes: str, why: tuple = ()) -> 
         action: What happens to it.
         name: Path or name.
         causes: Any of ``NEW``, ``CONFIGURATION``, ``DRIFT``; empty when it follows from other changes.
-        why: For restarts, the inputs that changed.
+        why: For restarts and reloads, the inputs that changed.
 
     Returns:
         A dictionary of JSON values; ``text`` says it in words.

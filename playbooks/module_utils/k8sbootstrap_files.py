@@ -6,6 +6,7 @@ import base64
 import difflib
 import grp
 import hashlib
+import json
 import os
 import pwd
 import shutil
@@ -156,7 +157,7 @@ class FileSet:
         units = [unit for unit in wanted["restarts"] if _is_loaded_and_not_inactive(unit)]
         for unit in units:
             self.inputs.setdefault(unit, []).append(dest)
-        self.record.pend(units)
+        self.record.pend(units, reload=bool(now) and _only_live(dest, wanted, source))
         if self.check_mode:
             return
         original = known["original"] if known else self._keep_original(dest)
@@ -336,6 +337,18 @@ def restore(dest: str, original) -> None:
         os.unlink(kept)
     elif os.path.lexists(dest):
         os.unlink(dest)
+
+
+def _only_live(dest: str, wanted: dict, source) -> bool:
+    """Whether nothing differs in a JSON file but the keys that its units read again on reload."""
+    if not wanted.get("live"):
+        return False
+    try:
+        with open(dest, "rb") as handle:
+            before, after = json.load(handle), json.loads(source())
+        return all(before.get(key) == after.get(key) for key in {*before, *after} - set(wanted["live"]))
+    except (AttributeError, ValueError):
+        return False
 
 
 def _ids(wanted: dict):

@@ -23,9 +23,9 @@ class Record:
     create), ``package_manager`` (apt or dnf), ``packages`` (names that were installed), ``sysctls`` (name to
     value before), ``modules`` (kernel modules loaded), ``selinux_booleans`` (name to value before),
     ``firewall`` (openings that were made in firewalld), ``pending_restarts`` (units whose inputs changed
-    since they were last started), ``wanted`` (packages, modules, sysctls, booleans and firewall that the host
-    should have), and on the master that applied them ``objects`` (of Kubernetes) and ``nodes`` (name → labels
-    and taints).
+    since they were last started) and ``pending_reloads`` (those that need not restart for it), ``wanted``
+    (packages, modules, sysctls, booleans and firewall that the host should have), and on the master that
+    applied them ``objects`` (of Kubernetes) and ``nodes`` (name → labels and taints).
     """
 
     def __init__(self, check_mode: bool = False) -> None:
@@ -46,6 +46,7 @@ class Record:
             ("firewall", []),
             ("residue", []),
             ("pending_restarts", []),
+            ("pending_reloads", []),
             ("wanted", {}),
             ("objects", []),
             ("nodes", {}),
@@ -76,18 +77,25 @@ class Record:
             part.setdefault(key, empty)
         return part
 
-    def pend(self, units: list) -> None:
-        """Note that these units must restart, and save: a run killed right after still restarts them."""
-        missing = [unit for unit in units if unit not in self.data["pending_restarts"]]
+    def pend(self, units: list, *, reload: bool = False) -> None:
+        """Note that these units must restart, and save: a run killed right after still restarts them.
+
+        Args:
+            units: Their names.
+            reload: Reading their configuration again is enough.
+        """
+        waiting = self.data["pending_reloads" if reload else "pending_restarts"]
+        missing = [unit for unit in units if unit not in waiting]
         if missing:
-            self.data["pending_restarts"] += missing
+            waiting += missing
             self.save()
 
     def restarted(self, unit: str) -> None:
         """Note that the unit runs with its current inputs."""
-        if unit in self.data["pending_restarts"]:
-            self.data["pending_restarts"].remove(unit)
-            self.save()
+        for waiting in (self.data["pending_restarts"], self.data["pending_reloads"]):
+            if unit in waiting:
+                waiting.remove(unit)
+        self.save()
 
     def save(self) -> None:
         """Write the record if it changed."""

@@ -37,6 +37,7 @@ class Units:
         self.known = list(self.part["units"])
         self.started: list = []
         self.restarted: list = []
+        self.reloaded: list = []
         self.enabled: list = []
 
     @property
@@ -50,8 +51,9 @@ class Units:
         """What was (or in check mode would be) done to units."""
         done = [("enable", name) for name in self.enabled] + [("start", name) for name in self.started]
         changes = [change("unit", action, name, self._cause(name)) for action, name in done]
+        again = [("restart", name) for name in self.restarted] + [("reload", name) for name in self.reloaded]
         return changes + [
-            change("unit", "restart", name, why=tuple(self.inputs.get(name, ()))) for name in self.restarted
+            change("unit", action, name, why=tuple(self.inputs.get(name, ()))) for action, name in again
         ]
 
     def _cause(self, name: str) -> str:
@@ -84,6 +86,8 @@ class Units:
                 self._start(unit)
             elif name in self.record.data["pending_restarts"] and not unit["rolling"]:
                 self._restart(unit)
+            elif name in self.record.data["pending_reloads"]:
+                self._reload(name)
             if unit["name"] not in self.pending:
                 self._wait(unit)
         self.record.save()
@@ -135,6 +139,13 @@ class Units:
         _run_unit("reload-or-restart" if unit["reload"] else "restart", unit["name"])
         for name in followers:
             _run_unit("start", name)  # it is being restarted: waits until it says that it is ready
+
+    def _reload(self, name: str) -> None:
+        self.reloaded.append(name)
+        if self.check_mode:
+            return
+        _run_unit("reload", name)
+        self.record.restarted(name)
 
     def _wait(self, unit: dict) -> None:
         if self.check_mode:

@@ -226,7 +226,7 @@ def test_restarts_name_units_of_the_component(rendered: Rendered) -> None:
 
 
 def test_files_go_to_folders_that_are_made_or_there(rendered: Rendered) -> None:
-    there = {"/etc/systemd/system", "/etc/modules-load.d", "/etc/sysctl.d", "/usr/local/bin"}
+    there = {"/etc", "/etc/systemd/system", "/etc/modules-load.d", "/etc/sysctl.d", "/usr/local/bin"}
     for host in HOSTS:
         made = set(there)
         for request in rendered.requests(host):

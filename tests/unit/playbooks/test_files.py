@@ -89,6 +89,22 @@ def test_a_changed_file_shows_its_diff_and_asks_for_a_restart(
     assert new_record().data["pending_restarts"] == ["app.service"]
 
 
+def test_keys_that_are_read_again_on_reload_restart_nothing(apply: Apply, file: Any, new_record: New) -> None:
+    def waiting(content: str) -> tuple[list[str], list[str]]:
+        apply(file("app.json", content, live=["mirrors"]))
+        record = new_record()
+        found = [*record.data["pending_restarts"]], [*record.data["pending_reloads"]]
+        record.restarted("app.service")
+        return found
+
+    waiting('{"mirrors": [], "root": "/a"}')
+    assert waiting('{"mirrors": ["b"], "root": "/a"}') == ([], ["app.service"])
+    assert waiting('{"root": "/a"}') == ([], ["app.service"])
+    assert waiting('{"mirrors": ["b"], "root": "/b"}') == (["app.service"], [])
+    assert waiting("no JSON") == (["app.service"], [])
+    assert waiting('{"mirrors": ["b"]}') == (["app.service"], [])
+
+
 def test_a_unit_that_does_not_run_need_not_restart(apply: Apply, file: Any, new_record: New) -> None:
     apply(file("app.conf", "a", restarts=["stopped.service", "app.service"]))
     assert new_record().data["pending_restarts"] == ["app.service"]
