@@ -1,7 +1,6 @@
 """Every template of every role, rendered per release, runtime and kind of host, and checked."""
 
 import base64
-import fnmatch
 import json
 import shutil
 import subprocess
@@ -13,6 +12,8 @@ import pytest
 import yaml
 from scenarios import HOSTS, PASSWORD, ROOT, Rendered, RenderedFile, play
 from units import command, flags, verify
+
+from k8sbootstrap.catalog.flags import differences, not_taken
 
 GOLDEN = Path(__file__).parent / "golden"
 REMOVED = yaml.safe_load((Path(__file__).parent / "removed.yaml").read_text())
@@ -124,16 +125,13 @@ def components(rendered: Rendered) -> Iterable[tuple[str, dict[str, str]]]:
 
 
 def test_no_flag_that_the_release_does_not_take(rendered: Rendered) -> None:
-    removed = REMOVED["{}.{}".format(*rendered.scenario.minor)]["flags"]
+    minor = "{}.{}".format(*rendered.scenario.minor)
+    deprecated = REMOVED[minor].get("flags", {})
     seen = set()
     for program, given in components(rendered):
-        if not program.startswith("kube"):
-            continue
-        patterns = [*removed.get("all", []), *removed.get(program, [])]
-        wrong = [flag for flag in given for pattern in patterns if fnmatch.fnmatch(flag, pattern)]
-        assert wrong == [], program
+        assert set(given) & {*not_taken(program, minor), *deprecated.get(program, [])} == set(), program
         seen.add(program)
-    assert seen >= {name for name in removed if name != "all"}
+    assert seen >= set(differences())
 
 
 @pytest.mark.parametrize("component", CONFIG_FILES)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from k8sbootstrap.catalog.data import minor_of
+from k8sbootstrap.catalog.flags import not_taken
 from k8sbootstrap.catalog.resolve import release
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.models import Runtime
@@ -27,8 +29,12 @@ def catalogued(draft: Draft) -> Iterator[Finding]:
 
 
 def extra_args(draft: Draft) -> Iterator[Finding]:
-    """Extra flags are spelled without dashes, and are not those that the cluster depends on."""
-    for component, flags in draft.kubernetes.extra_args.items() if draft.kubernetes else ():
+    """Extra flags are spelled without dashes, the release takes them, and the cluster depends on none."""
+    if draft.kubernetes is None:
+        return
+    minor = minor_of(draft.kubernetes.version)
+    for component, flags in draft.kubernetes.extra_args.items():
+        refused = not_taken(component, minor)
         for flag in flags:
             location = ("kubernetes", "extraArgs", component, flag)
             bare = flag.lstrip("-").partition("=")[0].lower().replace("_", "-")
@@ -41,6 +47,8 @@ def extra_args(draft: Draft) -> Iterator[Finding]:
                 yield Finding(location, f'"{flag}" is not the name of a flag', fix)
             if bare in OWNED_FLAGS[component]:
                 yield Finding(location, *_owned(OWNED_FLAGS[component][bare]))
+            elif bare in refused:
+                yield Finding(location, f"{component} of Kubernetes {minor} does not take it", refused[bare])
 
 
 def extra_config(draft: Draft) -> Iterator[Finding]:

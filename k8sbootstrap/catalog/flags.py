@@ -1,0 +1,64 @@
+"""Which flags a component of a minor does not take though other minors do. The data is ``flags.yaml``."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from k8sbootstrap.catalog.data import numbers
+
+FLAGS = "flags.yaml"
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Differences(BaseModel):
+    """Flags of one component that only some minors take."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    until: Mapping[str, Mapping[str, str]] = {}
+    """The first minor that no longer takes it, to flags, to what can be done instead."""
+    since: Mapping[str, tuple[str, ...]] = {}
+    """The first minor that takes it, to flags."""
+
+    def not_taken(self, minor: str) -> dict[str, str]:
+        """Flags that this minor does not take, to what can be done instead."""
+        mine = numbers(minor)
+        gone = {
+            flag: instead or "remove it"
+            for end, flags in self.until.items()
+            if numbers(end) <= mine
+            for flag, instead in flags.items()
+        }
+        return gone | {
+            flag: f"remove it, or use Kubernetes {start} or later"
+            for start, flags in self.since.items()
+            if numbers(start) > mine
+            for flag in flags
+        }
+
+
+@cache
+def differences() -> Mapping[str, Differences]:
+    """Component to its differences.
+
+    Raises:
+        pydantic.ValidationError: The file has an unknown key.
+    """
+    text = resources.files("k8sbootstrap.catalog").joinpath(FLAGS).read_text(encoding="utf-8")
+    document = yaml.load(text, Loader=_Loader)  # noqa: S506 - either loader is the safe one
+    return TypeAdapter(Mapping[str, Differences]).validate_python(document)
+
+
+def not_taken(component: str, minor: str) -> dict[str, str]:
+    """Flags that a component of this minor does not take though others do, to what can be done instead.
+
+    Args:
+        component: As in kubelet.
+        minor: As in 1.36.
+    """
+    known = differences().get(component)
+    return known.not_taken(minor) if known else {}
