@@ -83,6 +83,10 @@ class Versions(_NamedByProject):
     pause: str
     coredns: str
 
+    def by_name(self) -> dict[str, str]:
+        """Project to version; names have hyphens."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
 
 class Catalogue(_Model):
     """The whole of ``releases.yaml``, with ``checksums.yaml`` as ``sha256``."""
@@ -106,6 +110,8 @@ class Catalogue(_Model):
                 raise ValueError(
                     f"release {version}: cri-dockerd has a version exactly where its minor uses it"
                 )
+            if numbers(versions.etcd) < numbers(minor.etcd_least):
+                raise ValueError(f"release {version}: its minor needs etcd {minor.etcd_least} or later")
         used = self._used()
         for key in self.sha256:
             self._check_hash(used, *key.split("/"))
@@ -115,7 +121,7 @@ class Catalogue(_Model):
         """Project to the versions of it that releases use."""
         used = {"kubernetes": set(self.releases)}
         for versions in self.releases.values():
-            for name, version in versions.model_dump(by_alias=True).items():
+            for name, version in versions.by_name().items():
                 used.setdefault(name, set()).add(version)
         return used
 
@@ -131,14 +137,14 @@ class Catalogue(_Model):
             raise ValueError(f"sha256 {name}/{version}/{file}: no such file")
 
 
-def minor_of(version: str) -> str:
-    """MAJOR.MINOR of MAJOR.MINOR.PATCH."""
-    return version.rpartition(".")[0]
-
-
 def numbers(version: str) -> tuple[int, ...]:
     """A version's parts, to sort by; 0 for what is not a number."""
     return tuple(int(part) if part.isdigit() else 0 for part in version.split("."))
+
+
+def minor_of(version: str) -> str:
+    """MAJOR.MINOR of MAJOR.MINOR.PATCH."""
+    return version.rpartition(".")[0]
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Purpose = Literal["node", "load_balancer", "containerd", "docker"]
+Purpose = Literal["node", "nftables", "load_balancer", "containerd", "docker"]
 """What packages are for: running pods, reaching the API servers, either runtime."""
 
 

@@ -55,6 +55,8 @@ class Minor:
 
     minor: str
     """MAJOR.MINOR, such as 1.36."""
+    etcd_least: str
+    """The oldest etcd that this minor works with."""
     flags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Component to extra flags of this minor, such as kube-scheduler: {port: "0"}."""
     runtime_flags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -75,11 +77,11 @@ class Minor:
     runtimes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Runtime (docker, containerd) to the first of its versions that works with this minor, and the first one
     that no longer does; empty where none is known."""
+    kube_proxy_modes: tuple[str, ...] = ("iptables", "nftables")
+    """How kube-proxy can forward Services, of the ways that network.kubeProxyMode has."""
     admission_plugins: tuple[str, ...] = ("NodeRestriction",)
     cri_dockerd: bool = True
     """Whether docker is driven by cri-dockerd (else by the kubelet's dockershim)."""
-    removed_flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Component, or all, to flags that earlier minors took and this one does not; shell patterns."""
     fail_cgroup_v1: bool = False
     """Whether the kubelet refuses cgroup v1 hosts unless failCgroupV1 is false."""
     restart_with_etcd: bool = False

@@ -16,7 +16,7 @@ _CONFIG_3 = (2,)
 
 
 def versions() -> list[str]:
-    """Kubernetes releases that can be installed, newest first, as in ``["1.36.4", ..., "1.20.2"]``."""
+    """Kubernetes releases that can be installed, newest first, as in ``["1.36.5", ..., "1.20.2"]``."""
     return sorted(load_catalogue().releases, key=numbers, reverse=True)
 
 

@@ -37,6 +37,7 @@ Folder = Annotated[str, StringConstraints(pattern=FOLDER)]
 """Absolute path of a folder on hosts."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Role = Literal["master", "worker", "etcd"]
+KubeProxyMode = Literal["iptables", "nftables"]
 Arch = Literal["amd64", "arm64"]
 """Architectures that the catalogue has releases for (a test says so)."""
 Component = Literal[
@@ -293,6 +294,10 @@ class Network(Model):
     """Range of Service addresses; the first is the API's, the tenth the cluster DNS's."""
     node_cidr_mask_size: int = Field(default=24, ge=17, le=28, alias="nodeCIDRMaskSize")
     """Prefix length of each node's podCIDR."""
+    kube_proxy_mode: KubeProxyMode = "iptables"
+    """How kube-proxy forwards what is sent to Services: iptables, or nftables, which stays fast with many
+    Services and needs Linux 5.13; Kubernetes 1.20 has no nftables. When it is changed on a running cluster,
+    the rules of the other mode are removed."""
     dns_domain: DnsName = "cluster.local"
     """DNS domain of Services."""
 

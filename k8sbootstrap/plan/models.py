@@ -126,6 +126,8 @@ class ClusterPlan:
         node: tuple[Purpose, ...] = ("node",) if host.is_node else ()
         if host.is_node and runtime.source == "distribution":
             node = (*node, runtime.name)
+        if host.is_node and self.config.network.kube_proxy_mode == "nftables":
+            node = (*node, "nftables")
         return (*node, "load_balancer") if self.balances(host) else node
 
     @property

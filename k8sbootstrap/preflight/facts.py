@@ -63,6 +63,8 @@ class Facts:
     """As people call it."""
     machine: str
     """As uname prints it: x86_64, aarch64."""
+    kernel: tuple[int, int]
+    """Release of the kernel, (6, 1) for 6.1.0-18-amd64; (0, 0) where it can't be told."""
     hostname: str
     machine_id: str
     systemd: bool
@@ -112,6 +114,7 @@ def parse(text: str) -> Facts:
             os_version=release.get("VERSION_ID", ""),
             os_name=release.get("PRETTY_NAME", "an unknown operating system"),
             machine=raw["machine"],
+            kernel=_kernel(raw["kernel"]),
             hostname=raw["hostname"],
             machine_id=raw["machine_id"].strip(),
             systemd=raw["systemd"],
@@ -133,6 +136,11 @@ def parse(text: str) -> Facts:
         )
     except (LookupError, TypeError, AttributeError) as exc:
         raise ValueError(f"the probe printed something else: {text[:200]!r}") from exc
+
+
+def _kernel(release: str) -> tuple[int, int]:
+    match = re.match(r"(\d+)\.(\d+)", release)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def _os_release(text: str) -> dict[str, str]:

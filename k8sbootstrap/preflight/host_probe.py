@@ -98,6 +98,7 @@ def main() -> None:
         "python": list(sys.version_info[:3]),
         "os_release": read("/etc/os-release"),
         "machine": platform.machine(),
+        "kernel": platform.release(),
         "hostname": platform.node(),
         "machine_id": read("/etc/machine-id"),
         "systemd": os.path.isdir("/run/systemd/system"),  # noqa: PTH112

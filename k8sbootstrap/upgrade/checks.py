@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import cached_property
 from inspect import getdoc
 
 from k8sbootstrap.catalog.data import minor_of, numbers
+from k8sbootstrap.catalog.flags import not_taken
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight.models import CheckResult, PreflightReport, Status, Verdict, failed, ok
 from k8sbootstrap.upgrade.look import Running
@@ -182,13 +182,11 @@ def certificates(case: Case) -> Verdict:
 
 def flags(case: Case) -> Verdict:
     """kubernetes.extraArgs has no flag that the new release does not take any more."""
-    removed = case.plan.release.minor.removed_flags
     gone = [
         f"{component}: {flag}"
         for component, given in case.plan.config.kubernetes.extra_args.items()
         for flag in given
-        if component != "etcd"
-        and any(fnmatch(flag, pattern) for pattern in (*removed.get("all", ()), *removed.get(component, ())))
+        if flag in not_taken(component, minor_of(case.target))
     ]
     if gone:
         return failed(

@@ -1,4 +1,4 @@
-"""Takes Kubernetes' own chains out of iptables, and nothing else."""
+"""Takes Kubernetes' own chains and tables out of iptables and nftables, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import shlex
 import shutil
 import subprocess
 
+_TABLES = ("ip kube-proxy", "ip6 kube-proxy")
+"""nftables tables of kube-proxy."""
 _OURS = re.compile(r"^(KUBE-|K8SBOOTSTRAP-|CNI-)")
 
 
@@ -52,7 +54,7 @@ def _targets(rule: str) -> list:
 
 
 def clean(tables_before: list) -> None:
-    """Remove our chains for IPv4 and IPv6, then tables that were not there before us and are empty now.
+    """Remove our chains for IPv4 and IPv6, our tables, and those that we found missing and are empty now.
 
     Raises:
         RuntimeError: iptables refused; its own words.
@@ -71,7 +73,7 @@ def clean(tables_before: list) -> None:
                 f"{family}-restore refused to delete Kubernetes' chains: {done.stderr.strip()}"
             )
     for table in list_nft_tables():
-        if table not in tables_before and _is_empty(table):
+        if table in _TABLES or (table not in tables_before and _is_empty(table)):
             subprocess.run(["nft", "delete", "table", *table.split()], check=False, capture_output=True)
 
 

@@ -140,7 +140,12 @@ SCENARIOS = [
     Scenario("1.36-docker", "1.36.3", "docker", PLAIN),
     Scenario("1.36-containerd", "1.36.3", "containerd", PLAIN),
     Scenario("1.20-docker-full", "1.20.2", "docker", FULL),
-    Scenario("1.36-containerd-full", "1.36.3", "containerd", FULL),
+    Scenario(
+        "1.36-containerd-full",
+        "1.36.3",
+        "containerd",
+        FULL.replace("network: {{", "network: {{kubeProxyMode: nftables, "),
+    ),
 ]
 
 

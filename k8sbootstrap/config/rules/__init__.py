@@ -10,6 +10,7 @@ from k8sbootstrap.config.rules.finding import Finding
 RULES = (
     releases.minors,
     releases.versions,
+    releases.etcd,
     releases.files,
     kubernetes.catalogued,
     kubernetes.extra_args,
@@ -25,6 +26,7 @@ RULES = (
     hosts.labels,
     hosts.taints,
     network.ranges,
+    network.kube_proxy_mode,
     network.overlaps,
     network.endpoint,
     network.extra_sans,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
+from k8sbootstrap.catalog.data import load_catalogue, minor_of
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.rules.finding import Finding
 from k8sbootstrap.config.rules.syntax import MAX_PORT, is_dns_name, is_ip, is_ipv4
@@ -39,6 +40,20 @@ def ranges(draft: Draft) -> Iterator[Finding]:
             f"not for {nodes}",
             "use a larger podCIDR or a larger nodeCIDRMaskSize",
         )
+
+
+def kube_proxy_mode(draft: Draft) -> Iterator[Finding]:
+    """The release's kube-proxy knows the mode."""
+    if draft.network is None or draft.kubernetes is None:
+        return
+    wanted, minor = draft.network.kube_proxy_mode, minor_of(draft.kubernetes.version)
+    for known in load_catalogue().minors:
+        if known.minor == minor and wanted not in known.kube_proxy_modes:
+            yield Finding(
+                ("network", "kubeProxyMode"),
+                f"kube-proxy of Kubernetes {minor} has no mode {wanted}",
+                f"use {' or '.join(known.kube_proxy_modes)}",
+            )
 
 
 def overlaps(draft: Draft) -> Iterator[Finding]:

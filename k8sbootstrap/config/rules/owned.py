@@ -60,6 +60,7 @@ OWNED_FLAGS: Mapping[str, Mapping[str, str]] = {
         "cluster-cidr": "network.podCIDR",
         "config": "kubernetes.extraConfig",
         "hostname-override": "hosts[].name",
+        "proxy-mode": "network.kubeProxyMode",
     },
 }
 """Flags by component."""
@@ -74,6 +75,7 @@ OWNED_FIELDS: Mapping[str, Mapping[str, str]] = {
         **_fixed("apiVersion kind"),
         "clusterCIDR": "network.podCIDR",
         "hostnameOverride": "hosts[].name",
+        "mode": "network.kubeProxyMode",
     },
     "kube-scheduler": _fixed("apiVersion kind"),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from k8sbootstrap.catalog.data import load_catalogue, minor_of
+from k8sbootstrap.catalog.data import load_catalogue, minor_of, numbers
 from k8sbootstrap.catalog.resolve import own_keys
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.explain import nearest
@@ -28,6 +28,19 @@ def versions(draft: Draft) -> Iterator[Finding]:
         if own.cri_dockerd and minor_of(version) in unused:
             yield Finding(
                 ("releases", version, "criDockerd"), f"Kubernetes {version} does not use it", "remove it"
+            )
+
+
+def etcd(draft: Draft) -> Iterator[Finding]:
+    """The release works with the version of etcd that it is given."""
+    known = {minor.minor: minor for minor in load_catalogue().minors}
+    for version, own in draft.releases.items():
+        minor = known.get(minor_of(version))
+        if minor and own.etcd and numbers(own.etcd) < numbers(minor.etcd_least):
+            yield Finding(
+                ("releases", version, "etcd"),
+                f"Kubernetes {minor.minor} does not work with etcd {own.etcd}",
+                f"use {minor.etcd_least} or later",
             )
 
 

@@ -10,6 +10,7 @@ CHECKS: tuple[Check, ...] = (
     Check("systemd", system.systemd),
     Check("cgroup", system.cgroup),
     Check("runtime", system.runtime),
+    Check("kernel", system.kernel),
     Check("kernel-modules", system.kernel_modules),
     Check("swap", system.swap),
     Check("memory", system.memory),

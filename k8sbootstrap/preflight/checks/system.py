@@ -8,6 +8,8 @@ from k8sbootstrap.preflight.models import Verdict, failed, ok, skipped, warning
 GIB = 1024**3
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 WANTED_MODULES = ("overlay", "br_netfilter", "nf_conntrack", "vxlan")
+KERNEL_OF_MODE = {"iptables": (0, 0), "nftables": (5, 13)}
+"""The oldest kernel that each mode of kube-proxy works with."""
 SKEW_FAILS = 5.0
 """Seconds. etcd and leases suffer beyond it, and so does anybody who reads logs of two hosts."""
 SKEW_WARNS = 1.0
@@ -101,6 +103,18 @@ def runtime(case: Case) -> Verdict:
     return failed(wrong, f"Install that on the host, or set {other} in cluster.yaml.")
 
 
+def kernel(case: Case) -> Verdict:
+    """The kernel is new enough for kube-proxy: Linux 5.13 where network.kubeProxyMode is nftables."""
+    found, mode = case.facts.kernel, case.plan.config.network.kube_proxy_mode
+    wanted = KERNEL_OF_MODE[mode]
+    if not case.host.is_node or found >= wanted:
+        return ok(f"Linux {_dotted(found)}")
+    return failed(
+        f"Linux {_dotted(found)}: kube-proxy's mode {mode} needs {_dotted(wanted)}",
+        "Boot a newer kernel, or set network.kubeProxyMode: iptables in cluster.yaml.",
+    )
+
+
 def kernel_modules(case: Case) -> Verdict:
     """The kernel has overlay, br_netfilter and nf_conntrack, and vxlan for nodes on different networks."""
     if not case.host.is_node:
@@ -172,6 +186,10 @@ def clock_skew(case: Case) -> Verdict:
 def _kernel(case: Case) -> str:
     platform = platform_of(case.facts.os_id, case.facts.os_version)
     return platform.kernel.format(arch=case.host.arch) if platform else "whichever packages these are in"
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _role(case: Case) -> str:

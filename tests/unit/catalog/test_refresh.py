@@ -90,9 +90,9 @@ def upstream(tmp_path: Path, folder: Path) -> Iterator[Upstream]:
         lines = [f"{sums[f'runc/1.4.3/{arch}/runc']}  runc.{arch}\n" for arch in ("amd64", "arm64")]
         site.put("opencontainers/runc/releases/download/v1.4.3/runc.sha256sum", "".join(lines))
         for minor, newest in (
-            ("1.36", "1.36.4"),
-            ("1.35", "1.35.8"),
-            ("1.34", "1.34.11"),
+            ("1.36", "1.36.5"),
+            ("1.35", "1.35.9"),
+            ("1.34", "1.34.12"),
             ("1.20", "1.20.2"),
         ):
             site.put(f"release/stable-{minor}.txt", f"v{newest}")
@@ -123,29 +123,29 @@ def test_all_newer_patches_are_added_in_order_and_comments_stay(folder: Path, up
     marked = "kubernetes/1.36.4/arm64/kubelet:"
     checksums.write_text(checksums.read_text().replace(marked, comment + marked) + "# the end\n")
     before = texts(folder)
-    upstream.put("release/stable-1.36.txt", "v1.36.6")
-    upstream.publish("1.36.5")
+    upstream.put("release/stable-1.36.txt", "v1.36.7")
     upstream.publish("1.36.6")
+    upstream.publish("1.36.7")
     done = run(folder, upstream.url)
     assert done.exit_code == 0, done.output
-    assert done.output.splitlines()[:2] == ["1.36.5", "1.36.6"]
+    assert done.output.splitlines()[:2] == ["1.36.6", "1.36.7"]
 
     releases, sums = texts(folder)
     catalogue = parse(releases, sums)
-    assert catalogue.releases["1.36.6"] == catalogue.releases["1.36.4"]
+    assert catalogue.releases["1.36.7"] == catalogue.releases["1.36.5"]
     assert [line for line in releases.splitlines() if line not in before[0].splitlines()] == [
-        line.replace("1.36.4:", f"{version}:")
-        for version in ("1.36.6", "1.36.5")
+        line.replace("1.36.5:", f"{version}:")
+        for version in ("1.36.7", "1.36.6")
         for line in before[0].splitlines()
-        if line.startswith("  1.36.4:")
+        if line.startswith("  1.36.5:")
     ]
     kubelets = [line.split("/")[1] for line in sums.splitlines() if "/amd64/kubelet:" in line]
-    assert kubelets[:3] == ["1.36.6", "1.36.5", "1.36.4"]
-    assert catalogue.sha256["kubernetes/1.36.5/arm64/kube-proxy"] == digest(
-        "v1.36.5/bin/linux/arm64/kube-proxy"
+    assert kubelets[:3] == ["1.36.7", "1.36.6", "1.36.4"]
+    assert catalogue.sha256["kubernetes/1.36.6/arm64/kube-proxy"] == digest(
+        "v1.36.6/bin/linux/arm64/kube-proxy"
     )
     kept = [
-        line for line in sums.splitlines() if not line.startswith(("kubernetes/1.36.5", "kubernetes/1.36.6"))
+        line for line in sums.splitlines() if not line.startswith(("kubernetes/1.36.6", "kubernetes/1.36.7"))
     ]
     assert kept == before[1].splitlines()
     assert len(sums.splitlines()) == len(kept) + 2 * 2 * len(BINARIES)
@@ -169,14 +169,14 @@ def test_checksums_of_a_catalogued_release_are_completed(folder: Path, upstream:
     ("path", "text", "says"),
     [
         (
-            "v1.36.5/bin/linux/arm64/kubelet.sha256",
+            "v1.36.6/bin/linux/arm64/kubelet.sha256",
             None,
-            "URL/v1.36.5/bin/linux/arm64/kubelet.sha256: not there",
+            "URL/v1.36.6/bin/linux/arm64/kubelet.sha256: not there",
         ),
         (
-            "v1.36.5/bin/linux/amd64/kubectl.sha256",
+            "v1.36.6/bin/linux/amd64/kubectl.sha256",
             "<html>",
-            f"{DL}/v1.36.5/bin/linux/amd64/kubectl.sha256: is not a list of sha256 sums: '<html>'",
+            f"{DL}/v1.36.6/bin/linux/amd64/kubectl.sha256: is not a list of sha256 sums: '<html>'",
         ),
         (
             ETCD_SUMS,
@@ -195,8 +195,8 @@ def test_checksums_of_a_catalogued_release_are_completed(folder: Path, upstream:
 def test_one_message_and_nothing_written(
     folder: Path, upstream: Upstream, path: str, text: str | None, says: str
 ) -> None:
-    upstream.put("release/stable-1.36.txt", "v1.36.5")
-    upstream.publish("1.36.5")
+    upstream.put("release/stable-1.36.txt", "v1.36.6")
+    upstream.publish("1.36.6")
     (upstream.root / path).unlink()
     if text is not None:
         upstream.put(path, text)
@@ -208,7 +208,7 @@ def test_one_message_and_nothing_written(
     assert texts(folder) == before
 
 
-@pytest.mark.parametrize("version", ["1.37.0", "v1.36.5", "1.36", "newest"])
+@pytest.mark.parametrize("version", ["1.37.0", "v1.36.6", "1.36", "newest"])
 def test_only_patches_of_catalogued_minors(folder: Path, upstream: Upstream, version: str) -> None:
     done = run(folder, upstream.url, version)
     assert done.exit_code == 8

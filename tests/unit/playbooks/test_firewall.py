@@ -4,10 +4,12 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.k8sbootstrap_firewall import deletions
+from playbook_code import PLAYBOOKS
 
 RECORDED = Path(__file__).parent / "recorded"
 NODE = (RECORDED / "iptables-save-node.txt").read_text()
@@ -66,3 +68,29 @@ def test_iptables_takes_it_and_others_rules_survive() -> None:
     left["filter"].append(next(line for line in blocks(NODE)["filter"] if "--dport 22 " in line))
     after = blocks(done.stdout)
     assert {table: sorted(after[table]) for table in left} == {t: sorted(lines) for t, lines in left.items()}
+
+
+NFT_RULES = """\
+table ip kube-proxy { chain services { type nat hook output priority -100; }; chain x { accept; }; }
+table ip6 kube-proxy { chain services { }; }
+table inet kube-proxy { chain x { accept; }; }
+table ip filled { chain postrouting { type nat hook postrouting priority 100; masquerade; }; }
+table ip empty { chain prerouting { type filter hook prerouting priority -300; policy accept; }; }
+table ip mine { chain empty { }; }
+"""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "nft"))), reason="needs root, unshare and nft"
+)
+def test_tables_of_kube_proxy_go_whole_and_those_of_others_stay() -> None:
+    """In a network namespace of its own, with the real nft."""
+    folder = str(PLAYBOOKS / "module_utils")
+    code = "from k8sbootstrap_firewall import clean; clean(['ip mine'])"
+    script = 'printf %s "$1" | nft -f - && cd "$2" && "$3" -c "$4" && nft list tables'
+    command = ["unshare", "--net", "sh", "-c", script, "sh", NFT_RULES, folder, sys.executable, code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "Operation not permitted" in done.stderr:
+        pytest.skip(f"this machine has no nftables in a namespace: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:-1] == ["table inet kube-proxy", "table ip filled", "table ip mine"]

@@ -19,6 +19,7 @@ ALL = [
     "arch",
     "systemd",
     "cgroup",
+    "kernel",
     "kernel-modules",
     "swap",
     "memory",
@@ -166,6 +167,23 @@ def test_cgroup(judge, make_plan, *, version, v2, extra, status):
 
 
 @pytest.mark.parametrize(
+    ("mode", "kernel", "status"),
+    [
+        ("iptables", "4.19.0-27-amd64", Status.OK),
+        ("nftables", "5.13.0", Status.OK),
+        ("nftables", "6.1.0-18-amd64", Status.OK),
+        ("nftables", "5.10.0-33-amd64", Status.FAILED),
+        ("nftables", "unknown", Status.FAILED),
+    ],
+)
+def test_kernel(judge, make_plan, *, mode, kernel, status):
+    plan = make_plan("1.36.4", network={"kubeProxyMode": mode}, runtime={"name": "containerd"})
+    verdict = judge("kernel", plan=plan, kernel=kernel)
+    assert verdict.status is status
+    assert ("network.kubeProxyMode: iptables" in verdict.fix) is (status is Status.FAILED)
+
+
+@pytest.mark.parametrize(
     "settings",
     [
         {"extraConfig": {"kubelet": {"failSwapOn": False}}},
@@ -176,7 +194,7 @@ def test_swap_that_the_kubelet_tolerates(judge, make_plan, settings):
     assert judge("swap", plan=make_plan(kubernetes=settings), swaps=SWAP).status is Status.OK
 
 
-@pytest.mark.parametrize("check", ["swap", "kernel-modules", "cgroup"])
+@pytest.mark.parametrize("check", ["swap", "kernel", "kernel-modules", "cgroup"])
 def test_etcd_alone_asks_for_less(judge, make_plan, check):
     plan = make_plan("1.36.4", ETCD, runtime={"name": "containerd"})
     assert judge(check, plan=plan, swaps=SWAP, modules=[], cgroup_v2=False).status is Status.OK
