@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from inspect import getdoc
 
-from k8sbootstrap.catalog.data import minor_of, numbers
-from k8sbootstrap.catalog.flags import not_taken
+from k8sbootstrap.catalog.data import numbers
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight.models import CheckResult, PreflightReport, Status, Verdict, failed, ok
 from k8sbootstrap.upgrade.look import Running
@@ -180,22 +179,6 @@ def certificates(case: Case) -> Verdict:
     return ok(f"all are good for {CERTIFICATE_DAYS} days at least")
 
 
-def flags(case: Case) -> Verdict:
-    """kubernetes.extraArgs has no flag that the new release does not take any more."""
-    gone = [
-        f"{component}: {flag}"
-        for component, given in case.plan.config.kubernetes.extra_args.items()
-        for flag in given
-        if flag in not_taken(component, minor_of(case.target))
-    ]
-    if gone:
-        return failed(
-            f"Kubernetes {minor_of(case.target)} no longer takes {_few(gone)}",
-            "Remove them from kubernetes.extraArgs; the release notes say what replaces them.",
-        )
-    return ok("none that was removed")
-
-
 def deprecated_apis(case: Case) -> Verdict:
     """Nobody asked since the API servers started for an API that the new release no longer has."""
     gone = [
@@ -246,7 +229,6 @@ CHECKS: tuple[Check, ...] = (
     Check("upgrade-version", version),
     Check("upgrade-skew", skew),
     Check("upgrade-etcd-version", etcd_version),
-    Check("upgrade-flags", flags),
     Check("upgrade-hosts", hosts, settles=True),
     Check("upgrade-etcd-health", etcd_health, settles=True),
     Check("upgrade-nodes", nodes, settles=True),

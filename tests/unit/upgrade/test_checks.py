@@ -168,17 +168,6 @@ def test_a_certificate_that_ends_soon(plan: Callable[..., ClusterPlan]) -> None:
     assert "master1: /etc/etcd/pki/peer.crt ends on 2027-01-02" in said["upgrade-certificates"]
 
 
-def test_flags_that_are_gone(plan: Callable[..., ClusterPlan]) -> None:
-    args = (
-        "{kube-controller-manager: {pod-eviction-timeout: 1m},"
-        " kubelet: {pod-infra-container-image: x, v: '2'}}"
-    )
-    said = refused(plan("1.35.6", args), running("1.34.9", "3.6.5"))["upgrade-flags"]
-    assert "kube-controller-manager: pod-eviction-timeout, kubelet: pod-infra-container-image." in said
-    said = refused(plan("1.34.9", args), running("1.34.8", "3.6.5"))["upgrade-flags"]
-    assert "pod-infra" not in said
-
-
 def test_deprecated_apis(plan: Callable[..., ClusterPlan]) -> None:
     found = running(deprecated=(DeprecatedApi("a.v1beta1.b", "1.36"), DeprecatedApi("c.v1.d", "1.37")))
     said = refused(plan(), found)["upgrade-deprecated-apis"]
