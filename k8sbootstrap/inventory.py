@@ -8,7 +8,7 @@ import hashlib
 import os
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,8 @@ from k8sbootstrap.runner.phases import runs_on
 from k8sbootstrap.state import State
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+CIPHERS = "^aes128-gcm@openssh.com"
+"""What OpenSSH is to prefer: its own first choice takes several times the CPU."""
 SUDO_PASSWORD_VARIABLE = "K8SBOOTSTRAP_SUDO_PASSWORD_"  # noqa: S105
 """Prefix of the environment variables that hand sudo passwords to Ansible: they never reach a file."""
 
@@ -116,6 +118,34 @@ def read_version(inventory: Path) -> str:
     """The Kubernetes release that an inventory is for; empty where there is none, or it does not say."""
     file = inventory / "group_vars" / "all.yml"
     return str(_loaded(file.read_text()).get("node_drain_version", "")) if file.exists() else ""
+
+
+def files_to_send(inventory: Path, host: str, roles: Collection[str]) -> dict[str, Path]:
+    """The files that roles install on a host and that it can't fetch itself, from a rendered inventory.
+
+    Args:
+        inventory: What ``render_inventory`` wrote.
+        host: Name of the host.
+        roles: The roles, in the order in which they run.
+
+    Returns:
+        sha256 to path on this machine, in the order in which they are needed.
+    """
+    shared = _loaded((inventory / "group_vars" / "all.yml").read_text())
+    variables = shared | _loaded((inventory / "host_vars" / f"{host}.yml").read_text())
+    files: dict[str, Path] = {}
+    for role in roles:
+        found = [*variables.get(f"{role}_binaries", {}).values()]
+        found += [image["artifact"] for image in variables.get(f"{role}_images", [])]
+        files.update((each["sha256"], Path(each["path"])) for each in found if not each["url"])
+    return files
+
+
+def ssh_command(host: HostPlan) -> list[str]:
+    """The OpenSSH command, without what is to run there, that logs in to a host as Ansible does."""
+    key = ["-i", str(host.ssh.key)] if host.ssh.key else []
+    options = ["-T", "-o", "BatchMode=yes", "-o", f"Ciphers={CIPHERS}", "-p", str(host.ssh.port), *key]
+    return ["ssh", *options, *shlex.split(_ssh_arguments(host)), f"{host.ssh.user}@{host.address}"]
 
 
 def render_connections(plan: ClusterPlan, output: Path) -> list[Path]:

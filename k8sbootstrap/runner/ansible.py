@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from k8sbootstrap.inventory import sudo_password_variable
+from k8sbootstrap.inventory import CIPHERS, sudo_password_variable
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.gate import Gate
@@ -28,6 +28,7 @@ _LAUNCH = (sys.executable, "-P", "-m", "k8sbootstrap.runner.launch")
 _SSH_ARGS = (
     "-o ControlMaster=auto -o ControlPersist=60s"  # one connection per host for the whole run
     " -o ServerAliveInterval=5 -o ServerAliveCountMax=3"  # a host that dies is noticed within 15 s
+    f" -o Ciphers={CIPHERS}"
 )
 _MAX_SOCKET_DIR = 60
 """Characters that a directory may have so that sockets in it keep below the kernel's limit of 107."""

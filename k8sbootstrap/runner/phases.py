@@ -35,7 +35,8 @@ PHASES = (
     Phase(
         "control_plane",
         "Control plane",
-        ("kube_apiserver", "cluster_rbac", "kube_controller_manager", "kube_scheduler"),
+        # kube-controller-manager early: some releases need 10 s until they approve certificates of nodes
+        ("kube_apiserver", "kube_controller_manager", "kube_scheduler", "cluster_rbac"),
     ),
     Phase("kubelet", "Join nodes", ("api_loadbalancer", "kubelet")),
     Phase("pod_network", "Pod network", ("pod_network", "node_settings")),

@@ -26,19 +26,20 @@ def plugin_settings() -> dict[str, str]:
     return {name: str(data_dir() / "playbooks" / folder) for name, folder in PLUGINS.items()}
 
 
-def write_playbook(survey: Survey, folder: Path) -> Path:
+def write_playbook(survey: Survey, folder: Path, incoming: str = "") -> Path:
     """Write ``site.yml`` and one playbook per phase that has something to do.
 
     Args:
         survey: What is to do.
         folder: Gets the files; made when it is not there.
+        incoming: Folder on hosts where programs arrive that were sent ahead, if any are.
 
     Returns:
         The path of ``site.yml``.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     imports = []
-    down = {"k8sbootstrap_down": sorted(survey.unreachable)}
+    run = {"k8sbootstrap_down": sorted(survey.unreachable), "k8sbootstrap_incoming": incoming}
     for phase in _phases(survey):
         source = yaml.safe_load((data_dir() / "playbooks" / phase.playbook).read_text())
         if phase is UPGRADE and survey.upgrade:
@@ -46,7 +47,8 @@ def write_playbook(survey: Survey, folder: Path) -> Path:
         else:
             plays = [part for play in source for part in _cut(play, survey)]
         for play in plays:
-            play["vars"] = {**down, **play.get("vars", {})}
+            play["vars"] = {**run, **play.get("vars", {})}
+            play["tasks"] = [_import(role) for role in play.pop("roles")]
         if plays:
             (folder / phase.playbook).write_text(yaml.safe_dump(plays, sort_keys=False))
             imports.append({"ansible.builtin.import_playbook": phase.playbook})
@@ -95,3 +97,9 @@ def _cut(play: dict[str, Any], survey: Survey) -> Sequence[dict[str, Any]]:
         else:
             plays.append({**play, "hosts": hosts, "roles": [role]})
     return plays
+
+
+def _import(role: dict[str, Any]) -> dict[str, Any]:
+    """A role as a task, without the check of its arguments, which costs time: they are rendered here."""
+    rest = {key: value for key, value in role.items() if key != "role"}
+    return {"ansible.builtin.import_role": {"name": role["role"], "rolespec_validate": False}, **rest}

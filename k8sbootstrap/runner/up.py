@@ -12,6 +12,7 @@ from k8sbootstrap.pki.recover import recover_pki
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight import models as preflight
 from k8sbootstrap.preflight.run import CHECK_NAMES, require, run_preflight
+from k8sbootstrap.runner.ahead import sent_ahead
 from k8sbootstrap.runner.board import HostCount
 from k8sbootstrap.runner.hooks import hooked
 from k8sbootstrap.runner.playbook import write_playbook
@@ -85,8 +86,9 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
             if options.confirm:
                 options.confirm(todo)
             upgrading.snapshot(todo)
-            playbook = write_playbook(todo, run.record.directory / "playbooks")
-            run.playbook(playbook, plan.hosts, state.inventory)
+            with sent_ahead(plan, todo, state.inventory) as incoming:
+                playbook = write_playbook(todo, run.record.directory / "playbooks", incoming)
+                run.playbook(playbook, plan.hosts, state.inventory)
             _verify(run, plan, todo)
         _require_all(todo, plan)
     return run.result

@@ -116,6 +116,7 @@ class ActionModule(ActionBase):
             "pending": args.get("pending_restarts") or [],
             "inputs": args.get("inputs") or {},
             "peers": args.get("peers") or [],
+            "incoming": task_vars.get("k8sbootstrap_incoming") or "",
         }
 
     @staticmethod

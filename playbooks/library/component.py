@@ -49,6 +49,7 @@ def _apply(request: dict, uploads: dict, record: Record) -> dict:
     files.apply(uploads)
     units = Units(request["name"], request["units"], record, check_mode, files.inputs)
     units.apply()
+    units.wait_for_paths(request["needs"])
     images = load_images(request["runtime"], request["images"], check_mode)
     changes = files.changes + [
         change("image", "load", ref, DRIFT if ref in part["images"] else NEW) for ref in images

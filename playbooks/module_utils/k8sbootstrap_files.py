@@ -12,6 +12,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -25,6 +26,10 @@ _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _ARRIVING = ".k8sbootstrap-new"
 _DOWNLOADING = ".k8sbootstrap-download"
 """Endings of binaries that are not whole yet, beside where they belong."""
+_PART = ".part"
+"""Ending of a file that is being sent ahead."""
+_STALLED = 3.0
+"""Seconds without a new byte after which a file that is being sent ahead is given up."""
 
 
 class FileSet:
@@ -47,7 +52,8 @@ class FileSet:
     def missing_binaries(self, uploads: dict) -> list:
         """Destinations of binaries that are neither here nor uploaded nor to be had from their URLs.
 
-        Binaries that a mirror serves are fetched here. Nothing else on the host has been changed yet.
+        Binaries that a mirror serves are fetched here, those that were sent ahead are taken from where they
+        arrive. Nothing else on the host has been changed yet.
         """
         missing = []
         for binary in self.request["binaries"]:
@@ -56,7 +62,7 @@ class FileSet:
                 continue
             if self.check_mode:
                 continue
-            fetched = self._download(binary)
+            fetched = _arrived(self.request["incoming"], binary["sha256"]) or self._download(binary)
             if fetched:
                 uploads[dest] = fetched
             else:
@@ -265,6 +271,23 @@ class FileSet:
                 )
             restore(dest, self.part["files"].pop(dest)["original"])
             self.record.save()
+
+
+def _arrived(folder: str, name: str):
+    """The path of a file that was sent ahead; None when it was not, or does not get on."""
+    path = os.path.join(folder, name)
+    size, deadline = -1, 0.0
+    while folder and not os.path.exists(path):
+        try:
+            now = os.stat(path + _PART).st_size
+        except OSError:
+            return path if os.path.exists(path) else None
+        if now > size:
+            size, deadline = now, time.monotonic() + _STALLED
+        elif time.monotonic() > deadline:
+            return None
+        time.sleep(0.1)
+    return path if folder else None
 
 
 def digest_of(path: str, known) -> str:

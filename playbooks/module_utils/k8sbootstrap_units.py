@@ -92,6 +92,23 @@ class Units:
                 self._wait(unit)
         self.record.save()
 
+    def wait_for_paths(self, paths: list) -> None:
+        """Wait until the component's programs have made what it can't do without.
+
+        Raises:
+            UnitError: a path is not there in time.
+        """
+        if self.check_mode:
+            return
+        seconds = max(unit["timeout"] for unit in self.wanted) if paths else 0
+        deadline = time.monotonic() + seconds
+        for path in paths:
+            while not os.path.exists(path):
+                if time.monotonic() > deadline:
+                    journals = "\n".join(_journal(unit["name"]) for unit in self.wanted)
+                    raise UnitError(f"{path} is not there after {seconds} s\n{journals}")
+                time.sleep(0.2)
+
     def restart_one_by_one(self, peers: list) -> None:
         """Restart the rolling units that wait for it, after seeing that every peer is healthy.
 

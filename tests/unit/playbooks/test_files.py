@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -253,7 +254,7 @@ def test_a_program_travels_only_when_it_is_not_there(
     host: Path, apply: Apply, binary: Any, new_record: New
 ) -> None:
     wanted = binary("program", b"v1")
-    request = {"name": "app", "binaries": [wanted]}
+    request = {"name": "app", "incoming": "", "binaries": [wanted]}
     assert FileSet(request, new_record(), check_mode=False).missing_binaries({}) == [wanted["dest"]]
     upload = host / "upload"
     upload.write_bytes(b"v1")
@@ -261,7 +262,7 @@ def test_a_program_travels_only_when_it_is_not_there(
     assert (host / "program").read_bytes() == b"v1"
     assert os.access(host / "program", os.X_OK)
     assert FileSet(request, new_record(), check_mode=False).missing_binaries({}) == []
-    newer = {"name": "app", "binaries": [binary("program", b"v2")]}
+    newer = {"name": "app", "incoming": "", "binaries": [binary("program", b"v2")]}
     assert FileSet(newer, new_record(), check_mode=False).missing_binaries({}) == [wanted["dest"]]
 
 
@@ -279,9 +280,42 @@ def test_a_program_is_fetched_from_a_mirror(host: Path, binary: Any, new_record:
     served.write_bytes(b"v1")
     good = binary("folder/program", b"v1", url=served.as_uri())
     uploads: dict[str, str] = {}
-    fetch = FileSet({"name": "app", "binaries": [good]}, new_record(), check_mode=False)
+    fetch = FileSet({"name": "app", "incoming": "", "binaries": [good]}, new_record(), check_mode=False)
     assert fetch.missing_binaries(uploads) == []
     assert Path(uploads[good["dest"]]).read_bytes() == b"v1"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_program_that_was_sent_ahead_is_taken(
+    host: Path, apply: Apply, binary: Any, new_record: New, *, late: bool
+) -> None:
+    wanted = binary("program", b"v1")
+    incoming = host / "incoming"
+    incoming.mkdir()
+    arriving = incoming / f"{wanted['sha256']}.part"
+    arriving.write_bytes(b"v1")
+    whole = threading.Timer(0.3 if late else 0, arriving.rename, [incoming / wanted["sha256"]])
+    whole.start()
+    if not late:
+        whole.join()
+    uploads: dict[str, str] = {}
+    request = {"name": "app", "incoming": str(incoming), "binaries": [wanted]}
+    assert FileSet(request, new_record(), check_mode=False).missing_binaries(uploads) == []
+    apply(binaries=[wanted], uploads=uploads)
+    assert (host / "program").read_bytes() == b"v1"
+    assert list(incoming.iterdir()) == []
+
+
+@pytest.mark.parametrize("arriving", [None, b"v"])
+def test_a_program_that_is_not_coming_is_asked_for(
+    host: Path, binary: Any, new_record: New, monkeypatch: pytest.MonkeyPatch, arriving: bytes | None
+) -> None:
+    monkeypatch.setattr(k8sbootstrap_files, "_STALLED", 0.2)
+    wanted = binary("program", b"v1")
+    if arriving:
+        (host / f"{wanted['sha256']}.part").write_bytes(arriving)
+    request = {"name": "app", "incoming": str(host), "binaries": [wanted]}
+    assert FileSet(request, new_record(), check_mode=False).missing_binaries({}) == [wanted["dest"]]
 
 
 @pytest.mark.parametrize("content", [b"damaged", None])
@@ -292,6 +326,6 @@ def test_a_mirror_that_cannot_serve_it_leaves_it_to_the_controller(
     if content is not None:
         served.write_bytes(content)
     wanted = binary("program", b"v1", url=served.as_uri())
-    fetch = FileSet({"name": "app", "binaries": [wanted]}, new_record(), check_mode=False)
+    fetch = FileSet({"name": "app", "incoming": "", "binaries": [wanted]}, new_record(), check_mode=False)
     assert fetch.missing_binaries({}) == [wanted["dest"]]
     assert list(host.glob("*download*")) == []

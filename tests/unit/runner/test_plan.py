@@ -38,10 +38,13 @@ def test_a_playbook_has_only_what_is_to_do(tmp_path: Path) -> None:
     ]
     (masters,) = yaml.safe_load((site.parent / "control_plane.yml").read_text())
     assert masters["hosts"] == "master1"
-    assert [role["role"] for role in masters["roles"]] == ["kube_apiserver", "kube_scheduler"]
-    assert masters["vars"] == {"k8sbootstrap_down": ["worker2"]}
+    assert masters["tasks"] == [
+        {"ansible.builtin.import_role": {"name": name, "rolespec_validate": False}}
+        for name in ("kube_apiserver", "kube_scheduler")
+    ]
+    assert masters["vars"] == {"k8sbootstrap_down": ["worker2"], "k8sbootstrap_incoming": ""}
     (workers,) = yaml.safe_load((site.parent / "kubelet.yml").read_text())
-    assert "when" in workers["roles"][0]
+    assert "when" in workers["tasks"][0]
 
 
 def test_roles_of_different_hosts_are_different_plays(tmp_path: Path) -> None:

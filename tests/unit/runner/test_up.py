@@ -105,6 +105,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         args[3].mkdir(parents=True, exist_ok=True)
 
     monkeypatch.setattr(up, "prepare", prepare)
+    monkeypatch.setattr(up, "sent_ahead", lambda *_: nullcontext("/var/tmp/ahead"))
     monkeypatch.setattr(Run, "playbook", note("playbook"))
     seen["errors"] = errors
     seen["results"] = results
