@@ -19,6 +19,7 @@ def test_the_head_of_a_run_that_failed(page) -> None:
         "Kubernetes": "1.36.4",
         "cni-plugins": "1.9.1",
         "cri-dockerd": "0.3.26",
+        "crictl": "1.36.0",
         "etcd": "3.6.8",
         "k8sbootstrap": "0.1.0",
         "Run": made.run,

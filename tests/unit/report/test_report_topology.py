@@ -60,6 +60,7 @@ def test_an_inventory_as_it_is_rendered(inventory: Path) -> None:
         ("kubernetes", "1.36.4"),
         ("cni-plugins", "1.9.1"),
         ("cri-dockerd", "0.3.26"),
+        ("crictl", "1.36.0"),
         ("etcd", "3.6.8"),
     )
 
