@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 from ansible.module_utils.k8sbootstrap_docker import DockerError, has_image, load_image
 
-_CTR = ("ctr", "-n", "k8s.io", "images")
+_OF_UPSTREAM = "/usr/local/bin/ctr"
+"""Where ours is; sudo's PATH lacks that folder on RHEL and its like."""
 
 
 class ImageError(Exception):
@@ -59,6 +61,11 @@ def missing_images(runtime: str, refs: list) -> list:
     return [ref for ref in refs if ref not in there]
 
 
+def ctr() -> tuple:
+    """The command that looks into containerd, with the kubelet's namespace."""
+    return (shutil.which("ctr") or _OF_UPSTREAM, "-n", "k8s.io")
+
+
 def _has(runtime: str, ref: str) -> bool:
     if runtime == "docker":
         return has_image(ref)
@@ -66,7 +73,7 @@ def _has(runtime: str, ref: str) -> bool:
 
 
 def _listed() -> list:
-    done = subprocess.run([*_CTR, "ls", "-q"], check=False, capture_output=True, text=True)
+    done = subprocess.run([*ctr(), "images", "ls", "-q"], check=False, capture_output=True, text=True)
     return done.stdout.split()
 
 
@@ -74,6 +81,6 @@ def _load(runtime: str, tar: str) -> None:
     if runtime == "docker":
         load_image(tar)
         return
-    done = subprocess.run([*_CTR, "import", tar], check=False, capture_output=True, text=True)
+    done = subprocess.run([*ctr(), "images", "import", tar], check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise OSError(done.stderr.strip())

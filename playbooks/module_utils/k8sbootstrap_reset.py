@@ -14,6 +14,7 @@ from ansible.module_utils.k8sbootstrap_docker import DockerError, remove_pods
 from ansible.module_utils.k8sbootstrap_files import restore
 from ansible.module_utils.k8sbootstrap_firewall import clean
 from ansible.module_utils.k8sbootstrap_firewalld import close_all, words
+from ansible.module_utils.k8sbootstrap_images import ctr
 from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError
 from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record
 from ansible.module_utils.k8sbootstrap_selinux import SELinuxError, set_boolean
@@ -73,13 +74,12 @@ class Reset:
         if _quietly("systemctl", "is-active", "docker.service").returncode == 0:
             with contextlib.suppress(DockerError):
                 remove_pods()
-        elif shutil.which("ctr") and _quietly("systemctl", "is-active", "containerd.service").returncode == 0:
-            ctr = ("ctr", "-n", "k8s.io")
-            for task in _quietly(*ctr, "tasks", "ls", "-q").stdout.split():
-                _quietly(*ctr, "tasks", "kill", "-s", "SIGKILL", task)
-            for container in _quietly(*ctr, "containers", "ls", "-q").stdout.split():
-                _quietly(*ctr, "tasks", "delete", "-f", container)
-                _quietly(*ctr, "containers", "delete", container)
+        elif _quietly("systemctl", "is-active", "containerd.service").returncode == 0:
+            for task in _quietly(*ctr(), "tasks", "ls", "-q").stdout.split():
+                _quietly(*ctr(), "tasks", "kill", "-s", "SIGKILL", task)
+            for container in _quietly(*ctr(), "containers", "ls", "-q").stdout.split():
+                _quietly(*ctr(), "tasks", "delete", "-f", container)
+                _quietly(*ctr(), "containers", "delete", container)
         _quietly("systemctl", "stop", "kubepods.slice")
 
     def _network(self) -> None:

@@ -178,7 +178,8 @@ def test_runtime_and_kubelet_have_the_same_cgroup_driver(rendered: Rendered) -> 
 def test_logins_are_secret_and_only_where_they_are_used(rendered: Rendered) -> None:
     login = base64.b64encode(f"puller:{PASSWORD}".encode())
     holders = {file.dest: file for file in rendered.files if file.host == "worker1" and login in file.content}
-    wanted = {"/var/lib/kubelet/config.json"} if rendered.plan.registries else set()
+    root = rendered.plan.config.kubernetes.extra_args.get("kubelet", {}).get("root-dir", "/var/lib/kubelet")
+    wanted = {f"{root}/config.json"} if rendered.plan.registries else set()
     if rendered.plan.registries and rendered.scenario.runtime == "containerd":
         wanted.add("/etc/containerd/certs.d/quay.io/hosts.toml")
     assert set(holders) == wanted

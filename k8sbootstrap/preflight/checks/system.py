@@ -38,10 +38,10 @@ def packages(case: Case) -> Verdict:
     lacking = platform.lacks(purposes)
     if not lacking:
         return ok(", ".join(platform.names(purposes)) or "none are needed")
-    return failed(
-        f"{facts.os_name} has no package for {' or '.join(lacking)}",
-        f"Install one of these on the host: {supported(purposes)}.",
-    )
+    fix = f"Install one of these on the host: {supported(purposes)}."
+    if lacking == ["containerd"]:
+        fix = "Set runtime.source: upstream in cluster.yaml."
+    return failed(f"{facts.os_name} has no package for {' or '.join(lacking)}", fix)
 
 
 def arch(case: Case) -> Verdict:

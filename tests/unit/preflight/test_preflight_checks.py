@@ -316,6 +316,15 @@ def test_ufw_is_not_opened_but_told_how(judge, make_plan):
     assert judge("firewall", plan=plan, ufw="Status: inactive\n").status is Status.OK
 
 
+def test_upstreams_containerd_needs_no_package_of_a_runtime(judge, make_plan):
+    rocky = 'ID=rocky\nVERSION_ID="9.5"\nPRETTY_NAME="Rocky Linux 9.5"'
+    runtime = {"name": "containerd"}
+    said = judge("packages", plan=make_plan("1.36.4", runtime=runtime), os_release=rocky)
+    assert said.fix == "Set runtime.source: upstream in cluster.yaml."
+    runtime["source"] = "upstream"
+    assert judge("packages", plan=make_plan("1.36.4", runtime=runtime), os_release=rocky).status is Status.OK
+
+
 def test_ufw_on_a_master_has_to_let_clients_in(judge, make_plan):
     assert "ufw allow 6443/tcp" in judge("firewall", ufw=UFW).fix
     etcd = judge("firewall", plan=make_plan(hosts=ETCD), ufw=UFW)
