@@ -17,6 +17,7 @@ from ansible.module_utils.k8sbootstrap_firewalld import (
     close_all,
     closed,
     is_active,
+    new_files,
     open_all,
     openings,
     words,
@@ -162,6 +163,7 @@ def _firewall(wanted: dict, record: Record, check_mode: bool) -> tuple:
     stale = [opening for opening in ours if opening not in right]
     if not check_mode:
         # what is opened is recorded first: a run killed in between must not forget it
+        record.data["firewall_files"] += new_files(missing)
         record.data["firewall"] = ours + [opening for opening in missing if opening not in ours]
         record.save()
         open_all(missing)

@@ -12,6 +12,8 @@ import subprocess
 from xml.etree import ElementTree as ET
 
 _ZONES = ("/etc/firewalld/zones", "/usr/lib/firewalld/zones")
+_ENDINGS = ("", ".old")
+"""firewalld keeps the file before the last change."""
 _TRUSTED = "trusted"
 """firewalld's own zone that accepts everything, also what is forwarded; here from the cluster's addresses."""
 
@@ -83,10 +85,33 @@ def close_all(made: list) -> None:
             subprocess.run(["firewall-offline-cmd", *change], check=False, capture_output=True)
 
 
+def new_files(wanted: list) -> list:
+    """Files that firewalld will make for these openings and that are not there yet."""
+    names = [
+        f"{zone}.xml{ending}" for zone in sorted({opening[0] for opening in wanted}) for ending in _ENDINGS
+    ]
+    paths = [os.path.join(_ZONES[0], name) for name in names]
+    return [path for path in paths if not os.path.exists(path)]
+
+
+def remove_files(made: list) -> None:
+    """Remove files that ``new_files`` once named, where they say no more than firewalld's own do."""
+    for zone in (path for path in made if path.endswith(".xml") and os.path.exists(path)):
+        own = os.path.join(_ZONES[1], os.path.basename(zone))
+        if os.path.exists(own) and _plain(zone) == _plain(own):
+            for path in (zone, f"{zone}.old"):
+                if path in made and os.path.exists(path):
+                    os.unlink(path)
+
+
 def words(opening: list) -> str:
     """An opening as people read it."""
     zone, kind, value = opening
     return f"{kind} {value} in firewalld's zone {zone}"
+
+
+def _plain(path: str) -> str:
+    return ET.canonicalize(from_file=path, strip_text=True)
 
 
 def _firewall_cmd(*arguments: str) -> subprocess.CompletedProcess:

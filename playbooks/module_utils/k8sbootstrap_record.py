@@ -22,10 +22,11 @@ class Record:
     inputs that were applied completely)), ``residue`` (paths that were not there before and that programs
     create), ``package_manager`` (apt or dnf), ``packages`` (names that were installed), ``sysctls`` (name to
     value before), ``modules`` (kernel modules loaded), ``selinux_booleans`` (name to value before),
-    ``firewall`` (openings that were made in firewalld), ``pending_restarts`` (units whose inputs changed
-    since they were last started) and ``pending_reloads`` (those that need not restart for it), ``wanted``
-    (packages, modules, sysctls, booleans and firewall that the host should have), and on the master that
-    applied them ``objects`` (of Kubernetes) and ``nodes`` (name → labels and taints).
+    ``firewall`` (openings that were made in firewalld), ``firewall_files`` (that it made for them),
+    ``pending_restarts`` (units whose inputs changed since they were last started) and ``pending_reloads``
+    (those that need not restart for it), ``wanted`` (packages, modules, sysctls, booleans and firewall that the
+    host should have), and on the master that applied them ``objects`` (of Kubernetes) and ``nodes`` (name →
+    labels and taints).
     """
 
     def __init__(self, check_mode: bool = False) -> None:
@@ -44,6 +45,7 @@ class Record:
             ("modules", []),
             ("selinux_booleans", {}),
             ("firewall", []),
+            ("firewall_files", []),
             ("residue", []),
             ("pending_restarts", []),
             ("pending_reloads", []),

@@ -13,7 +13,7 @@ import subprocess
 from ansible.module_utils.k8sbootstrap_docker import DockerError, remove_pods
 from ansible.module_utils.k8sbootstrap_files import restore
 from ansible.module_utils.k8sbootstrap_firewall import clean
-from ansible.module_utils.k8sbootstrap_firewalld import close_all, words
+from ansible.module_utils.k8sbootstrap_firewalld import close_all, remove_files, words
 from ansible.module_utils.k8sbootstrap_images import ctr
 from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError
 from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record
@@ -89,6 +89,7 @@ class Reset:
             if name.startswith("cni-"):
                 _quietly("ip", "netns", "del", name.split()[0])
         close_all(self.record.data["firewall"])
+        remove_files(self.record.data["firewall_files"])
         self.done += [f"{words(opening)} closed" for opening in self.record.data["firewall"]]
         try:
             clean(self.record.data.get("nft_tables", []))

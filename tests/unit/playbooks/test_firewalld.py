@@ -148,6 +148,32 @@ def test_the_probe_sees_that_firewalld_was_started_since(commands, tmp_path):
     assert firewalld.shut(wanted) == []
 
 
+ZONE = '<zone target="ACCEPT">\n  <short>Trusted</short>\n{more}</zone>\n'
+
+
+def test_files_that_firewalld_made_for_the_openings_go_with_them(commands, tmp_path):
+    zones, defaults = tmp_path / "zones", tmp_path / "defaults"
+    defaults.mkdir()
+    (defaults / "trusted.xml").write_text(ZONE.format(more=""))
+    made = firewalld.new_files([*TRUSTED, ["public", "port", "6443/tcp"]])
+    assert made == [str(zones / name) for name in ("public.xml.old", "trusted.xml", "trusted.xml.old")]
+    (zones / "trusted.xml").write_text(f'<?xml version="1.0"?>{ZONE.format(more="")}'.replace("  ", ""))
+    (zones / "trusted.xml.old").touch()
+    firewalld.remove_files(made)
+    assert [path.name for path in zones.iterdir()] == ["public.xml"]
+    firewalld.remove_files(made)
+
+
+def test_files_with_settings_of_somebody_else_stay(commands, tmp_path):
+    zones, defaults = tmp_path / "zones", tmp_path / "defaults"
+    defaults.mkdir()
+    (defaults / "trusted.xml").write_text(ZONE.format(more=""))
+    made = firewalld.new_files(TRUSTED)
+    (zones / "trusted.xml").write_text(ZONE.format(more='<source address="203.0.113.5"/>'))
+    firewalld.remove_files(made)
+    assert (zones / "trusted.xml").exists()
+
+
 def test_check_mode_changes_nothing(commands, new_record):
     record = new_record(check_mode=True)
     assert len(host_base._firewall(WANTED, record, check_mode=True)[0]) == 3
