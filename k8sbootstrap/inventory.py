@@ -23,7 +23,7 @@ from k8sbootstrap.digest import Digests
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.plan.registries import RegistryPlan
 from k8sbootstrap.resources import data_dir
-from k8sbootstrap.runner.phases import runs_on
+from k8sbootstrap.runner.phases import RETIRABLE, runs_on
 from k8sbootstrap.state import State
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -270,6 +270,7 @@ def _of_host(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
     return {
         "platforms": host_platforms(purposes),
         "hold_units": held_units(purposes),
+        "retired": [] if host.is_master else [role for role in RETIRABLE if not runs_on(role, plan, host)],
         "selinux_booleans": selinux_booleans(purposes),
         "firewall": _firewall(plan, host),
         "api_server": f"https://{local if host.is_master else plan.node_api_endpoint}",

@@ -7,7 +7,7 @@ from k8sbootstrap.drift.probe import Finding, probe
 from k8sbootstrap.errors import K8sBootstrapError
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.runner.events import Change
-from k8sbootstrap.runner.phases import CLUSTER_ROLES, PHASES
+from k8sbootstrap.runner.phases import CLUSTER_ROLES, PHASES, RETIRABLE
 from k8sbootstrap.ssh.parallel import run_on_all
 from k8sbootstrap.upgrade.models import Upgrade
 
@@ -80,6 +80,8 @@ def compare(
             why = _why(finding, role, digests[host][role])
             if why:
                 work[host][role] = why
+        if any(role in finding.digests and role not in digests[host] for role in RETIRABLE):
+            work[host]["retired"] = Work(("configuration",))
     for host in _with_other_routes(plan, findings):
         before = work[host].get("pod_network", Work(()))
         work[host]["pod_network"] = replace(before, causes=tuple(dict.fromkeys([*before.causes, "drift"])))

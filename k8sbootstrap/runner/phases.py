@@ -41,7 +41,7 @@ PHASES = (
     Phase("kubelet", "Join nodes", ("api_loadbalancer", "kubelet")),
     Phase("pod_network", "Pod network", ("pod_network", "node_settings")),
     # after the pod network, which waits for nodes to register: kube-proxy looks for its own ever more rarely
-    Phase("kube_proxy", "kube-proxy", ("kube_proxy",)),
+    Phase("kube_proxy", "kube-proxy", ("kube_proxy", "retired")),
 )
 
 UPGRADE = Phase(
@@ -64,6 +64,8 @@ _APPLIES: dict[str, Applies] = {
         lambda plan, host: host.is_node,  # noqa: ARG005
     ),
 }
+RETIRABLE = ("api_loadbalancer",)
+"""Roles whose work hosts may cease to need: ``retired`` takes it off them, and runs nowhere else."""
 CLUSTER_ROLES = ("cluster_rbac", "node_settings")
 """Roles that change objects of Kubernetes: they run on one master for all."""
 

@@ -10,6 +10,7 @@ from ansible.module_utils.k8sbootstrap_changes import DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_files import FileSet
 from ansible.module_utils.k8sbootstrap_images import ImageError, load_images
 from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap_retire import take_off
 from ansible.module_utils.k8sbootstrap_units import UnitError, Units
 
 DOCUMENTATION = """
@@ -32,6 +33,9 @@ options:
 def _apply(request: dict, uploads: dict, record: Record) -> dict:
     check_mode = record.check_mode
     record.data["cluster"] = request["cluster"] or record.data["cluster"]
+    if request["absent"]:
+        changes = take_off(request["name"], record, check_mode)
+        return {"changed": bool(changes), "changes": changes}
     files = FileSet(request, record, check_mode)
     part = record.component(request["name"])
     if request["restart"]:

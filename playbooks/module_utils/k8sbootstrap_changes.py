@@ -29,6 +29,7 @@ _WORDS = {
     ("unit", "reload"): "{} reloaded",
     ("unit", "restart"): "{} restarted",
     ("unit", "start"): "{} started",
+    ("unit", "stop"): "{} stopped and disabled",
     ("user", "add"): "user {} added",
 }
 

@@ -234,3 +234,17 @@ def test_connections_alone_hold_no_settings_of_roles(
         if name.startswith("host_vars/"):
             assert all(key.startswith("ansible_") for key in yaml.safe_load(text))
     assert yaml.safe_load(texts["host_vars/worker2.yml"])["ansible_port"] == 2222
+
+
+def test_workers_with_an_external_endpoint_keep_no_load_balancer(
+    cluster: Callable[[str], ClusterPlan], tmp_path: Path
+) -> None:
+    render(cluster(CLUSTER.replace("hosts:", "api: {endpoint: lb.example.com}\nhosts:", 1)), tmp_path)
+    found = {
+        host: yaml.safe_load((tmp_path / f"inventory/host_vars/{host}.yml").read_text())
+        for host in ("master1", "worker1")
+    }
+    assert found["worker1"]["retired_components"] == ["api_loadbalancer"]
+    assert "retired_components" not in found["master1"]
+    render(cluster(CLUSTER), tmp_path)
+    assert "retired_components" not in (tmp_path / "inventory/host_vars/worker1.yml").read_text()

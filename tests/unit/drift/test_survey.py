@@ -91,7 +91,7 @@ def test_bare_hosts(plan: ClusterPlan) -> None:
     survey = seen(plan, **{host.name: bare for host in plan.hosts})
     assert not survey.exists
     assert list(survey.work["master1"]) == [
-        role for phase in PHASES for role in phase.roles if role != "api_loadbalancer"
+        role for phase in PHASES for role in phase.roles if role not in {"api_loadbalancer", "retired"}
     ]
     assert "cluster_rbac" not in survey.work["master2"]
     assert words.summary(survey)[3] == "worker1: everything, nothing is there yet"
@@ -124,6 +124,17 @@ def test_an_api_that_does_not_answer_is_asked_again_by_the_run(plan: ClusterPlan
 def test_a_node_that_came_back_with_another_pod_cidr(plan: ClusterPlan) -> None:
     survey = seen(plan, master1={"pod_cidrs": CIDRS | {"worker1": "10.244.9.0/24"}})
     assert todo(survey) == {f"master{number}": {"pod_network": ("drift",)} for number in (1, 2, 3)}
+
+
+def test_a_worker_that_no_longer_needs_its_load_balancer(tmp_path: Path) -> None:
+    text = CLUSTER.replace("hosts:", "api: {endpoint: 10.0.0.100}\nhosts:")
+    (tmp_path / "cluster.yaml").write_text(text)
+    plan = load_plan(tmp_path / "cluster.yaml")
+    before = wanted(plan)["worker1"] | {"api_loadbalancer": "before"}
+    drift = {"api_loadbalancer": (GONE,)}
+    survey = seen(plan, worker1={"digests": before, "drift": drift})
+    assert todo(survey) == {"worker1": {"retired": ("configuration",)}}
+    assert seen(plan).settled
 
 
 def test_limit(plan: ClusterPlan) -> None:
