@@ -24,9 +24,9 @@ class Record:
     value before), ``modules`` (kernel modules loaded), ``selinux_booleans`` (name to value before),
     ``firewall`` (openings that were made in firewalld), ``firewall_files`` (that it made for them),
     ``pending_restarts`` (units whose inputs changed since they were last started) and ``pending_reloads``
-    (those that need not restart for it), ``wanted`` (packages, modules, sysctls, booleans and firewall that the
-    host should have), and on the master that applied them ``objects`` (of Kubernetes) and ``nodes`` (name →
-    labels and taints).
+    (those that need not restart for it), ``wanted`` (packages, modules, sysctls, booleans and firewall that
+    the host should have), and on the master that applied them ``objects`` (of Kubernetes) and ``nodes`` (name
+    → labels and taints).
     """
 
     def __init__(self, check_mode: bool = False) -> None:
