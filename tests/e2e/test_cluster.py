@@ -10,19 +10,25 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from labs import Lab, make_lab, summary, wait_for
+from labs import Lab, kill, make_lab, summary, wait_for
+from load import KUBELET_CLIENT, WEB, load
 from snapshot import differences, snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 pytestmark = pytest.mark.e2e
 
 
+UPGRADED = "1.20.3"
+"""Where upstream can't be reached, the code of 1.20.2 with another number in it."""
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory):
-    yield from make_lab(tmp_path_factory.mktemp("cluster"), "--masters", "3", "--workers", "2")
+    size = ("--masters", "3", "--workers", "2")
+    yield from make_lab(tmp_path_factory.mktemp("cluster"), *size, "--upgrade-to", UPGRADED)
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +242,57 @@ def test_quorum_is_never_put_at_risk(lab: Lab) -> None:
     after = _etcd_starts(lab)
     assert all(before[name] != after[name] for name in before)
     lab.k("verify")
+
+
+def test_upgrade_loses_no_request(lab: Lab) -> None:
+    """To another patch release, killed in the middle: neither the API nor a Service loses a request."""
+    new = lab.variant("upgraded.yaml", _to(UPGRADED))
+    lab.sh("master1", f"cat <<'END' | kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f -\n{WEB}END")
+    said = lab.k("up", file=lab.variant("skipped.yaml", _to("1.34.9")), code=4).stderr
+    assert "upgrade-version: from 1.20.2 to 1.34.9 API servers would skip a minor" in said
+    lab.kubectl("run debug --image docker.io/library/busybox:1.35.0 --command -- sleep 1000")
+    lab.kubectl("wait pod/debug --for=condition=Ready --timeout=60s")
+    said = lab.k("up", file=new, code=4).stderr
+    assert "upgrade-bare-pods: nothing would start these pods again: default/debug on worker" in said
+    lab.kubectl("delete pod debug --now")
+    lab.kubectl("rollout status deployment web --timeout=60s")
+    service = lab.kubectl("get service web -o jsonpath={.spec.clusterIP}")
+    api = "https://127.0.0.1:6443/api/v1/nodes/worker1"
+    before = set((lab.state / "runs").iterdir())
+    with (
+        load(lab, "api", "worker1", api, KUBELET_CLIENT) as to_api,
+        load(lab, "service", "master1", f"http://{service}/") as to_service,
+    ):
+        process = lab.start("--file", str(new), "up")
+        drained = '"role": "node_drain", "action": "kube_drain", "host": "worker1"'
+
+        def is_drained() -> bool:
+            assert process.poll() is None, process.communicate()[0]
+            runs = set((lab.state / "runs").iterdir()) - before
+            return any(drained in (run / "events.jsonl").read_text() for run in runs)
+
+        wait_for(is_drained, 900, "worker1 is drained")
+        kill(process)
+        assert "SchedulingDisabled" in lab.kubectl("get node worker1")
+        lab.k("up", file=new)
+        counted = [to_api.end(), to_service.end()]
+    print(*counted, sep="\n")  # noqa: T201
+    nodes = lab.kubectl("get nodes --no-headers")
+    assert nodes.count(f"v{UPGRADED}") == len(lab.hosts)
+    assert "SchedulingDisabled" not in nodes
+    assert [each.lost for each in counted] == [[], []]
+    assert all(each.sent > 100 for each in counted)
+    kept = [lab.sh(name, "ls /var/lib/k8sbootstrap/etcd-snapshots", code=None) for name in lab.hosts[:3]]
+    assert any(f"-before-{UPGRADED}-from-1.20.2.db" in names for names in kept)
+    assert "going back to 1.20.2 is not possible" in lab.k("up", code=4).stderr
+
+
+def _to(version: str) -> Callable[[dict[str, Any]], None]:
+    def change(config: dict[str, Any]) -> None:
+        config["kubernetes"]["version"] = version
+        config["releases"] = {UPGRADED: {}}
+
+    return change
 
 
 def test_reset_and_up_again_from_a_mirror(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> None:

@@ -1,0 +1,128 @@
+"""Requests made on a lab host while something happens to the cluster: how many, and how many were lost."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+    from labs import Lab
+
+_LOOP = """
+import json, os, ssl, sys, time, urllib.request
+url, stop, cert = sys.argv[1:]
+context = None
+if cert:
+    context = ssl.create_default_context(cafile="/var/lib/kubelet/pki/ca.crt")
+    context.load_cert_chain(cert)
+opener = urllib.request.build_opener(
+    urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+sent, lost, slowest = 0, [], 0.0
+while not os.path.exists(stop):
+    began = time.time()
+    sent += 1
+    try:
+        with opener.open(url, timeout=30) as answer:
+            answer.read()
+    except Exception as error:
+        lost.append([round(began, 2), repr(error)])
+    slowest = max(slowest, time.time() - began)
+    time.sleep(0.03)
+print(json.dumps({"sent": sent, "lost": lost, "slowest": round(slowest, 2)}))
+"""
+"""Every request is a connection of its own, and any answer but 2xx in 30 s is a loss."""
+WEB = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 15
+      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector: {matchLabels: {app: web}}
+      containers:
+        - name: web
+          image: docker.io/library/busybox:1.35.0
+          imagePullPolicy: IfNotPresent
+          command:
+            - sh
+            - -c
+            - mkdir /www; hostname >/www/index.html; trap 'exit 0' TERM; httpd -f -p 8080 -h /www & wait
+          readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
+          lifecycle: {preStop: {exec: {command: [sleep, "5"]}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080}]
+---
+apiVersion: policy/v1beta1
+kind: PodDisruptionBudget
+metadata: {name: web}
+spec:
+  maxUnavailable: 2
+  selector: {matchLabels: {app: web}}
+"""
+"""A Service as users are told to make one that upgrades don't disturb."""
+KUBELET_CLIENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What became of the requests of one loop."""
+
+    name: str
+    sent: int
+    lost: list[tuple[float, str]]
+    slowest: float
+    """Seconds that the slowest took."""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.sent} requests, {len(self.lost)} lost, slowest {self.slowest} s"
+
+
+@dataclass
+class Load:
+    """A loop that runs."""
+
+    name: str
+    lab: Lab
+    host: str
+    process: subprocess.Popen[str]
+
+    def end(self) -> Counted:
+        """Stop it, and count."""
+        self.lab.sh(self.host, f"touch {_stop_file(self.name)}")
+        said, _ = self.process.communicate(timeout=60)
+        self.lab.sh(self.host, f"rm {_stop_file(self.name)}")
+        return Counted(self.name, **json.loads(said.splitlines()[-1]))
+
+
+@contextmanager
+def load(lab: Lab, name: str, host: str, url: str, cert: str = "") -> Iterator[Load]:
+    """Make requests on a host until the block ends; ``end`` counts them."""
+    command = shlex.join(["python3", "-c", _LOOP, url, _stop_file(name), cert])
+    process = lab.start("lab", "exec", host, "--", "sh", "-c", command)
+    try:
+        yield Load(name, lab, host, process)
+    finally:
+        process.kill()
+
+
+def _stop_file(name: str) -> str:
+    return f"/run/{name}.stop"
