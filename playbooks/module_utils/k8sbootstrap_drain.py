@@ -7,7 +7,7 @@ import re
 import time
 
 from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl, kubectl_json
-from ansible.module_utils.k8sbootstrap_objects import CORDONED
+from ansible.module_utils.k8sbootstrap_objects import CORDONED, items
 
 _PATIENCE = 30
 """Seconds that an API server may be away."""
@@ -70,7 +70,7 @@ def wait_for_leaders(timeout: float = 60) -> None:
     """
 
     def renewed() -> dict:
-        found = kubectl_json("get", "leases", "-n", "kube-system", *_LEASES)["items"]
+        found = items(kubectl_json("get", "leases", "-n", "kube-system", "--ignore-not-found", *_LEASES))
         return {item["metadata"]["name"]: item["spec"].get("renewTime") for item in found}
 
     before = patiently(renewed)
@@ -78,7 +78,8 @@ def wait_for_leaders(timeout: float = 60) -> None:
     while True:
         time.sleep(0.5)
         now = patiently(renewed)
-        waiting = [name for name in _LEASES if now.get(name) in {None, before.get(name)}]
+        # where leader election is off there is no lease, and nothing to wait for
+        waiting = [name for name, renewed_at in before.items() if now.get(name) == renewed_at]
         if not waiting:
             return
         if time.monotonic() > deadline:

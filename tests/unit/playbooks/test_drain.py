@@ -91,6 +91,13 @@ def test_it_waits_for_leaders(drain: ModuleType, monkeypatch: pytest.MonkeyPatch
     assert list(times) == []
 
 
+def test_without_leader_election_there_is_nothing_to_wait_for(
+    drain: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "kubectl_json", lambda *_: {"items": []})
+    drain.wait_for_leaders()
+
+
 def test_what_holds_a_drain_is_named(drain: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*words: str) -> str:
         assert "--force" not in words
