@@ -14,6 +14,8 @@ from typing import Any
 from k8sbootstrap.resources import data_dir
 
 _CODE = (".py", ".yml", ".j2")
+_ORIGINS = ("host_repositories",)
+"""Variables that only say where something comes from."""
 
 
 class Digests:
@@ -79,7 +81,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _of_role(role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in variables.items() if name.startswith(f"{role}_")}
+    return {
+        name: value
+        for name, value in variables.items()
+        if name.startswith(f"{role}_") and name not in _ORIGINS
+    }
 
 
 def _portable(value: Any) -> Any:

@@ -107,6 +107,10 @@ class ArtifactError(K8sBootstrapError):
     exit_code = 8
 
 
+class BundleError(ArtifactError):
+    """A bundle could not be made or read, or is not what it says."""
+
+
 class StateError(K8sBootstrapError):
     """The state directory is missing something or contradicts cluster.yaml."""
 

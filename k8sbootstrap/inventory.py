@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import jinja2
@@ -60,6 +61,8 @@ def render_inventory(
     artifacts: Mapping[str, FetchedFile],
     output: Path,
     own_images: Sequence[OwnImage] = (),
+    *,
+    repositories: Mapping[str, Path] = MappingProxyType({}),
 ) -> list[Path]:
     """Write the inventory of a cluster.
 
@@ -69,6 +72,8 @@ def render_inventory(
         artifacts: Every file to install by ``ArtifactFile.key``; images may be missing, nodes pull those.
         output: Directory to write into; made with mode 0700.
         own_images: Images that cluster.yaml names.
+        repositories: System, such as debian12/amd64, to the folder with packages for it, on sites whose hosts
+            have no mirror.
 
     Returns:
         The files of the inventory. A file whose content is right already is left alone.
@@ -83,7 +88,10 @@ def render_inventory(
     files = {
         "hosts.yml": environment.get_template("hosts.yml.j2").render(plan=plan),
         "group_vars/all.yml": environment.get_template("all.yml.j2").render(
-            plan=plan, files=in_group_vars, **shared
+            plan=plan,
+            files=in_group_vars,
+            repositories={system: str(folder) for system, folder in repositories.items()},
+            **shared,
         ),
     }
     digests = Digests(_loaded(files["group_vars/all.yml"]), state.pki)

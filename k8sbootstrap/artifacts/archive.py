@@ -6,10 +6,17 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 _CHUNK = 1 << 20
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error)
+
+
+class Readable(Protocol):
+    """What ``copy_out`` copies."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to ``size`` bytes."""
 
 
 class ArchiveError(Exception):
@@ -49,7 +56,7 @@ def members(archive: Path, wanted: Iterable[str]) -> Iterator[tuple[str, IO[byte
         raise ArchiveError(f"the archive does not hold {', '.join(sorted(missing))}")
 
 
-def copy_out(stream: IO[bytes], target: Path) -> str:
+def copy_out(stream: Readable, target: Path) -> str:
     """Write a member's content to ``target``.
 
     Returns:
@@ -67,7 +74,7 @@ def copy_out(stream: IO[bytes], target: Path) -> str:
     return digest.hexdigest()
 
 
-def _read(stream: IO[bytes]) -> bytes:
+def _read(stream: Readable) -> bytes:
     try:
         return stream.read(_CHUNK)
     except _DAMAGED as exc:

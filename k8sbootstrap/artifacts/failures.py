@@ -21,12 +21,13 @@ class Failure:
     """Whether it is the cluster's pin that says which hash is right."""
 
 
-def artifact_error(failures: Sequence[Failure], pins: Path) -> ArtifactError:
+def artifact_error(failures: Sequence[Failure], pins: Path, *, bundled: bool) -> ArtifactError:
     """One error for all files; those of one folder that were answered alike are listed together.
 
     Args:
         failures: At least one.
         pins: The cluster's pin file.
+        bundled: Whether a bundle was to have them.
     """
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
     for failure in failures:
@@ -37,10 +38,12 @@ def artifact_error(failures: Sequence[Failure], pins: Path) -> ArtifactError:
         lines.append(f"No usable {folder}/{names[0] if len(names) == 1 else '{' + ', '.join(names) + '}'}")
         lines += [f"  {place}: {answer}" for place, answer in answers]
     hint = (
-        "Put the files into a directory laid out as NAME/VERSION/ARCH/FILE, such as "
+        "Make the bundle anew from this cluster.yaml: k8sbootstrap bundle create."
+        if bundled
+        else "Put the files into a directory laid out as NAME/VERSION/ARCH/FILE, such as "
         f"{failures[0].file.key}, and name it under artifacts.sources in cluster.yaml."
     )
-    if any(failure.refused for failure in failures):
+    if any(failure.refused for failure in failures) and not bundled:
         hint += (
             " Replace a refused file with the right one; if it is your own build, list it in a SHA256SUMS"
             " at the top of its directory or mirror."

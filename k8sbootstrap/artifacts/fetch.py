@@ -16,8 +16,11 @@ from k8sbootstrap.artifacts.sources import DirectorySource, MirrorSource
 from k8sbootstrap.artifacts.trust import Trust
 from k8sbootstrap.artifacts.upstream import UpstreamSource
 from k8sbootstrap.artifacts.web import Web
+from k8sbootstrap.bundle.reader import open_bundle
+from k8sbootstrap.bundle.source import BundleSource
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.config import models
+from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.errors import ArtifactError
 from k8sbootstrap.state import State
 
@@ -71,6 +74,8 @@ def fetch_all(
 ) -> dict[str, Fetched]:
     """Get files: from the cache, then from the sources in their order, then from upstream.
 
+    With a bundle: from the cache, then from the bundle; nobody else is asked.
+
     Args:
         files: What must be had.
         config: ``artifacts`` of cluster.yaml.
@@ -94,9 +99,10 @@ def fetch_all(
     kept = Cache(cache)
     stopped = threading.Event()
     web = Web(proxy or models.Proxy(), stopped)
-    named = [_source(source, base.absolute(), web, kept) for source in config.sources]
-    upstream = UpstreamSource(web, kept, everything.values()) if config.upstream else None
-    run = _Run(kept, Trust(named, pins, kept), named, upstream, progress)
+    named = _named(config, base.absolute(), web, kept)
+    closed = "a bundle is used" if config.bundle else "" if config.upstream else "artifacts.upstream is false"
+    upstream = None if closed else UpstreamSource(web, kept, everything.values())
+    run = _Run(kept, Trust(named, pins, kept), named, upstream, closed, progress)
     executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="artifacts")
     try:
         futures = {key: executor.submit(run.fetch, file) for key, file in everything.items()}
@@ -119,7 +125,7 @@ def fetch_all(
         if isinstance(result, Failure) and (key in wanted or result.refused)
     ]
     if failures:
-        raise artifact_error(failures, state.artifact_pins)
+        raise artifact_error(failures, state.artifact_pins, bundled=config.bundle is not None)
     pins.save()
     return {key: result for key, result in results.items() if isinstance(result, Fetched)}
 
@@ -138,6 +144,12 @@ def summarize(fetched: Mapping[str, Fetched]) -> list[str]:
         own = sum(result.own_build for result in results)
         lines.append(f"{name}: {served}" + (f" ({own} not upstream's build)" if own else ""))
     return lines + sorted({note for result in fetched.values() for note in result.notes})
+
+
+def _named(config: models.Artifacts, base: Path, web: Web, cache: Cache) -> list[Source]:
+    if config.bundle:
+        return [BundleSource(open_bundle(local_path(config.bundle, base)), cache)]
+    return [_source(source, base, web, cache) for source in config.sources]
 
 
 def _source(
@@ -175,8 +187,10 @@ class _Run:
 
     cache: Cache
     trust: Trust
-    named: list[DirectorySource | MirrorSource]
+    named: list[Source]
     upstream: UpstreamSource | None
+    closed: str
+    """Why upstream is not asked; empty where it is."""
     progress: Callable[[Progress], None] | None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -236,8 +250,8 @@ class _Run:
                 hunt.hear(place.label, exc)
                 if isinstance(exc, RefusedError):
                     self._tell(hunt.file, place.label, "refused")
-        if self.upstream is None:
-            hunt.answers.append(("upstream", "not asked, since artifacts.upstream is false"))
+        if self.closed:
+            hunt.answers.append(("upstream", f"not asked, since {self.closed}"))
         return None, ""
 
     def _hear_dead(self, hunt: _Hunt) -> None:

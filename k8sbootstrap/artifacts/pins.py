@@ -11,7 +11,7 @@ from k8sbootstrap.artifacts.cache import write_json
 from k8sbootstrap.errors import StateError
 from k8sbootstrap.state import State
 
-Reason = Literal["first use", "SHA256SUMS", "upstream checksum"]
+Reason = Literal["first use", "SHA256SUMS", "bundle", "upstream checksum"]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+from k8sbootstrap.artifacts.pins import Reason
 from k8sbootstrap.artifacts.web import NotThereError, Web, WebError
 from k8sbootstrap.catalog.models import ArtifactFile
 
@@ -23,7 +25,7 @@ class Expected:
     sha256: str
     why: str
     """Who says so, as in "as the release catalogue says"."""
-    listed_by: str | None = None
+    listed_by: "Source | None" = None
     """The source whose SHA256SUMS says so."""
     pinned: bool = False
     """Whether the cluster's pin says so."""
@@ -57,6 +59,8 @@ class Source(ABC):
 
     label: str
     """As shown to users."""
+    pin_reason: ClassVar[Reason] = "SHA256SUMS"
+    """Why a hash that it lists, and the catalogue has not, is pinned."""
 
     def sums(self) -> Mapping[str, str]:
         """Key to hash, as the source's own SHA256SUMS says; empty where it has none.

@@ -26,17 +26,22 @@ class Trust:
         """The hash that ``file`` must have, by whoever knows best; None when nobody knows it.
 
         In order: SHA256SUMS of a source, so that users can bring their own builds; the release catalogue; the
-        cluster's pin; what upstream's checksum said in an earlier run.
+        cluster's pin, first of all one that a bundle left; what upstream's checksum said in an earlier run.
         """
         for source in self._named:
             if sha256 := _listed(source, file):
-                return Expected(sha256, f"as SHA256SUMS of {source.label} says", listed_by=source.label)
+                return Expected(sha256, f"as SHA256SUMS of {source.label} says", listed_by=source)
         pin = self._pins.get(file.key)
         if pin and pin.reason == "SHA256SUMS":
             # A source that is down for once does not change which build a cluster runs.
             if pin.source in {source.label for source in self._named}:
                 return Expected(pin.sha256, f"as SHA256SUMS of {pin.source} said earlier", pinned=True)
             pin = None
+        if pin and pin.reason == "bundle":  # holds when the bundle is put away
+            return Expected(pin.sha256, f"as {pin.source} said earlier", pinned=True)
+        return self._published(file, pin)
+
+    def _published(self, file: ArtifactFile, pin: Pin | None) -> Expected | None:
         if file.sha256:
             return Expected(file.sha256, f"as {file.known_by} says")
         if pin:
@@ -62,7 +67,9 @@ class Trust:
             elif file.url_sha256 is None:
                 self._pins.set(file.key, Pin(found.sha256, source, "upstream checksum"))
         elif expected.listed_by and found.sha256 != file.sha256:
-            self._pins.set(file.key, Pin(found.sha256, expected.listed_by, "SHA256SUMS"))
+            self._pins.set(
+                file.key, Pin(found.sha256, expected.listed_by.label, expected.listed_by.pin_reason)
+            )
 
 
 def _listed(source: Source, file: ArtifactFile) -> str | None:

@@ -98,6 +98,12 @@ def command() -> None:
     multiple=True,
     help="Directory with files to install, laid out as NAME/VERSION/ARCH/FILE; may be given several times.",
 )
+@click.option(
+    "--sealed",
+    is_flag=True,
+    help="Hosts reach nothing but each other and this machine: no default route, no DNS, no packages "
+    "in apt's cache. For trying bundles.",
+)
 @click.pass_obj
 def up(
     options: Globals,
@@ -111,12 +117,15 @@ def up(
     upgrade_to: str | None,
     runtime: str,
     artifacts: tuple[Path, ...],
+    sealed: bool,
 ) -> None:
     """Start hosts and write cluster.yaml for them.
 
     Run it again at any time: what runs is left alone.
     """
-    wanted = operations.Wanted(masters, workers, etcd, os_name, version, runtime, artifacts, upgrade_to)
+    wanted = operations.Wanted(
+        masters, workers, etcd, os_name, version, runtime, artifacts, upgrade_to, sealed
+    )
     began = time.monotonic()
 
     def progress(text: str) -> None:

@@ -26,6 +26,7 @@ COMMANDS = (
     "report",
     "kubeconfig",
     "reset",
+    "bundle",
     "lab",
 )
 """In the order a newcomer meets them. Each is ``command`` in the module of the same name beside this one."""

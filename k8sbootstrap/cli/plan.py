@@ -4,10 +4,12 @@ import json
 import sys
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 
 import click
 from rich.text import Text
 
+from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.hostkeys import asker
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.plan.build import load_plan
@@ -74,12 +76,14 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
     show_default=True,
     help="Form of the plan; with json, progress goes to standard error.",
 )
+@bundle_option
 @click.pass_obj
 def command(
     options: Globals,
     accept_new_host_keys: bool,  # noqa: FBT001
     detailed_exitcode: bool,  # noqa: FBT001
     output: str,
+    bundle: Path | None,
 ) -> int:
     """Show what "up" would do now, host by host. Changes nothing.
 
@@ -87,7 +91,7 @@ def command(
     add; and for each whether cluster.yaml or this program changed since the last run, or somebody changed the
     host. Contents of secrets are never shown. Hosts that do not answer are named, and the others planned.
     """
-    plan = load_plan(options.file)
+    plan = load_plan(options.file, bundle)
     reporter = reporter_for(options.errors, options.verbosity)
     ask = asker(reporter) if sys.stdin.isatty() and output == "text" else None
     outlook = run_plan(plan, options.file, reporter, accept_new_host_keys=accept_new_host_keys, ask=ask)

@@ -37,6 +37,7 @@ _MORE = {
     "k8sbootstrap up": ("architecture.md", "what happens in which order"),
     "k8sbootstrap verify": ("verify.md", "the checks and the output"),
     "k8sbootstrap status": ("verify.md#status", "the fields of its JSON"),
+    "k8sbootstrap bundle": ("bundle.md", "what is in it, and how hosts are given packages"),
     "k8sbootstrap report": ("report.md", "what the page shows"),
     "k8sbootstrap kubeconfig": ("verify.md#kubeconfig", "examples"),
     "k8sbootstrap lab": ("lab.md", "the lab"),

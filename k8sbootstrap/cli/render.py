@@ -8,6 +8,7 @@ from typing import Self
 import click
 from rich.console import Console
 
+from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.inventory import sudo_password_variable
 from k8sbootstrap.plan.build import load_plan
@@ -42,15 +43,16 @@ class _Steps:
     required=True,
     help="Directory to write the inventory to; made when it is not there.",
 )
+@bundle_option
 @click.pass_obj
-def command(options: Globals, output: Path) -> None:
+def command(options: Globals, output: Path, bundle: Path | None) -> None:
     """Write the Ansible inventory of the cluster.
 
     Prints the ansible-playbook command that uses it. No host is contacted. Files to install are fetched and
     certificates issued, as "k8sbootstrap up" would do: the inventory names them. It holds no secrets, only
     paths.
     """
-    plan = load_plan(options.file)
+    plan = load_plan(options.file, bundle)
     state = State.beside(options.file, plan.config.name)
     directory = output.resolve()
 

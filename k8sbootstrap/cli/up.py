@@ -4,10 +4,12 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 from rich.table import Table
 
+from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.hostkeys import asker
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.drift import words
@@ -53,6 +55,7 @@ from k8sbootstrap.upgrade.checks import NAMES as UPGRADE_CHECK_NAMES
     show_default=True,
     help="Form of the summary; with json, progress goes to standard error.",
 )
+@bundle_option
 @click.pass_obj
 def command(
     options: Globals,
@@ -62,6 +65,7 @@ def command(
     limit: tuple[str, ...],
     yes: bool,
     output: str,
+    bundle: Path | None,
 ) -> None:
     """Bring the cluster up, or back to what cluster.yaml says.
 
@@ -70,7 +74,7 @@ def command(
     changed; after a failure or Ctrl-C it goes on from there. A host of a running cluster that does not answer
     is left out and reported at the end.
     """
-    plan = load_plan(options.file)
+    plan = load_plan(options.file, bundle)
     _check_limit(plan, limit)
     reporter = reporter_for(options.console if output == "text" else options.errors, options.verbosity)
     terminal = sys.stdin.isatty() and output == "text"

@@ -15,16 +15,22 @@ from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.errors import ConfigError, Problem
 
 
-def load_cluster(path: Path) -> Cluster:
+def load_cluster(path: Path, bundle: Path | None = None) -> Cluster:
     """Read and check a cluster file. Reads local files that it names; touches no network.
 
     Args:
         path: The cluster file; problems name it as it is spelled here.
+        bundle: Taken for what ``artifacts.bundle`` names.
 
     Raises:
         ConfigError: Something is wrong; carries all problems in the order of their lines.
     """
-    return check(document.read(path))
+    source = document.read(path)
+    if bundle and isinstance(source.data, dict):
+        artifacts = source.data.get("artifacts") or {}
+        if isinstance(artifacts, dict):
+            source.data["artifacts"] = {**artifacts, "bundle": str(bundle.absolute())}
+    return check(source)
 
 
 def load_name(path: Path) -> str:

@@ -344,6 +344,9 @@ class Artifacts(Model):
     """Directories and mirrors, asked in this order before upstream."""
     upstream: bool = True
     """Whether files that no source has may be fetched from the projects' own release sites."""
+    bundle: Path | None = None
+    """A file made by "k8sbootstrap bundle create", relative to cluster.yaml; ~ is expanded. All files and
+    distribution packages come from it then, and nothing else is asked."""
 
 
 class Proxy(Model):

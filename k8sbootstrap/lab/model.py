@@ -28,6 +28,8 @@ class Lab:
     os: str
     """debian12 or debian13."""
     hosts: tuple[LabHost, ...]
+    sealed: bool = False
+    """Whether its hosts reach only each other and this machine: no default route, no DNS, no packages."""
 
     @property
     def folder(self) -> Path:
@@ -92,7 +94,7 @@ def load(cluster_file: Path) -> Lab | None:
     try:
         data = json.loads((directory / "lab.json").read_text())
         hosts = tuple(LabHost(host["name"], host["index"], tuple(host["roles"])) for host in data["hosts"])
-        return Lab(data["number"], data["os"], hosts)
+        return Lab(data["number"], data["os"], hosts, sealed=data.get("sealed", False))
     except FileNotFoundError:
         pass
     except (ValueError, KeyError, TypeError):
@@ -124,7 +126,7 @@ def save(cluster_file: Path, lab: Lab) -> None:
     partial.replace(directory / "lab.json")
 
 
-def claim(cluster_file: Path, os_name: str, hosts: tuple[LabHost, ...]) -> Lab:
+def claim(cluster_file: Path, os_name: str, hosts: tuple[LabHost, ...], *, sealed: bool = False) -> Lab:
     """Take a free number on this machine for a new lab.
 
     Raises:
@@ -132,7 +134,7 @@ def claim(cluster_file: Path, os_name: str, hosts: tuple[LabHost, ...]) -> Lab:
     """
     ROOT.mkdir(parents=True, exist_ok=True)
     for number in range(250):
-        lab = Lab(number, os_name, hosts)
+        lab = Lab(number, os_name, hosts, sealed=sealed)
         if Path(f"/sys/class/net/{lab.bridge}").exists():
             continue
         try:

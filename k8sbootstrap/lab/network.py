@@ -17,16 +17,21 @@ _WANTED_INSTANCES = 8192
 
 
 def up(lab: Lab) -> None:
-    """Make the bridge and let its hosts out through the machine's own address, where that is not so yet."""
+    """Make the bridge and let its hosts out through the machine's own address, where that is not so yet.
+
+    Hosts of a sealed lab are not let out.
+    """
     if not Path(f"/sys/class/net/{lab.bridge}").exists():
         run("ip", "link", "add", lab.bridge, "address", _hardware_address(lab), "type", "bridge")
         run("ip", "address", "add", f"{lab.gateway}/24", "dev", lab.bridge)
     run("ip", "link", "set", lab.bridge, "up")
+    if int(_INSTANCES.read_text()) < _WANTED_INSTANCES:  # shared by all hosts: they are one kernel
+        _INSTANCES.write_text(str(_WANTED_INSTANCES))
+    if lab.sealed:
+        return
     if not _SAVED_FORWARDING.exists():
         _SAVED_FORWARDING.write_text(_FORWARDING.read_text())
     _FORWARDING.write_text("1")
-    if int(_INSTANCES.read_text()) < _WANTED_INSTANCES:  # shared by all hosts: they are one kernel
-        _INSTANCES.write_text(str(_WANTED_INSTANCES))
     if not succeeds("nft", "list", "table", "ip", lab.bridge):
         run("nft", "-f", "-", stdin=_translation(lab))
     if _forwarding_is_filtered():

@@ -27,8 +27,8 @@ _NETWORK = """\
 # Of the lab: this host's address.
 ip address replace {address}/24 dev host0
 ip link set host0 up
-ip route replace default via {gateway}
 """
+_WAY_OUT = "ip route replace default via {gateway}\n"
 
 
 def create(lab: Lab, host: LabHost, image: Path, public_key: str) -> str:
@@ -54,7 +54,12 @@ def _personalize(lab: Lab, host: LabHost, root: Path, public_key: str) -> None:
     (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n{others}")
     (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
     script = root / "usr/local/sbin/lab-network"
-    script.write_text(_NETWORK.format(address=lab.address(host), gateway=lab.gateway))
+    text = _NETWORK if lab.sealed else _NETWORK + _WAY_OUT
+    script.write_text(text.format(address=lab.address(host), gateway=lab.gateway))
+    if lab.sealed:
+        (root / "etc/resolv.conf").write_text("")
+        for package in (root / "var/cache/apt/archives").glob("*.deb"):
+            package.unlink()
     script.chmod(0o755)
     comment = f"root@{host.name}"
     run(

@@ -35,6 +35,8 @@ class Wanted:
     artifacts: tuple[Path, ...]
     upgrade_to: str | None = None
     """A release whose files are made ready as well."""
+    sealed: bool = False
+    """Whether hosts are to be cut off from all networks but the lab's own."""
 
 
 @dataclass(frozen=True)
@@ -237,10 +239,11 @@ def _lab(file: Path, wanted: Wanted) -> Lab:
     hosts = hosts_of(wanted)
     lab = model.load(file)
     if lab is None:
-        return model.claim(file, wanted.os, hosts)
-    if (lab.os, lab.hosts) != (wanted.os, hosts):
+        return model.claim(file, wanted.os, hosts, sealed=wanted.sealed)
+    if (lab.os, lab.hosts, lab.sealed) != (wanted.os, hosts, wanted.sealed):
+        kind = f"sealed {lab.os}" if lab.sealed else lab.os
         raise LabError(
-            f"a lab of {len(lab.hosts)} {lab.os} hosts is here already, and another one is asked for",
+            f"a lab of {len(lab.hosts)} {kind} hosts is here already, and another one is asked for",
             hint="take it down first with: k8sbootstrap lab down",
         )
     return lab

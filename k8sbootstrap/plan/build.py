@@ -18,13 +18,17 @@ DNS_ADDRESS_INDEX = 10
 """Which address of serviceCIDR the cluster DNS gets."""
 
 
-def load_plan(cluster_file: Path) -> ClusterPlan:
+def load_plan(cluster_file: Path, bundle: Path | None = None) -> ClusterPlan:
     """Load a cluster file and build its plan.
+
+    Args:
+        cluster_file: cluster.yaml.
+        bundle: Taken for what ``artifacts.bundle`` names.
 
     Raises:
         ConfigError: The file, or something that it names, is wrong.
     """
-    return build_plan(load_cluster(cluster_file), cluster_file)
+    return build_plan(load_cluster(cluster_file, bundle), cluster_file)
 
 
 def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:

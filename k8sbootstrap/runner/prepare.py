@@ -8,6 +8,10 @@ from typing import Protocol
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.artifacts.fetch import Progress, fetch_all, summarize
 from k8sbootstrap.artifacts.own_images import own_images
+from k8sbootstrap.bundle.reader import open_bundle
+from k8sbootstrap.bundle.unpack import unpack_packages
+from k8sbootstrap.catalog.models import ArtifactFile, Image
+from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.inventory import render_inventory
 from k8sbootstrap.logins import read_logins, write_logins
 from k8sbootstrap.pki.issue import ensure_pki
@@ -31,6 +35,22 @@ Step = Callable[[str, str], AbstractContextManager[Listener]]
 """Called with a step's name and title around each step, to report and time it."""
 
 
+def programs(plan: ClusterPlan) -> list[ArtifactFile]:
+    """Every file that hosts of the cluster must have."""
+    releases = plan.releases.values()
+    return [file for each in releases for file in (*each.binaries.values(), *each.cni_plugins.values())]
+
+
+def images(plan: ClusterPlan) -> list[Image]:
+    """Every image that the cluster uses, for each architecture."""
+    return [image for each in plan.releases.values() for image in (each.pause, each.test_image)]
+
+
+def extras(plan: ClusterPlan) -> list[ArtifactFile]:
+    """Files that are welcome, and that hosts can do without."""
+    return [*(image.artifact for image in images(plan)), *(each.crictl for each in plan.releases.values())]
+
+
 def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path, step: Step) -> None:
     """Fetch files, issue certificates and write the inventory, each only as far as it is not there already.
 
@@ -48,21 +68,19 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
     """
     base = cluster_file.resolve().parent
     logins = read_logins(plan.config.runtime.registries, base)
-    releases = plan.releases.values()
-    programs = [file for each in releases for file in (*each.binaries.values(), *each.cni_plugins.values())]
-    extras = [image.artifact for each in releases for image in (each.pause, each.test_image)]
-    extras += [each.crictl for each in releases]
+    bundle = plan.config.artifacts.bundle
     with step("artifacts", "Files to install") as listener:
         files = fetch_all(
-            programs,
+            programs(plan),
             plan.config.artifacts,
             state,
             base,
             cache_dir(),
-            optional=extras,  # the runtime can pull images, and crictl is for people
+            optional=extras(plan),  # the runtime can pull images, and crictl is for people
             proxy=plan.config.proxy,
-            progress=lambda progress: listener.status(_in_words(progress)),
+            progress=lambda progress: listener.status(in_words(progress)),
         )
+        repositories = unpack_packages(open_bundle(local_path(bundle, base)), cache_dir()) if bundle else {}
         for line in summarize(files):
             listener.note(line)
         images_of_own = own_images(plan.config.runtime.images, base, cache_dir())
@@ -70,10 +88,11 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
         ensure_pki(plan, state)
     with step("inventory", "Inventory"):
         write_logins(logins, state)
-        render_inventory(plan, state, files, inventory, images_of_own)
+        render_inventory(plan, state, files, inventory, images_of_own, repositories=repositories)
 
 
-def _in_words(progress: Progress) -> str:
+def in_words(progress: Progress) -> str:
+    """What is being fetched, for people; empty when a file is done."""
     if progress.state != "getting":
         return ""
     total = f" of {progress.total / _MEGABYTE:.0f}" if progress.total else ""

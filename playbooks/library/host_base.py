@@ -24,6 +24,7 @@ from ansible.module_utils.k8sbootstrap_firewalld import (
 )
 from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError, platform_of
 from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap_repository import Repository, RepositoryError
 from ansible.module_utils.k8sbootstrap_selinux import SELinuxError, boolean, set_boolean
 
 DOCUMENTATION = """
@@ -65,6 +66,13 @@ options:
     elements: str
     default: []
   environment_proxy: {description: Proxy variables for the package manager, type: dict, default: {}}
+  indexes:
+    description: >-
+      Indexes of packages that the controller has, by system; packages come from there alone then. Set by the
+      action plugin of the same name, as is archive.
+    type: dict
+    default: {}
+  archive: {description: Path of a tar archive with the packages that were missing, type: str, default: ""}
 """
 
 
@@ -78,15 +86,39 @@ def _run(command: list, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
+class MissingError(Exception):
+    """Packages must be sent first."""
+
+    def __init__(self, system: str, files: list) -> None:
+        super().__init__()
+        self.missing = {"system": system, "files": files}
+
+
 def _packages(params: dict, platform: dict, record: Record, check_mode: bool) -> list:
     manager = MANAGERS[platform["manager"]]
     before = manager.installed()
-    users, groups = _names()
     missing = [name for name in platform["packages"] if name not in before]
     if not missing:
         return []
     if check_mode:
         return missing
+    if not params["indexes"]:
+        _install_held(manager, missing, params, record, ())
+        return missing
+    with Repository(params["indexes"]) as repository:
+        files = repository.needed(missing)
+        if files and not params["archive"]:
+            raise MissingError(repository.system, files)
+        if files:
+            repository.take(params["archive"])
+        _install_held(manager, missing, params, record, repository.options)
+    return missing
+
+
+def _install_held(manager, missing: list, params: dict, record: Record, origin: tuple) -> None:
+    """Install packages without letting their units start, and record what that brought."""
+    before = manager.installed()
+    users, groups = _names()
     held = [f"{unit}" for unit in params["hold_units"]]
     # --runtime masks vanish with a reboot, so a run killed here can't leave a service masked for good
     already = {unit for unit in held if _run(["systemctl", "is-active", unit]).returncode == 0}
@@ -94,7 +126,7 @@ def _packages(params: dict, platform: dict, record: Record, check_mode: bool) ->
     if held:
         _run(["systemctl", "mask", "--runtime", *held])
     try:
-        manager.install(missing, params["environment_proxy"])
+        manager.install(missing, params["environment_proxy"], origin)
     finally:
         if held:
             _run(["systemctl", "unmask", "--runtime", *held])
@@ -103,7 +135,6 @@ def _packages(params: dict, platform: dict, record: Record, check_mode: bool) ->
         for key, names in (("packages", new), ("package_users", new_users), ("package_groups", new_groups)):
             record.data[key] = sorted({*record.data.get(key, []), *names})
         record.save()
-    return missing
 
 
 def _names() -> tuple:
@@ -204,6 +235,8 @@ def main() -> None:
             "selinux_booleans": {"type": "list", "elements": "str", "default": []},
             "residue": {"type": "list", "elements": "str", "default": []},
             "environment_proxy": {"type": "dict", "default": {}},
+            "indexes": {"type": "dict", "default": {}},
+            "archive": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -244,7 +277,9 @@ def main() -> None:
             "firewall": {**params["firewall"], "openings": right},
         }
         record.save()
-    except (HostError, PackageError, FirewallError, SELinuxError, OSError) as error:
+    except MissingError as lack:
+        module.exit_json(changed=False, missing=lack.missing)
+    except (HostError, PackageError, RepositoryError, FirewallError, SELinuxError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(changes), changes=changes)
 

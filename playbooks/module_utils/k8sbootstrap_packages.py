@@ -20,19 +20,24 @@ class Apt:
         out = _run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"]).stdout
         return {line.split()[0] for line in out.splitlines() if line.endswith(" installed")}
 
-    def install(self, names: list, proxy: dict) -> None:
+    def install(self, names: list, proxy: dict, origin: tuple = ()) -> None:
         """Install in one transaction; refresh the package lists only when the first attempt fails.
+
+        Args:
+            names: Packages.
+            proxy: Proxy variables.
+            origin: Options that name a repository of our own; empty for the host's.
 
         Raises:
             PackageError: It did not work.
         """
         environment = dict(proxy, DEBIAN_FRONTEND="noninteractive")
         options = ["-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=120"]
-        command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *options, *names]
+        command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *options, *origin, *names]
         _run(["dpkg", "--configure", "-a"], environment)
         if _run(command, environment).returncode == 0:
             return
-        update = _run(["apt-get", "update", "-q"], environment)
+        update = _run(["apt-get", "update", "-q", *origin], environment)
         done = _run(command, environment)
         if done.returncode != 0:
             lines = (update.stderr + done.stdout + done.stderr).splitlines()
@@ -59,13 +64,18 @@ class Dnf:
         out = _run(["rpm", "-qa", "--qf", "%{NAME}\n"]).stdout
         return set(out.split()) - {"gpg-pubkey"}
 
-    def install(self, names: list, proxy: dict) -> None:
+    def install(self, names: list, proxy: dict, origin: tuple = ()) -> None:
         """Install in one transaction; refresh the package lists only when the first attempt fails.
+
+        Args:
+            names: Packages.
+            proxy: Proxy variables.
+            origin: Options that name a repository of our own; empty for the host's.
 
         Raises:
             PackageError: It did not work.
         """
-        command = ["dnf", "install", "-y", "-q", "--setopt=install_weak_deps=False"]
+        command = ["dnf", "install", "-y", "-q", "--setopt=install_weak_deps=False", *origin]
         if _run([*command, *names], proxy).returncode == 0:
             return
         done = _run([*command, "--refresh", *names], proxy)

@@ -61,3 +61,9 @@ def test_a_single_file_counts_by_its_content(pki: Path) -> None:
     before = digests(pki, own=own)
     (pki / "kubeconfigs/proxy.conf").write_text("another")
     assert changed(before, digests(pki, own=own)) == {"etcd", "kube_proxy"}
+
+
+def test_where_packages_come_from_does_not_count(pki: Path) -> None:
+    """With a bundle and without it, hosts are the same."""
+    bundled = {"host_repositories": {"debian12/amd64": "/cache/repositories/aa"}}
+    assert changed(digests(pki), digests(pki, shared=bundled)) == set()

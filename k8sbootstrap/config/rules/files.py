@@ -26,7 +26,16 @@ def ssh_files(draft: Draft, base: Path) -> Iterator[Finding]:
 
 
 def source_directories(draft: Draft, base: Path) -> Iterator[Finding]:
-    """Directories that artifacts come from are there."""
+    """Directories that artifacts come from are there; or the bundle, for nothing else is asked then."""
+    if draft.artifacts and draft.artifacts.bundle:
+        bundle = local_path(draft.artifacts.bundle, base)
+        if not isfile(bundle):  # noqa: PTH113 - as below
+            yield Finding(
+                ("artifacts", "bundle"),
+                f"{bundle} is not a file",
+                "make it with k8sbootstrap bundle create, or name another one",
+            )
+        return
     for index, source in enumerate(draft.artifacts.sources if draft.artifacts else []):
         if not isinstance(source, DirectorySource):
             continue

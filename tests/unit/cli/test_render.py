@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from k8sbootstrap.bundle.manifest import Entry, Manifest
+from k8sbootstrap.bundle.writer import write_bundle
+from k8sbootstrap.inventory import read_digests
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner import lock
@@ -129,3 +132,32 @@ def test_files_of_all_architectures(run, folder: Path) -> None:
     assert ended.code == 0, ended.err
     worker = yaml.safe_load((folder / "out/host_vars/worker1.yml").read_text())
     assert worker["kubelet_binaries"]["kubelet"]["path"].endswith("kubernetes/1.36.2/arm64/kubelet")
+
+
+def test_all_comes_from_a_bundle(run, folder: Path) -> None:
+    """The option wins over sources that are not there any more, and hosts are the same with it."""
+    files = {str(path.relative_to(folder / "files")): path for path in (folder / "files").rglob("*/*/*/*")}
+    packages = {"packages/debian12/amd64/Packages": b"the index"}
+    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    entries = {name: Entry(files[name].stat().st_size, sha256) for name, sha256 in hashes.items()}
+    entries |= {name: Entry(len(data), hashlib.sha256(data).hexdigest()) for name, data in packages.items()}
+    manifest = Manifest("demo", "1.36.2", ("amd64",), {}, (), {"debian12/amd64": ("socat",)}, entries)
+    write_bundle(folder / "b.tar", manifest, {**files, **packages}, lambda _: None)
+    assert run("render", "--output", "before").code == 0
+    shutil.rmtree(folder / "files")
+    ended = run("render", "--output", "after", "--bundle", "b.tar")
+    assert ended.code == 0, ended.err
+    variables = yaml.safe_load((folder / "after" / "group_vars" / "all.yml").read_text())
+    where = Path(variables["host_repositories"]["debian12/amd64"])
+    assert (where / "Packages").read_bytes() == b"the index"
+    assert str(folder / "cache") in variables["kubelet_binaries"]["kubelet"]["path"]
+    one, two = (read_digests(folder / name, "worker1") for name in ("before", "after"))
+    assert one == two
+
+
+def test_a_bundle_of_cluster_yaml_that_is_gone_is_named(run, folder: Path) -> None:
+    text = (folder / "cluster.yaml").read_text()
+    (folder / "cluster.yaml").write_text(text.replace("upstream: false", "bundle: gone.tar"))
+    ended = run("render", "--output", "out")
+    assert ended.code == 3
+    assert f"artifacts.bundle: {folder}/gone.tar is not a file; make it with" in ended.err

@@ -1,0 +1,82 @@
+"""What a bundle says of itself: the first file in it, ``manifest.json``."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from pydantic import TypeAdapter, ValidationError
+
+from k8sbootstrap.errors import BundleError
+
+NAME = "manifest.json"
+FORMAT = "k8sbootstrap-bundle/1"
+"""Another one when programs that read this one would misread it."""
+PACKAGES = "packages"
+"""Folder of the apt repositories: packages/SYSTEM/ARCH, as in packages/debian12/amd64."""
+MANIFESTS = "manifests"
+"""Folder of what is applied to the cluster."""
+_PATH = re.compile(r"^(?!\.)[\w.+~@%-]+(/(?!\.)[\w.+~@%-]+)*$", re.ASCII)
+_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the bundle."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that is in a bundle, and what it is for."""
+
+    cluster: str
+    """Name of the cluster in cluster.yaml."""
+    kubernetes: str
+    """Version that cluster.yaml names."""
+    architectures: tuple[str, ...]
+    images: Mapping[str, str]
+    """Path of an image's tar to the reference of the image."""
+    missing: tuple[str, ...]
+    """References of images that the cluster uses and that are not in the bundle."""
+    packages: Mapping[str, tuple[str, ...]]
+    """SYSTEM/ARCH, such as debian12/amd64, to what hosts are given; all that it depends on is there too."""
+    files: Mapping[str, Entry] = field(default_factory=dict)
+    """Path to file, of everything but the manifest itself."""
+
+    def text(self) -> str:
+        """The content of ``manifest.json``."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(entry.size for entry in self.files.values())
+
+
+_MODEL = TypeAdapter(Manifest)
+
+
+def parse(text: str) -> Manifest:
+    """Read ``manifest.json``.
+
+    Raises:
+        BundleError: It is no manifest, or one of a format that this program does not know.
+    """
+    try:
+        document = json.loads(text)
+        found = document.pop("format")
+        if found != FORMAT:
+            raise BundleError(
+                f"its format is {str(found)[:40]!r}, and this program reads {FORMAT}",
+                hint="Make the bundle anew, or use the k8sbootstrap that made it.",
+            )
+        manifest = _MODEL.validate_python(document)
+    except (ValueError, LookupError, AttributeError, TypeError, ValidationError) as exc:
+        raise BundleError(f"its {NAME} is damaged") from exc
+    for path, entry in manifest.files.items():
+        if not _PATH.match(path) or not _SHA256.match(entry.sha256) or entry.size < 0:
+            raise BundleError(f"its {NAME} is damaged: it lists {path[:100]!r}")
+    return manifest

@@ -1,0 +1,53 @@
+"""A bundle as the place that files to install come from."""
+
+from collections.abc import Mapping
+
+from k8sbootstrap.artifacts.archive import copy_out
+from k8sbootstrap.artifacts.cache import Cache
+from k8sbootstrap.artifacts.source import (
+    AbsentError,
+    Expected,
+    Obtained,
+    Report,
+    Source,
+    SourceError,
+    compare,
+)
+from k8sbootstrap.bundle.reader import Bundle
+from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.errors import BundleError
+
+
+class BundleSource(Source):
+    """A bundle. What is asked for is copied into the cache, for it is sent to hosts from there.
+
+    Args:
+        bundle: The bundle; its manifest counts as its SHA256SUMS.
+        cache: Takes what is copied.
+    """
+
+    pin_reason = "bundle"
+
+    def __init__(self, bundle: Bundle, cache: Cache) -> None:
+        self.label = str(bundle.path)
+        self._bundle = bundle
+        self._cache = cache
+        self._sums = {path: entry.sha256 for path, entry in bundle.manifest.files.items()}
+
+    def sums(self) -> Mapping[str, str]:
+        """See ``Source.sums``."""
+        return self._sums
+
+    def obtain(self, file: ArtifactFile, expected: Expected | None, report: Report) -> Obtained:
+        """See ``Source.obtain``."""
+        if file.key not in self._sums:
+            raise AbsentError("not in it")
+        size = self._bundle.manifest.files[file.key].size
+        try:
+            with self._cache.temporary() as temporary, self._bundle.open(file.key) as content:
+                report(0, size)
+                sha256 = copy_out(content, temporary)
+                compare(sha256, expected)
+                return Obtained(self._cache.store(temporary, file, sha256), sha256)
+        except BundleError as exc:
+            raise SourceError(str(exc)) from exc

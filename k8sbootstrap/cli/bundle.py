@@ -1,0 +1,149 @@
+"""``k8sbootstrap bundle``."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from k8sbootstrap.bundle.apt import SYSTEMS
+from k8sbootstrap.bundle.create import create as create_bundle
+from k8sbootstrap.bundle.manifest import PACKAGES, Manifest
+from k8sbootstrap.bundle.reader import open_bundle
+from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.errors import BundleError
+from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.runner.prepare import in_words
+
+_MEGABYTE = 1_000_000
+_output = click.option(
+    "-o",
+    "--output",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the answer.",
+)
+_bundle = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+
+
+@click.group("bundle")
+def command() -> None:
+    """Make and check bundles: all of an installation in one file.
+
+    "k8sbootstrap up --bundle FILE" needs no network but SSH to the hosts.
+    """
+
+
+@command.command("create")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file to write; replaced if it is there.",
+)
+@click.option(
+    "--os",
+    "systems",
+    type=click.Choice(sorted(SYSTEMS)),
+    multiple=True,
+    help="What the hosts run, for their packages; may be given several times. Default: all of them.",
+)
+@click.pass_obj
+def create(options: Globals, output: Path, systems: tuple[str, ...]) -> None:
+    """Make a bundle for cluster.yaml.
+
+    Binaries and images come from where "up" takes them; packages with all that they depend on from the Debian
+    mirror of this machine's apt, whose signatures are checked. Images that no source has are named: hosts
+    pull those from their registries. No host is contacted.
+    """
+    plan = load_plan(options.file)
+    with _status(options.errors) as status:
+        made = create_bundle(
+            plan,
+            options.file,
+            output,
+            systems or tuple(sorted(SYSTEMS)),
+            progress=lambda progress: status(in_words(progress)),
+            status=status,
+        )
+    for line in _summary(made.manifest):
+        options.console.print(line, markup=False)
+    for image in made.manifest.missing:
+        options.errors.print(f"Missing: {image}: no source has it as a file", markup=False)
+    options.console.print(f"{output}: {made.size / _MEGABYTE:.0f} MB, sha256 {made.sha256}", markup=False)
+    options.console.print(f"Next: k8sbootstrap up --bundle {output}", markup=False)
+
+
+@command.command("inspect")
+@_bundle
+@_output
+@click.pass_obj
+def inspect(options: Globals, file: Path, form: str) -> None:
+    """Say what is in a bundle. Reads only its manifest."""
+    manifest = open_bundle(file).manifest
+    if form == "json":
+        click.echo(json.dumps(asdict(manifest), indent=2, sort_keys=True))
+        return
+    for line in _summary(manifest):
+        options.console.print(line, markup=False)
+    for image in manifest.missing:
+        options.console.print(f"missing: {image}", markup=False)
+
+
+@command.command("verify")
+@_bundle
+@click.pass_obj
+def verify(options: Globals, file: Path) -> None:
+    """Check the hash of every file in a bundle."""
+    bundle = open_bundle(file)
+    whole = bundle.manifest.size
+    with _status(options.errors) as status:
+        wrong = bundle.damaged(
+            lambda checked: status(f"{checked / _MEGABYTE:.0f} of {whole / _MEGABYTE:.0f} MB checked")
+        )
+    if wrong:
+        lines = [
+            f"  {path} has sha256 {sha256} and must have {bundle.manifest.files[path].sha256}"
+            for path, sha256 in wrong.items()
+        ]
+        raise BundleError(
+            "\n".join([f"{file}: {len(wrong)} of {len(bundle.manifest.files)} files are damaged", *lines]),
+            hint="Copy it over again, or make it anew with: k8sbootstrap bundle create",
+        )
+    options.console.print(
+        f"{file}: all {len(bundle.manifest.files)} files are as its manifest says", markup=False
+    )
+
+
+def _summary(manifest: Manifest) -> Iterator[str]:
+    yield f"Kubernetes {manifest.kubernetes} for the cluster {manifest.cluster}"
+    for name, group in groupby(manifest.files, key=_part):
+        if name:
+            paths = list(group)
+            size = sum(manifest.files[path].size for path in paths)
+            ref = next((f" ({manifest.images[path]})" for path in paths if path in manifest.images), "")
+            files = f"{len(paths)} {'file' if len(paths) == 1 else 'files'}"
+            yield f"  {name}{ref}: {files}, {size / _MEGABYTE:.1f} MB"
+
+
+def _part(path: str) -> str:
+    """What a file belongs to: NAME/VERSION/ARCH, or packages/SYSTEM/ARCH."""
+    folder = path.rpartition("/")[0]
+    return "/".join(folder.split("/")[:3]) if folder.startswith(f"{PACKAGES}/") else folder
+
+
+@contextmanager
+def _status(console: Console) -> Iterator[Callable[[str], None]]:
+    """Shows on terminals what is going on; elsewhere nothing."""
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("") as spinner:
+        yield lambda text: spinner.update(escape(text))

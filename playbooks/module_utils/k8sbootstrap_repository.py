@@ -1,0 +1,132 @@
+"""Packages that were brought along: an apt repository in a folder of its own, there only while it is used.
+
+apt is told of it by options alone: the host's own sources and lists stay as they are.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tarfile
+import zlib
+
+FOLDER = "/var/lib/k8sbootstrap/packages"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+class RepositoryError(Exception):
+    """The packages that were brought along can't be used; the text says why."""
+
+
+class Repository:
+    """The repository for this host, in a ``with`` block.
+
+    Args:
+        indexes: System, such as debian12/amd64, to its index, compressed and in base64.
+        folder: Where it is meanwhile.
+
+    ``options`` is what apt-get must be given to use it alone.
+    """
+
+    def __init__(self, indexes: dict, folder: str = FOLDER) -> None:
+        self._folder = folder
+        self.options = (
+            f"-oDir::Etc::sourcelist={folder}/sources.list",
+            "-oDir::Etc::sourceparts=/dev/null",
+            "-oDir::Etc::preferences=/dev/null",
+            "-oDir::Etc::preferencesparts=/dev/null",
+            f"-oDir::State::lists={folder}/lists",
+            f"-oDir::Cache={folder}/cache",
+            "-oAPT::Sandbox::User=root",
+            "-oAcquire::Languages=none",
+        )
+        self.system = _system()
+        if self.system not in indexes:
+            raise RepositoryError(
+                "the bundle has packages for {}, and this host is {}; make it anew with --os".format(
+                    ", ".join(sorted(indexes)), self.system
+                )
+            )
+        self._index = zlib.decompress(base64.b64decode(indexes[self.system]))
+        self._packages = dict(map(_entry, self._index.decode().strip().split("\n\n")))
+
+    def __enter__(self):
+        shutil.rmtree(self._folder, ignore_errors=True)
+        for name in ("lists/partial", "cache/archives/partial"):
+            os.makedirs(os.path.join(self._folder, name))
+        os.chmod(self._folder, 0o700)
+        with open(os.path.join(self._folder, "Packages"), "wb") as file:
+            file.write(self._index)
+        with open(os.path.join(self._folder, "sources.list"), "w", encoding="ascii") as file:
+            # trusted: whatever is in there has the hash that the index says, and that came over SSH
+            file.write(f"deb [trusted=yes] file:{self._folder} ./\n")
+        self._apt("update", "-q")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def needed(self, packages: list) -> list:
+        """Names of the files that installing the packages on this host takes."""
+        said = self._apt("install", "--simulate", "--no-install-recommends", "-q", *packages)
+        chosen = [line.replace("[", " ").split() for line in said.splitlines() if line.startswith("Inst ")]
+        versions = {line[1].partition(":")[0]: _version(line) for line in chosen}
+        return sorted(self._packages[name, version][0] for name, version in versions.items())
+
+    def take(self, archive: str) -> None:
+        """Unpack the archive that was sent; every package must have the hash that the index says."""
+        hashes = dict(self._packages.values())
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                wanted = hashes.get(member.name)
+                if wanted is None or not member.isreg():
+                    raise RepositoryError(f"{member.name} is not one of the bundle's packages")
+                digest = hashlib.sha256()
+                with (
+                    tar.extractfile(member) as source,
+                    open(os.path.join(self._folder, member.name), "wb") as out,
+                ):
+                    for block in iter(lambda source=source: source.read(1 << 20), b""):
+                        digest.update(block)
+                        out.write(block)
+                if digest.hexdigest() != wanted:
+                    raise RepositoryError(
+                        f"{member.name} arrived with sha256 {digest.hexdigest()} instead of {wanted}, as the "
+                        "bundle's index says"
+                    )
+        os.unlink(archive)
+
+    def _apt(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["apt-get", *self.options, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=dict(os.environ, LC_ALL="C"),
+        )
+        if done.returncode != 0:
+            said = (done.stdout + done.stderr).strip().splitlines()[-8:]
+            raise RepositoryError("the bundle's packages can't be installed here: {}".format(" ".join(said)))
+        return done.stdout
+
+
+def _version(line: list) -> str:
+    """The version in ``Inst NAME OLD] (NEW ...``."""
+    return next(word for word in line if word.startswith("(")).lstrip("(")
+
+
+def _entry(stanza: str) -> tuple:
+    fields = dict(line.split(": ", 1) for line in stanza.splitlines())
+    return (fields["Package"], fields["Version"]), (fields["Filename"].replace("./", "", 1), fields["SHA256"])
+
+
+def _system() -> str:
+    with open("/etc/os-release", encoding="utf-8") as file:
+        release = dict(line.rstrip().split("=", 1) for line in file if "=" in line)
+    name, version = (release.get(key, "").strip("\"'") for key in ("ID", "VERSION_ID"))
+    machine = platform.machine()
+    return f"{name}{version}/{_ARCHITECTURES.get(machine, machine)}"
