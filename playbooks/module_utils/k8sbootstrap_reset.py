@@ -83,6 +83,7 @@ class Reset:
         _quietly("systemctl", "stop", "kubepods.slice")
 
     def _network(self) -> None:
+        _quietly("ip", "-4", "route", "flush", "proto", "75")
         for link in ("cni0", "k8s-vxlan"):
             _quietly("ip", "link", "del", link)
         for name in _quietly("ip", "-o", "netns", "list").stdout.splitlines():

@@ -54,7 +54,8 @@ apply() {
       ip -4 route replace "$cidr" via "$gateway" dev "$device" onlink proto "$proto"
     fi
   done <"$config"
-  ip -4 -o route show proto "$proto" | while read -r cidr _; do
+  ip -4 -o route show proto "$proto" | while read -r cidr way; do
+    case "$way" in "dev lo "*) continue ;; esac # kube-proxy's, to Services
     case "$wanted" in *" $cidr "*) ;; *) ip -4 route del "$cidr" proto "$proto" ;; esac
   done
   # pods reach each other under their own addresses, and everything else under the node's
