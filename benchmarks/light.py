@@ -103,6 +103,7 @@ def cluster(hosts: list[Host], folder: Path) -> None:
         runtime="docker",
         sources=[artifacts.directory()],
         key=key,
+        dns=False,
         cgroup_v1=True,
     )
 

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shlex
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -83,8 +83,11 @@ def render_inventory(
     """
     environment = _environment()
     shared = _shared(plan, state)
-    of_arch = {release.arch: _files(release, artifacts, own_images) for release in plan.releases.values()}
-    in_group_vars = of_arch[plan.release.arch]
+    of_arch = {
+        arch: _files(release, plan.images(arch), artifacts, own_images)
+        for arch, release in plan.releases.items()
+    }
+    in_group_vars = of_arch[plan.hosts[0].arch]
     files = {
         "hosts.yml": environment.get_template("hosts.yml.j2").render(plan=plan),
         "group_vars/all.yml": environment.get_template("all.yml.j2").render(
@@ -234,23 +237,23 @@ def _shared(plan: ClusterPlan, state: State) -> dict[str, Any]:
         "registries": [_registry(registry) for registry in plan.registries],
         "logins": _copied(state.registry_logins) if state.registry_logins.exists() else {},
         "docker": config.runtime.docker.model_dump(),
+        "addons": _addons(state),
     }
 
 
 def _files(
-    release: Release, artifacts: Mapping[str, FetchedFile], own_images: Sequence[OwnImage]
+    release: Release,
+    images: Iterable[Image],
+    artifacts: Mapping[str, FetchedFile],
+    own_images: Sequence[OwnImage],
 ) -> dict[str, dict[str, Any]]:
     """Role to its variables that name files to install: all that differs between architectures."""
 
     def binaries(*names: str) -> dict[str, dict[str, dict[str, str | None]]]:
         return {"binaries": {name: _artifact(release.binaries[name], artifacts) for name in names}}
 
-    images = [
-        _image(image, artifacts)
-        for image in (release.pause, release.test_image)
-        if image.artifact.key in artifacts
-    ]
-    images += [
+    loaded = [_image(image, artifacts) for image in images if image.artifact.key in artifacts]
+    loaded += [
         {"ref": image.ref, "artifact": _local(image.path, image.sha256)}
         for image in own_images
         if image.arch == release.arch
@@ -259,7 +262,7 @@ def _files(
     if release.crictl.key in artifacts:
         runtime["binaries"]["crictl"] = _artifact(release.crictl, artifacts)
     return {
-        "container_runtime": {**runtime, "images": images},
+        "container_runtime": {**runtime, "images": loaded},
         "etcd": binaries("etcd", "etcdctl"),
         "kube_apiserver": binaries("kube-apiserver", "kubectl"),
         "kube_controller_manager": binaries("kube-controller-manager"),
@@ -334,6 +337,15 @@ def _node(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
         labels["node.kubernetes.io/exclude-from-external-load-balancers"] = ""
     taints = [taint.model_dump() for taint in host.taints]
     return {"labels": labels, "taints": taints}
+
+
+def _addons(state: State) -> dict[str, str]:
+    """The file of objects to apply, if it has been written."""
+    try:
+        content = state.addons.read_bytes()
+    except FileNotFoundError:
+        return {}
+    return {"path": str(state.addons), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _proxy(plan: ClusterPlan) -> dict[str, str]:

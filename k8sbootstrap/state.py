@@ -40,6 +40,11 @@ class State:
         return self.directory / "inventory"
 
     @property
+    def addons(self) -> Path:
+        """The objects that are applied once the cluster is up (JSON, mode 0600)."""
+        return self.directory / "addons.json"
+
+    @property
     def runs(self) -> Path:
         """One folder per run: events, Ansible's own log, verify's results."""
         return self.directory / "runs"

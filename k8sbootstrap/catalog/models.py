@@ -80,6 +80,9 @@ class Minor:
     kube_proxy_modes: tuple[str, ...] = ("iptables", "nftables")
     """How kube-proxy can forward Services, of the ways that network.kubeProxyMode has."""
     admission_plugins: tuple[str, ...] = ("NodeRestriction",)
+    coredns_image: str = ""
+    """Reference of CoreDNS's image, with {version}, where it is not named as the others are."""
+    pod_disruption_budget_api: str = "policy/v1"
     cri_dockerd: bool = True
     """Whether docker is driven by cri-dockerd (else by the kubelet's dockershim)."""
     fail_cgroup_v1: bool = False

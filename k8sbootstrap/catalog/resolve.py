@@ -90,7 +90,7 @@ def release(
         crictl=_files(catalogue, "crictl", with_it.crictl, arch, ours)["crictl"],
         runtime_endpoint="" if dockershim else catalogue.runtime_endpoints[runtime],
         pause=pause,
-        coredns=_image(catalogue.images.coredns, "coredns", with_it.coredns, arch),
+        coredns=_image(minor.coredns_image or catalogue.images.coredns, "coredns", with_it.coredns, arch),
         test_image=_image(catalogue.images.busybox, "busybox", catalogue.test_image, arch),
     )
 

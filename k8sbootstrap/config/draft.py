@@ -1,8 +1,10 @@
 """The parts of a cluster file that are valid on their own, so that rules can speak before everything is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
 
 from k8sbootstrap.config.models import (
     SSH,
@@ -11,6 +13,7 @@ from k8sbootstrap.config.models import (
     Hook,
     Host,
     Kubernetes,
+    Manifest,
     Model,
     Network,
     OwnRelease,
@@ -18,6 +21,8 @@ from k8sbootstrap.config.models import (
 )
 
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+_MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Draft:
     network: Network | None
     api: Api | None
     artifacts: Artifacts | None
+    manifests: Mapping[int, Manifest]
+    """Valid manifests by their position in the file."""
     hooks: Mapping[int, Hook]
     """Valid hooks by their position in the file."""
 
@@ -58,14 +65,17 @@ class Draft:
                 return None
             return model.model_validate(content.get(key, {}), by_alias=True, by_name=False)
 
-        def entries(key: str, model: type[M]) -> dict[int, M]:
+        def entries(key: str, read: Callable[[Any], T]) -> dict[int, T]:
             bad_entries = {location[1] for location in bad if location[:1] == (key,) and len(location) > 1}
             listed = content.get(key)
             return {
-                index: model.model_validate(entry, by_alias=True, by_name=False)
+                index: read(entry)
                 for index, entry in enumerate(listed if isinstance(listed, list) else [])
                 if index not in bad_entries
             }
+
+        def model(kind: type[M]) -> Callable[[Any], M]:
+            return lambda entry: kind.model_validate(entry, by_alias=True, by_name=False)
 
         bad_releases = {
             str(location[1]) for location in bad if location[:1] == ("releases",) and location[1:]
@@ -78,7 +88,7 @@ class Draft:
         }
         return cls(
             kubernetes=part("kubernetes", Kubernetes, required=True),
-            hosts=entries("hosts", Host),
+            hosts=entries("hosts", model(Host)),
             all_hosts="hosts" not in bad_keys and bool(content.get("hosts")),
             ssh=part("ssh", SSH),
             releases=releases,
@@ -87,7 +97,10 @@ class Draft:
             network=part("network", Network),
             api=part("api", Api),
             artifacts=part("artifacts", Artifacts),
-            hooks=entries("hooks", Hook),
+            manifests=entries(
+                "manifests", lambda entry: _MANIFEST.validate_python(entry, by_alias=True, by_name=False)
+            ),
+            hooks=entries("hooks", model(Hook)),
         )
 
     def effective_etcd(self) -> list[int]:

@@ -18,6 +18,7 @@ DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 VERSION = r"^\d+\.\d+\.\d+$"
 IMAGE_VERSION = r"^\d+\.\d+(\.\d+)?$"
+DNS_SERVER = r"^\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?$"
 SHA256 = r"^[0-9a-f]{64}$"
 HTTP_URL = r"^https?://[^\s]+$"
 REGISTRY_HOST = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:\d{1,5})?$"
@@ -35,6 +36,7 @@ RegistryHost = Annotated[str, StringConstraints(pattern=REGISTRY_HOST)]
 DockerSize = Annotated[str, StringConstraints(pattern=DOCKER_SIZE)]
 Folder = Annotated[str, StringConstraints(pattern=FOLDER)]
 """Absolute path of a folder on hosts."""
+DnsServer = Annotated[str, StringConstraints(pattern=DNS_SERVER)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Role = Literal["master", "worker", "etcd"]
 KubeProxyMode = Literal["iptables", "nftables"]
@@ -53,6 +55,7 @@ HookPoint = Literal[
     "kubelet",
     "pod_network",
     "kube_proxy",
+    "addons",
     "up",
     "reset",
 ]
@@ -302,6 +305,19 @@ class Network(Model):
     """DNS domain of Services."""
 
 
+class Dns(Model):
+    """The cluster's DNS: names of Services and pods, and of everything else."""
+
+    name: Literal["coredns", "none"] = "coredns"
+    """coredns: the version that goes with the release. none: bring one yourself, with its Service at the
+    tenth address of serviceCIDR."""
+    replicas: int | None = Field(default=None, ge=1, le=100)
+    """Number of pods. Default: one per 16 nodes, and two at least where there are two nodes."""
+    upstream: list[DnsServer] | None = Field(default=None, max_length=15)
+    """Servers for all other names, IP address or IP:PORT. Default: those in /etc/resolv.conf of the node that
+    the pod is on. An empty list: other names are not answered."""
+
+
 class Api(Model):
     """How clients reach the Kubernetes API."""
 
@@ -347,6 +363,42 @@ class Artifacts(Model):
     bundle: Path | None = None
     """A file made by "k8sbootstrap bundle create", relative to cluster.yaml; ~ is expanded. All files and
     distribution packages come from it then, and nothing else is asked."""
+
+
+class FileManifest(Model):
+    """A file on the controller with Kubernetes objects, in YAML or JSON."""
+
+    file: Path
+    """Path of the file, relative to cluster.yaml; ~ is expanded."""
+
+
+class DirectoryManifest(Model):
+    """A directory on the controller with such files."""
+
+    directory: Path
+    """Path of the directory, relative to cluster.yaml; ~ is expanded. Its .yaml, .yml and .json files, and
+    those of its subdirectories, are applied in the order of their paths."""
+
+
+class UrlManifest(Model):
+    """Such a file on an HTTP(S) server."""
+
+    url: HttpUrl
+    """Address of the file."""
+    sha256: Sha256
+    """Its sha256, 64 hexadecimal digits."""
+
+
+Manifest = Annotated[
+    Annotated[FileManifest, Tag(variant("file"))]
+    | Annotated[DirectoryManifest, Tag(variant("directory"))]
+    | Annotated[UrlManifest, Tag(variant("url"))],
+    Discriminator(
+        _chosen_by("file", "directory", "url"),
+        custom_error_type="one_of",
+        custom_error_message="file, directory, url",
+    ),
+]
 
 
 class Proxy(Model):
@@ -397,6 +449,8 @@ class Cluster(Model):
     """The container runtime."""
     network: Network = Field(default_factory=Network)
     """Addresses of pods and Services."""
+    dns: Dns = Field(default_factory=Dns)
+    """The cluster's DNS."""
     api: Api = Field(default_factory=Api)
     """How clients reach the Kubernetes API."""
     artifacts: Artifacts = Field(default_factory=Artifacts)
@@ -405,5 +459,8 @@ class Cluster(Model):
     """HTTP proxy for hosts."""
     upgrade: Upgrade = Field(default_factory=Upgrade)
     """How nodes are taken to another Kubernetes release."""
+    manifests: list[Manifest] = Field(default_factory=list)
+    """Kubernetes objects of your own: applied in this order once the cluster is up, and removed from it when
+    they are removed here."""
     hooks: list[Hook] = Field(default_factory=list)
     """Commands to run on this machine before and after phases, in this order."""

@@ -10,6 +10,7 @@ import json
 import sys
 from typing import Any
 
+from ansible.module_utils.k8sbootstrap_addons import addon_drift
 from ansible.module_utils.k8sbootstrap_base import in_kernel, sysctl_value
 from ansible.module_utils.k8sbootstrap_changes import DRIFT, change
 from ansible.module_utils.k8sbootstrap_docker import DockerError
@@ -89,6 +90,8 @@ def main() -> None:
     }
     try:
         found, answer["pod_cidrs"], answer["cordoned"] = cluster_drift(record.data)
+        if record.data["addons"]:
+            found["addons"] = addon_drift()
         for role, changes in found.items():
             drift.setdefault(role, []).extend(changes)
     except KubectlError as error:

@@ -26,6 +26,7 @@ _MODULES = (
     "kubectl",
     "images",
     "objects",
+    "addons",
     "files",
     "units",
 )

@@ -28,6 +28,7 @@ BUILT_VERSION = debian_build.SOURCE_VERSION
 _ARCH = "amd64"
 _SECONDS_TO_ANSWER = 3.0
 _OK = 200
+_REGISTRY = "https://registry.k8s.io/v2/"
 Progress = Callable[[str], None]
 
 
@@ -58,7 +59,13 @@ def _upstream_answers(url: str) -> bool:
     return answer.status == _OK
 
 
-def fill(versions: Sequence[str], progress: Progress) -> Path:
+def has_dns(version: str, sources: Sequence[Path]) -> bool:
+    """Whether hosts can have the image of the cluster's DNS: from a source or the registry."""
+    key = _release(version).coredns.artifact.key
+    return any((folder / key).exists() for folder in sources) or _upstream_answers(_REGISTRY)
+
+
+def fill(versions: Sequence[str], progress: Progress, others: Sequence[Path] = ()) -> Path:
     """Make what is missing for Kubernetes versions, and record its hashes.
 
     For 1.20.2 that is everything that can't be fetched from upstream; for others the images that nodes and
@@ -67,6 +74,7 @@ def fill(versions: Sequence[str], progress: Progress) -> Path:
     Args:
         versions: Kubernetes releases.
         progress: Told in a few words what takes long.
+        others: Artifact directories whose coredns, at ``coredns/VERSION/amd64/coredns``, is made an image of.
 
     Returns:
         The directory.
@@ -86,6 +94,7 @@ def fill(versions: Sequence[str], progress: Progress) -> Path:
             debian_build.build(targets)
         for version in versions:
             _images(top, version)
+            _dns_image(top, version, (*others, top))
             if minor_of(version) == minor_of(BUILT_VERSION):
                 _from_packages(top, version)
         _record_hashes(top)
@@ -132,6 +141,16 @@ def _images(top: Path, version: str) -> None:
         links = {f"bin/{applet}": "busybox" for applet in applets}
         if not test.exists():
             write_image(test, resolved.test_image.ref, {"bin/busybox": box.read_bytes()}, config, links)
+
+
+def _dns_image(top: Path, version: str, folders: Sequence[Path]) -> None:
+    """Make an image of a coredns that some directory has, where none has the image."""
+    image = _release(version).coredns
+    program = Path(image.artifact.key).with_name("coredns")
+    found = next((folder / program for folder in folders if (folder / program).exists()), None)
+    if found and not any((folder / image.artifact.key).exists() for folder in folders):
+        config = {"Entrypoint": ["/coredns"]}
+        write_image(top / image.artifact.key, image.ref, {"coredns": found.read_bytes()}, config)
 
 
 def _record_hashes(top: Path) -> None:

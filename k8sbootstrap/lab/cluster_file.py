@@ -30,6 +30,7 @@ def write(
     runtime: str,
     sources: list[Path],
     key: Path,
+    dns: bool,
     cgroup_v1: bool,
 ) -> bool:
     """Write cluster.yaml, unless it says the same already.
@@ -41,6 +42,7 @@ def write(
         runtime: docker or containerd.
         sources: Artifact directories, first asked first.
         key: Private SSH key.
+        dns: Whether the image of the cluster's DNS can be had.
         cgroup_v1: Whether the hosts have cgroup v1.
 
     Returns:
@@ -58,7 +60,7 @@ def write(
     extra: dict[str, object] = {"kube-proxy": {"conntrack": {"maxPerCore": 0}}, "kubelet": kubelet}
     if cgroup_v1 and tuple(map(int, version.split(".")[:2])) >= _FAIL_CGROUP_V1_SINCE:
         kubelet["failCgroupV1"] = False
-    content = {
+    content: dict[str, object] = {
         "apiVersion": "k8sbootstrap/v1alpha1",
         "kind": "Cluster",
         "name": CLUSTER_NAME,
@@ -68,6 +70,8 @@ def write(
         "hosts": [{"name": host.name, "address": host.address, "roles": list(host.roles)} for host in hosts],
         "artifacts": {"sources": [{"directory": str(source)} for source in sources]},
     }
+    if not dns:
+        content["dns"] = {"name": "none"}
     text = _HEADER + yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
     if path.exists():
         there = path.read_text()

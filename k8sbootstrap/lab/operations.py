@@ -78,7 +78,8 @@ def up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
 def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
     lab = _lab(file, wanted)
     versions = [wanted.version, *([wanted.upgrade_to] if wanted.upgrade_to else [])]
-    sources = [*(path.resolve() for path in wanted.artifacts), artifacts.fill(versions, progress)]
+    others = [path.resolve() for path in wanted.artifacts]
+    sources = [*others, artifacts.fill(versions, progress, others)]
     image = root_image.ensure(wanted.os, progress)
     network.up(lab)
     public_key = _key(file)
@@ -97,6 +98,7 @@ def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
         runtime=wanted.runtime,
         sources=sources,
         key=model.lab_directory(file) / "id_ed25519",
+        dns=artifacts.has_dns(wanted.version, sources),
         cgroup_v1=not cgroups.is_v2(),
     )
     return lab

@@ -87,6 +87,7 @@ def up(file: Path, wanted: operations.Wanted, progress: Progress) -> None:
         runtime=wanted.runtime,
         sources=[*(path.resolve() for path in wanted.artifacts), artifacts.directory()],
         key=key,
+        dns=True,
         cgroup_v1=False,
     )
     if not succeeds("vagrant", "--version"):

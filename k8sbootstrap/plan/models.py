@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from k8sbootstrap.catalog.distributions import Purpose
-from k8sbootstrap.catalog.models import Release
+from k8sbootstrap.catalog.models import Image, Release
 from k8sbootstrap.config.models import Arch, Cluster, Taint
 from k8sbootstrap.plan.registries import RegistryPlan
 
@@ -100,6 +100,12 @@ class ClusterPlan:
     def release(self) -> Release:
         """The release for the first host's architecture; all but its files is the same for the others."""
         return self.releases[self.hosts[0].arch]
+
+    def images(self, arch: Arch) -> tuple[Image, ...]:
+        """Images that nodes of one architecture use, and that a source may have."""
+        release = self.releases[arch]
+        dns = [] if self.config.dns.name == "none" else [release.coredns]
+        return (release.pause, *dns, release.test_image)
 
     @property
     def masters(self) -> tuple[HostPlan, ...]:

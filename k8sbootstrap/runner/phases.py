@@ -42,6 +42,7 @@ PHASES = (
     Phase("pod_network", "Pod network", ("pod_network", "node_settings")),
     # after the pod network, which waits for nodes to register: kube-proxy looks for its own ever more rarely
     Phase("kube_proxy", "kube-proxy", ("kube_proxy", "retired")),
+    Phase("addons", "Addons", ("addons",)),
 )
 
 UPGRADE = Phase(
@@ -56,7 +57,14 @@ _APPLIES: dict[str, Applies] = {
     "etcd": lambda plan, host: host.is_etcd,  # noqa: ARG005
     "api_loadbalancer": lambda plan, host: plan.balances(host),
     **dict.fromkeys(
-        ("kube_apiserver", "cluster_rbac", "kube_controller_manager", "kube_scheduler", "node_settings"),
+        (
+            "kube_apiserver",
+            "cluster_rbac",
+            "kube_controller_manager",
+            "kube_scheduler",
+            "node_settings",
+            "addons",
+        ),
         lambda plan, host: host.is_master,  # noqa: ARG005
     ),
     **dict.fromkeys(
@@ -66,7 +74,7 @@ _APPLIES: dict[str, Applies] = {
 }
 RETIRABLE = ("api_loadbalancer",)
 """Roles whose work hosts may cease to need: ``retired`` takes it off them, and runs nowhere else."""
-CLUSTER_ROLES = ("cluster_rbac", "node_settings")
+CLUSTER_ROLES = ("cluster_rbac", "node_settings", "addons")
 """Roles that change objects of Kubernetes: they run on one master for all."""
 
 _TITLES = {phase.name: phase.title for phase in (*PHASES, UPGRADE)}

@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from k8sbootstrap.addons.bundle import files as addon_files
+from k8sbootstrap.addons.bundle import write_addons
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.artifacts.fetch import Progress, fetch_all, summarize
 from k8sbootstrap.artifacts.own_images import own_images
@@ -36,14 +38,15 @@ Step = Callable[[str, str], AbstractContextManager[Listener]]
 
 
 def programs(plan: ClusterPlan) -> list[ArtifactFile]:
-    """Every file that hosts of the cluster must have."""
+    """Every file that the cluster is made from and must be had."""
     releases = plan.releases.values()
-    return [file for each in releases for file in (*each.binaries.values(), *each.cni_plugins.values())]
+    files = [file for each in releases for file in (*each.binaries.values(), *each.cni_plugins.values())]
+    return [*files, *addon_files(plan)]
 
 
 def images(plan: ClusterPlan) -> list[Image]:
     """Every image that the cluster uses, for each architecture."""
-    return [image for each in plan.releases.values() for image in (each.pause, each.test_image)]
+    return [image for arch in plan.releases for image in plan.images(arch)]
 
 
 def extras(plan: ClusterPlan) -> list[ArtifactFile]:
@@ -88,6 +91,8 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
         ensure_pki(plan, state)
     with step("inventory", "Inventory"):
         write_logins(logins, state)
+        fetched = {key: file.path for key, file in files.items()}
+        write_addons(plan, cluster_file, fetched, state.addons)
         render_inventory(plan, state, files, inventory, images_of_own, repositories=repositories)
 
 

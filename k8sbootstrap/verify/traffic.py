@@ -12,6 +12,8 @@ from k8sbootstrap.verify.requests import kubernetes_service_get
 
 SERVICE = "service"
 """Key of the test Service's ClusterIP."""
+DNS = "dns"
+"""Key of the look-up of the name of the Service ``kubernetes``."""
 API_SERVICE = "kubernetes"
 """Key of the ClusterIP of the Service ``kubernetes``."""
 WITHIN = 10.0
@@ -30,12 +32,26 @@ ask() {
   done
   echo "OK $1" $out
 }
+resolve() {
+  end=$(($(date +%s) + 10))
+  until out=$(timeout 3 nslookup -type=a "$1" 2>&1); case "$out " in *"$2"[!0-9.]*) true;; *) false;; esac
+  do
+    if [ "$(date +%s)" -ge $end ]; then echo "FAILED dns" ${out:-no answer in 3 s}; return; fi
+    sleep 1
+  done
+  echo "OK dns $2"
+}
+[ "$1" = - ] || resolve "${1%%=*}" "${1#*=}" &
+shift
 for target in "$@"; do ask "${target%%=*}" "${target#*=}" & done
 wait
 echo "POD $POD_NAME"
 """
-"""Asks every KEY=URL for up to 10 seconds. The API server, spoken to without TLS, says 400: the way there
-works. wget's own timeout is not used: it crashes the busybox of some distributions."""
+"""Looks NAME=ADDRESS up (- for none) and asks every KEY=URL, for up to 10 seconds each.
+
+The API server, spoken to without TLS, says 400: the way there works. wget's own timeout is not used: it
+crashes the busybox of some distributions.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +70,7 @@ class Tries:
     pod: str | None
     """Name that the pod gives itself; None when it did not come to the end."""
     seen: Mapping[str, Try] = field(default_factory=dict)
-    """Address of a pod, or ``SERVICE`` or ``API_SERVICE``, to what happened."""
+    """Address of a pod, or ``SERVICE``, ``API_SERVICE`` or ``DNS``, to what happened."""
 
 
 def parse_tries(text: str) -> Tries:
@@ -72,14 +88,16 @@ def parse_tries(text: str) -> Tries:
 
 
 def pod_command(facts: Facts, workload: Workload, pod: Pod) -> Run:
-    """The kubectl command that has one pod ask all others and both Services."""
+    """The kubectl command that has one pod ask the DNS, all other pods and both Services."""
+    name = f"kubernetes.default.svc.{facts.plan.config.network.dns_domain}"
+    look_up = "-" if facts.plan.config.dns.name == "none" else f"{name}={facts.plan.kubernetes_service_ip}"
     targets = [
         *(f"{other.ip}=http://{other.ip}:{PORT}/" for other in workload.running.values() if other != pod),
         f"{SERVICE}=http://{workload.cluster_ip}/",
         f"{API_SERVICE}=http://{facts.plan.kubernetes_service_ip}:443/",
     ]
     command = argv("--namespace", workload.namespace, "exec", pod.name, "--", "sh", "-c", _POD_SCRIPT, "ask")
-    return Run((*command, *targets), timeout=30)
+    return Run((*command, look_up, *targets), timeout=30)
 
 
 def logs_command(workload: Workload, pod: Pod) -> Run:

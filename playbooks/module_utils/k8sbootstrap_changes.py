@@ -23,6 +23,7 @@ _WORDS = {
     ("node", "uncordon"): "node {} takes pods again",
     ("node", "set"): "node {} labels or taints set",
     ("object", "apply"): "{} applied",
+    ("object", "remove"): "{} removed",
     ("package", "install"): "package {} installed",
     ("sysctl", "set"): "sysctl {} set",
     ("unit", "enable"): "{} enabled",

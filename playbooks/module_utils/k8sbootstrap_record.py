@@ -25,8 +25,8 @@ class Record:
     ``firewall`` (openings that were made in firewalld), ``firewall_files`` (that it made for them),
     ``pending_restarts`` (units whose inputs changed since they were last started) and ``pending_reloads``
     (those that need not restart for it), ``wanted`` (packages, modules, sysctls, booleans and firewall that
-    the host should have), and on the master that applied them ``objects`` (of Kubernetes) and ``nodes`` (name
-    → labels and taints).
+    the host should have), and on the master that applied them ``objects`` (of Kubernetes), ``nodes`` (name →
+    labels and taints) and ``addons`` (how many of those objects).
     """
 
     def __init__(self, check_mode: bool = False) -> None:
@@ -52,6 +52,7 @@ class Record:
             ("wanted", {}),
             ("objects", []),
             ("nodes", {}),
+            ("addons", 0),
         ):
             self.data.setdefault(key, empty)
         for key, empty in (

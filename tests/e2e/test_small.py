@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -24,7 +25,16 @@ from k8sbootstrap.lab.root_image import PASSWORD_USER
 pytestmark = pytest.mark.e2e
 
 RECORD = "/var/lib/k8sbootstrap/record.json"
-PHASES = ("host", "container_runtime", "etcd", "control_plane", "kubelet", "pod_network", "kube_proxy")
+PHASES = (
+    "host",
+    "container_runtime",
+    "etcd",
+    "control_plane",
+    "kubelet",
+    "pod_network",
+    "kube_proxy",
+    "addons",
+)
 
 
 @pytest.fixture(scope="module")
@@ -298,6 +308,82 @@ def test_private_registry_and_own_images(lab: Lab, tmp_path: Path) -> None:
         if path.is_file() and any(secret in path.read_bytes() for secret in secrets)
     ]
     assert holders == ["registry-logins.json"]
+
+
+WEB = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: web, image: "docker.io/library/busybox:1.35.0", command: [httpd, -f]}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: password}
+stringData: {password: hunter2}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+"""
+
+
+def test_manifests(lab: Lab) -> None:
+    """Applied, found when somebody changed them, named when they are refused, and removed."""
+    mine = "-A -l k8sbootstrap.io/addon -o name"
+
+    def changes(file: Path) -> list[tuple[str, str, list[str]]]:
+        hosts = json.loads(lab.k("plan", "-o", "json", file=file).stdout)["hosts"]
+        return sorted(
+            (change["action"], change["name"], change["causes"])
+            for host in hosts
+            for change in host["changes"]
+        )
+
+    folder = lab.directory / "manifests"
+    folder.mkdir()
+    (folder / "web.yaml").write_text(WEB)
+    file = lab.variant("manifests.yaml", lambda config: config.update(manifests=[{"directory": "manifests"}]))
+    lab.k("up", file=file)
+    there = lab.kubectl(f"get namespace,secret,deployment {mine}").split()
+    assert there == ["namespace/shop", "secret/password", "deployment.apps/web"]
+    assert "Nothing to change" in lab.k("up", file=file).stdout
+
+    lab.kubectl("scale -n shop deployment/web --replicas=1")
+    lab.kubectl("annotate -n shop deployment/web theirs=stays")
+    lab.kubectl("delete secret password")
+    (folder / "more.yml").write_text(WEB.partition("---")[0].replace("name: web,", "name: more,", 1))
+    assert changes(file) == [
+        ("apply", "Deployment/shop/more", ["new"]),
+        ("apply", "Deployment/shop/web", ["drift"]),
+        ("apply", "Secret/password", ["drift"]),
+    ]
+    lab.k("up", file=file)
+    field = "-o jsonpath={.spec.replicas}{.metadata.annotations.theirs}"
+    assert lab.kubectl(f"get -n shop deployment/web {field}") == "2stays"
+
+    (folder / "more.yml").write_text(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: bad}\nspec: {ports: 1}\n"
+    )
+    said = lab.k("up", file=file, code=5).stderr
+    assert "manifests/more.yml, document 1, Service/bad: kubectl apply: Error from server" in said
+    (folder / "more.yml").unlink()
+    (folder / "web.yaml").write_text(WEB.rpartition("---")[2])
+    assert changes(file) == [
+        ("remove", "Deployment/shop/more", ["configuration"]),
+        ("remove", "Deployment/shop/web", ["configuration"]),
+        ("remove", "Secret/default/password", ["configuration"]),
+    ]
+    lab.k("up")
+    wait_for(lambda: not lab.kubectl(f"get namespace,secret,deployment {mine}"), 60, "all to be gone")
+    kept = [path for path in lab.state.rglob("*") if path.is_file()]
+    assert [path for path in kept if re.search("hunter2|aHVudGVyMg", path.read_text())] == []
 
 
 def test_reset_leaves_hosts_as_they_were(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> None:

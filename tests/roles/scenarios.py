@@ -244,7 +244,8 @@ def artifacts(plan: ClusterPlan) -> dict[str, Artifact]:
     """Made-up files for everything that the release installs."""
     release = plan.release
     files = [*release.binaries.values(), *release.cni_plugins.values()]
-    files += [release.pause.artifact, release.test_image.artifact, release.crictl]
+    files += [image.artifact for image in plan.images(release.arch)]
+    files.append(release.crictl)
     return {
         file.key: Artifact(Path("/cache") / file.key, hashlib.sha256(file.key.encode()).hexdigest())
         for file in files

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from k8sbootstrap.config.draft import Draft
-from k8sbootstrap.config.rules import files, hooks, hosts, kubernetes, network, releases, runtime
+from k8sbootstrap.config.rules import files, hooks, hosts, kubernetes, manifests, network, releases, runtime
 from k8sbootstrap.config.rules.finding import Finding
 
 RULES = (
@@ -39,6 +39,7 @@ LOCAL_RULES = (
     files.hook_programs,
     files.registry_files,
     files.image_archives,
+    manifests.objects,
 )
 """Rules that look at files of this machine."""
 

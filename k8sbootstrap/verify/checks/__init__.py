@@ -4,6 +4,7 @@ from k8sbootstrap.verify.checks import (
     api_from_nodes,
     cleanup,
     components,
+    dns,
     etcd,
     exec_,
     logs,
@@ -19,7 +20,7 @@ HEALTH_CHECKS = (ssh.CHECK, components.CHECK, etcd.CHECK, api_from_nodes.CHECK, 
 """Of the cluster as it stands; these are verify's short form."""
 POD_CHECKS = (pods.CHECK,)
 """Of the test pods."""
-TRAFFIC_CHECKS = (exec_.CHECK, logs.CHECK, pod_network.CHECK, service.CHECK, nodeport.CHECK)
+TRAFFIC_CHECKS = (exec_.CHECK, logs.CHECK, pod_network.CHECK, service.CHECK, dns.CHECK, nodeport.CHECK)
 """Of what goes through the test pods."""
 CLEANUP_CHECKS = (cleanup.CHECK,)
 """Of what is left afterwards."""

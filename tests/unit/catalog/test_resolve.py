@@ -114,7 +114,7 @@ def test_what_goes_with_a_release_beside_its_own_programs():
     assert rel.coredns.artifact.key == "coredns/1.14.2/arm64/image.tar"
     old = release("1.20.2", "amd64", "containerd")
     assert old.containerd["containerd"].version.startswith("1."), "2.x speaks no CRI v1alpha2"
-    assert old.coredns.ref == "registry.k8s.io/coredns/coredns:v1.7.0"
+    assert old.coredns.ref == "registry.k8s.io/coredns:1.7.0"
 
 
 def test_hosts_can_be_of_every_architecture_and_no_other():
@@ -259,3 +259,11 @@ def test_what_files_of_an_own_release_may_name():
     assert "etcd/3.6.8/amd64" in keys
     assert "kubernetes/1.36.99/amd64" not in keys
     assert not [key for key in own_keys("1.20.15", OwnRelease()) if key.startswith("cri-dockerd")]
+
+
+def test_coredns() -> None:
+    assert release("1.36.4", "amd64", "docker").coredns.ref == "registry.k8s.io/coredns/coredns:v1.14.2"
+    old = release("1.20.2", "amd64", "docker").coredns
+    assert (old.ref, old.artifact.key) == ("registry.k8s.io/coredns:1.7.0", "coredns/1.7.0/amd64/image.tar")
+    own = {"1.36.4": OwnRelease(coredns="1.13.1")}
+    assert release("1.36.4", "arm64", "docker", own).coredns.ref == "registry.k8s.io/coredns/coredns:v1.13.1"

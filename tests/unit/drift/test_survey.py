@@ -12,7 +12,7 @@ from k8sbootstrap.errors import HostError
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.runner.events import Change
-from k8sbootstrap.runner.phases import PHASES, runs_on
+from k8sbootstrap.runner.phases import CLUSTER_ROLES, PHASES, runs_on
 
 CLUSTER = """
 apiVersion: k8sbootstrap/v1alpha1
@@ -52,7 +52,7 @@ def found(plan: ClusterPlan, name: str, **other: Any) -> Finding:
     digests = {
         role: digest
         for role, digest in wanted(plan)[name].items()
-        if name == "master1" or role not in {"cluster_rbac", "node_settings"}
+        if name == "master1" or role not in CLUSTER_ROLES
     }
     cidrs = CIDRS if name == "master1" else None
     fields: dict[str, Any] = {
@@ -112,13 +112,13 @@ def test_objects_concern_the_master_that_applied_them(plan: ClusterPlan) -> None
 
 def test_another_master_takes_over_where_the_one_that_applied_objects_is_gone(plan: ClusterPlan) -> None:
     survey = seen(plan, master1=None)
-    assert todo(survey) == {"master2": {"cluster_rbac": ("new",), "node_settings": ("new",)}}
+    assert todo(survey) == {"master2": dict.fromkeys(CLUSTER_ROLES, ("new",))}
     assert words.summary(survey)[-1] == "not reached: master1: no answer"
 
 
 def test_an_api_that_does_not_answer_is_asked_again_by_the_run(plan: ClusterPlan) -> None:
     survey = seen(plan, master1={"api_error": "connection refused", "pod_cidrs": None})
-    assert todo(survey) == {"master1": {"cluster_rbac": ("drift",), "node_settings": ("drift",)}}
+    assert todo(survey) == {"master1": dict.fromkeys(CLUSTER_ROLES, ("drift",))}
 
 
 def test_a_node_that_came_back_with_another_pod_cidr(plan: ClusterPlan) -> None:

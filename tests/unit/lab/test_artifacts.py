@@ -1,6 +1,8 @@
 """The lab's artifact directory."""
 
 import hashlib
+import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,23 @@ def test_a_binary_that_is_missing_is_built(top: Path, monkeypatch: pytest.Monkey
     _built(top)
     (top / "kubernetes/1.20.2/amd64/kubelet").unlink()
     assert artifacts.must_be_built("1.20.2")
+
+
+def test_the_dns_is_made_an_image_where_its_program_is(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "_upstream_answers", lambda _: False)
+    other = tmp_path / "others"
+    assert not artifacts.has_dns("1.36.3", [other, top])
+    artifacts._dns_image(top, "1.36.3", [other, top])
+    assert not artifacts.has_dns("1.36.3", [other, top])
+    _put(other, "coredns/1.14.2/amd64/coredns", b"program")
+    artifacts._dns_image(top, "1.36.3", [other, top])
+    with tarfile.open(top / "coredns/1.14.2/amd64/image.tar") as tar:
+        manifest = json.load(tar.extractfile("manifest.json"))
+    assert manifest[0]["RepoTags"] == ["registry.k8s.io/coredns/coredns:v1.14.2"]
+    assert artifacts.has_dns("1.36.3", [other, top])
+    assert not artifacts.has_dns("1.20.2", [other, top])
 
 
 def test_a_reachable_upstream_spares_the_build(monkeypatch: pytest.MonkeyPatch) -> None:

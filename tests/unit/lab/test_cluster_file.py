@@ -12,14 +12,16 @@ from k8sbootstrap.lab.cluster_file import Host
 HOSTS = [Host("master1", "10.86.0.11", ("master",)), Host("worker1", "10.86.0.12", ("worker",))]
 
 
-def _write(path: Path, version: str = "1.20.2", runtime: str = "docker", *, cgroup_v1: bool = True) -> bool:
+def _write(
+    path: Path, version: str = "1.20.2", runtime: str = "docker", *, dns: bool = True, cgroup_v1: bool = True
+) -> bool:
     key = path.parent / "keys" / "id"
     key.parent.mkdir(exist_ok=True)
     key.write_text("")
     key.chmod(0o600)
     sources = [path.parent]
     return cluster_file.write(
-        path, HOSTS, version=version, runtime=runtime, sources=sources, key=key, cgroup_v1=cgroup_v1
+        path, HOSTS, version=version, runtime=runtime, sources=sources, key=key, dns=dns, cgroup_v1=cgroup_v1
     )
 
 
@@ -50,6 +52,11 @@ def test_the_kubelet_is_told_of_cgroup_v1_where_it_would_refuse_it(
     _write(path, version, cgroup_v1=cgroup_v1)
     kubelet = load_cluster(path).kubernetes.extra_config.get("kubelet", {})
     assert kubelet.get("failCgroupV1") == (False if said else None)
+
+
+def test_without_an_image_there_is_no_dns(tmp_path: Path) -> None:
+    _write(tmp_path / "cluster.yaml", dns=False)
+    assert load_cluster(tmp_path / "cluster.yaml").dns.name == "none"
 
 
 def test_writing_it_again_changes_nothing(tmp_path: Path) -> None:

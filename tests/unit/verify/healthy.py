@@ -18,7 +18,7 @@ from k8sbootstrap.verify.requests import (
     health_request,
     units,
 )
-from k8sbootstrap.verify.traffic import API_SERVICE, SERVICE, host_request
+from k8sbootstrap.verify.traffic import API_SERVICE, DNS, SERVICE, host_request
 
 RECORDED = Path(__file__).parent / "recorded"
 CLUSTER_YAML = """\
@@ -101,6 +101,7 @@ def exec_output(workload: Workload, pod: Pod, broken: dict[str, str] | None = No
     answers = {other.ip: other.name for other in workload.pods.values() if other != pod}
     answers[SERVICE] = "verify-m1"
     answers[API_SERVICE] = "wget: server returned error: HTTP/1.0 400 Bad Request"
+    answers[DNS] = "10.96.0.1"
     lines = [
         f"FAILED {key} {broken[key]}" if key in (broken or {}) else f"OK {key} {said}"
         for key, said in answers.items()

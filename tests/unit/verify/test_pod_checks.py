@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from k8sbootstrap.config.models import Dns
 from k8sbootstrap.verify.answers import Answer, HttpAnswer, RunAnswer
-from k8sbootstrap.verify.checks import cleanup, exec_, logs, nodeport, pod_network, pods, service
+from k8sbootstrap.verify.checks import cleanup, dns, exec_, logs, nodeport, pod_network, pods, service
 from k8sbootstrap.verify.facts import Pod
 from k8sbootstrap.verify.models import Status
-from k8sbootstrap.verify.traffic import API_SERVICE, SERVICE, nodeport_key
+from k8sbootstrap.verify.traffic import API_SERVICE, DNS, SERVICE, nodeport_key
 
 from .healthy import exec_output, failing, verdicts
 
@@ -48,11 +49,11 @@ def test_pods_misses_one_that_was_never_created(facts):
 def test_pods_when_nothing_could_be_created(facts):
     broken = replace(facts, workload=replace(facts.workload, error="could not be started: forbidden"))
     assert failing(pods.CHECK, broken) == {"cluster": "could not be started: forbidden"}
-    for check in (exec_, logs, pod_network, service, nodeport):
+    for check in (dns, exec_, logs, pod_network, service, nodeport):
         assert verdicts(check.CHECK, broken)["cluster"].status is Status.SKIPPED
 
 
-@pytest.mark.parametrize("check", [exec_, logs, pod_network], ids=["exec", "logs", "pod-network"])
+@pytest.mark.parametrize("check", [dns, exec_, logs, pod_network], ids=["dns", "exec", "logs", "pod-network"])
 def test_a_pod_that_does_not_run_fails_only_once(facts, check):
     broken = break_pod(facts)
     assert verdicts(check.CHECK, broken)["w1"].status is Status.SKIPPED
@@ -98,6 +99,15 @@ def test_pod_network_answered_by_another_pod(facts):
     text = facts.workload.execs["w1"].stdout.replace(f"OK {ip} verify-w2", f"OK {ip} verify-m1")
     broken = change(facts, execs={"w1": RunAnswer(0, text, "")})
     assert "answered by verify-m1, not by verify-w2" in failing(pod_network.CHECK, broken)["w1"]
+
+
+def test_dns(facts):
+    assert verdicts(dns.CHECK, facts)["w1"].message == "its pod gets 10.96.0.1 from 10.96.0.10"
+    broken = break_tries(facts, "w1", **{DNS: "no answer in 3 s"})
+    assert failing(dns.CHECK, broken) == {"w1": "its pod gets no name from 10.96.0.10: no answer in 3 s"}
+    none = facts.plan.config.model_copy(update={"dns": Dns(name="none")})
+    without = replace(facts, plan=replace(facts.plan, config=none))
+    assert verdicts(dns.CHECK, without)["cluster"].status is Status.SKIPPED
 
 
 def test_service_from_the_host(facts):

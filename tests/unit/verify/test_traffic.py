@@ -2,11 +2,14 @@
 
 import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 
+from k8sbootstrap.config.models import Dns
 from k8sbootstrap.verify.traffic import (
     API_SERVICE,
+    DNS,
     SERVICE,
     Try,
     host_request,
@@ -27,6 +30,13 @@ case "$*" in
 esac
 """
 
+NSLOOKUP = """\
+#!/bin/sh
+printf 'Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\n'
+[ "$2$BROKEN" = kubernetes.default.svc.cluster.local ] && printf 'Name:\t%s\nAddress: 10.96.0.1\n' "$2"
+exit 0
+"""
+
 CLOCK = """\
 #!/bin/sh
 echo . >> "$0.ticks"
@@ -37,12 +47,13 @@ wc -c < "$0.ticks"
 @pytest.fixture
 def pod_shell(tmp_path):
     """Runs the command that a pod gets, with a wget that knows few addresses and a clock that runs fast."""
-    for name, text in (("wget", WGET), ("sleep", "#!/bin/sh\n"), ("date", CLOCK)):
+    programs = {"wget": WGET, "nslookup": NSLOOKUP, "sleep": "#!/bin/sh\n", "date": CLOCK}
+    for name, text in programs.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
 
-    def run(argv):
-        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "POD_NAME": "verify-w1"}
+    def run(argv, **more):
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "POD_NAME": "verify-w1", **more}
         inside = argv[argv.index("--") + 1 :]
         return subprocess.run(inside, env=environment, capture_output=True, text=True, timeout=20, check=True)
 
@@ -60,6 +71,25 @@ def test_the_pod_script_and_its_parser_agree(facts, pod_shell):
     assert not tries.seen[SERVICE].ok
     assert tries.seen[API_SERVICE].ok  # a 400 shows that the API server was reached
     assert "10.244.3.5" not in tries.seen  # itself
+    assert tries.seen[DNS] == Try(ok=True, text="10.96.0.1")
+
+
+def test_a_server_that_knows_no_name_is_not_taken_for_an_answer(facts, pod_shell):
+    workload = facts.workload
+    command = list(pod_command(facts, workload, workload.pods["w1"]).argv)
+    seen = parse_tries(pod_shell(command, BROKEN="1").stdout).seen[DNS]
+    assert not seen.ok
+    assert "10.96.0.10" in seen.text
+
+
+def test_without_dns_no_name_is_asked_for(facts, plan, pod_shell):
+    config = plan.config.model_copy(update={"dns": Dns(name="none")})
+    without = replace(facts, plan=replace(plan, config=config))
+    workload = facts.workload
+    done = pod_shell(list(pod_command(without, workload, workload.pods["w1"]).argv))
+    tries = parse_tries(done.stdout)
+    assert tries.pod == "verify-w1"
+    assert DNS not in tries.seen
 
 
 def test_a_pod_asks_all_other_running_pods_and_both_services(facts):

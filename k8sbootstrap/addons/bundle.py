@@ -1,0 +1,101 @@
+"""Everything that is applied to the cluster after it is up, as one file that goes to a master."""
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from k8sbootstrap.addons.dns import dns_objects
+from k8sbootstrap.addons.manifests import all_objects, remote_file
+from k8sbootstrap.addons.objects import Object, ObjectError, Sourced
+from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.config.models import UrlManifest
+from k8sbootstrap.errors import ConfigError, Problem
+from k8sbootstrap.plan.models import ClusterPlan
+
+LABEL = "k8sbootstrap.io/addon"
+"""On every object; by it they are found again. ``module_utils/k8sbootstrap_addons.py`` knows it too."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Objects that are applied together: namespaces and definitions of kinds first."""
+
+    name: str
+    """Value of ``LABEL`` on them."""
+    objects: Sequence[Sourced]
+    wait: bool = False
+    """Whether ``up`` waits until their pods run."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As the module ``kube_addons`` takes it."""
+        return {
+            "name": self.name,
+            "wait": self.wait,
+            "objects": [
+                {"source": each.source, "number": each.number, "object": _labelled(each.object, self.name)}
+                for each in self.objects
+            ],
+        }
+
+
+def files(plan: ClusterPlan) -> list[ArtifactFile]:
+    """The files to fetch before ``write_addons``."""
+    return [remote_file(each) for each in plan.config.manifests if isinstance(each, UrlManifest)]
+
+
+def write_addons(plan: ClusterPlan, cluster_file: Path, fetched: Mapping[str, Path], target: Path) -> None:
+    """Write the file, readable by its owner alone: objects may be secret.
+
+    Args:
+        plan: The desired state.
+        cluster_file: cluster.yaml; paths in it are relative to its folder.
+        fetched: ``ArtifactFile.key`` to where the file is, for all of ``files``.
+        target: The file to write; one whose content is right already is left alone.
+
+    Raises:
+        ConfigError: A manifest can't be read, or two describe the same object.
+    """
+    try:
+        groups = list(_groups(plan, cluster_file.resolve().parent, fetched))
+        _require_unique(groups)
+    except ObjectError as exc:
+        raise ConfigError([Problem(cluster_file, 0, "manifests", str(exc), "")]) from exc
+    text = json.dumps([group.to_json() for group in groups], sort_keys=True)
+    if target.exists() and target.read_text(encoding="utf-8") == text:
+        return
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        out.write(text)
+    Path(temporary).replace(target)
+
+
+def _groups(plan: ClusterPlan, base: Path, fetched: Mapping[str, Path]) -> Iterator[Group]:
+    dns = dns_objects(plan)
+    if dns:
+        yield Group("dns", dns, wait=True)
+    for objects in all_objects(plan.config.manifests, base, fetched):
+        yield Group("manifests", objects)
+
+
+def _require_unique(groups: Sequence[Group]) -> None:
+    seen: dict[tuple[str, str, str, str], Sourced] = {}
+    for group in groups:
+        for each in group.objects:
+            first = seen.setdefault(each.identity, each)
+            if first is not each:
+                raise ObjectError(f"{each.place} describes {each.title}, and so does {first.place}")
+
+
+def _labelled(item: Object, name: str) -> Object:
+    metadata = item["metadata"]
+    labelled = {**item, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), LABEL: name}}}
+    if item["kind"] == "Secret" and isinstance(text := labelled.pop("stringData", None), dict):
+        # the API server does the same, but does not note who applied it
+        encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in text.items()}
+        labelled["data"] = {**(labelled.get("data") or {}), **encoded}
+    return labelled

@@ -1,0 +1,193 @@
+"""What was applied to the cluster: remembered in the cluster itself, and compared with what it has now.
+
+The memory is a Secret, for what is applied may be secret and hashes of it can be guessed. Any master can read
+it, so that the loss of the one that applied the objects loses nothing.
+
+The API server notes for every object which fields were applied under our name: only these are compared, so
+what others add is theirs. Whoever changes or removes one takes it over, or leaves another value in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+
+from ansible.module_utils.k8sbootstrap_changes import DRIFT, change
+from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, items, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap_objects import key_of
+
+LABEL = "k8sbootstrap.io/addon"
+"""On every object that was applied; its value is the group that the object belongs to."""
+MANAGER = "k8sbootstrap"
+APPLY = ("apply", "--server-side", "--force-conflicts", f"--field-manager={MANAGER}", "-f", "-")
+_NAMESPACE, _NAME = "kube-system", "k8sbootstrap-addons"
+_SHOW = ["--show-managed-fields"]
+
+
+def identity(item: dict) -> str:
+    """``Kind.group/namespace/name``: the same for the object in every version of its API."""
+    group = item["apiVersion"].rpartition("/")[0]
+    metadata = item["metadata"]
+    return "/".join((f"{item['kind']}.{group}", metadata.get("namespace", ""), metadata["name"]))
+
+
+def digest_of(item: dict) -> str:
+    """Digest of an object as it is wanted."""
+    return hashlib.sha256(json.dumps(item, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def fields_of(item: dict) -> str:
+    """Digest of the fields that are noted as applied under our name, with their values; empty without any."""
+    for entry in item["metadata"].get("managedFields", ()):
+        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply":
+            return digest_of(values(entry.get("fieldsV1", {}), item))
+    return ""
+
+
+def values(fields: dict, value):
+    """What is in ``value`` at the fields of a ``fieldsV1``, in its form; None where nothing is.
+
+    Its keys are ``f:NAME`` for a field, ``k:KEYS`` for the list entry that has these, ``v:VALUE`` for a value
+    of a list, and ``.`` for the thing itself.
+    """
+    if not fields:
+        return value
+    found = {}
+    for key, inner in fields.items():
+        kind, _, name = key.partition(":")
+        part = None
+        if kind == "f" and isinstance(value, dict):
+            part = value.get(name)
+        elif kind == "k" and isinstance(value, list):
+            wanted = json.loads(name).items()
+            part = next((item for item in value if all(item.get(at) == is_ for at, is_ in wanted)), None)
+        elif kind == "v" and isinstance(value, list):
+            part = json.loads(name) in value
+        found[key] = values(inner, part)
+    return found
+
+
+def entry_of(wanted: dict, applied: dict) -> dict:
+    """What is remembered of an object."""
+    return {
+        "id": identity(wanted),
+        "apiVersion": applied["apiVersion"],
+        "kind": applied["kind"],
+        "namespace": applied["metadata"].get("namespace", ""),
+        "name": applied["metadata"]["name"],
+        "digest": digest_of(wanted),
+        "fields": fields_of(applied),
+    }
+
+
+def reference(entry: dict) -> dict:
+    """An object that says no more than which one it is."""
+    metadata = {"name": entry["name"]}
+    if entry["namespace"]:
+        metadata["namespace"] = entry["namespace"]
+    return {"apiVersion": entry["apiVersion"], "kind": entry["kind"], "metadata": metadata}
+
+
+def remembered() -> list:
+    """What was applied last, in its order.
+
+    Raises:
+        KubectlError: The API server can't be asked.
+    """
+    found = kubectl_json("-n", _NAMESPACE, "get", "secret", _NAME, "--ignore-not-found")
+    if "data" not in found:
+        return []
+    return json.loads(base64.b64decode(found["data"]["applied"]))
+
+
+def remember(entries: list) -> None:
+    """Replace the memory.
+
+    Raises:
+        KubectlError: The API server can't be asked.
+    """
+    if not entries:
+        kubectl("-n", _NAMESPACE, "delete", "secret", _NAME, "--ignore-not-found")
+        return
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "k8sbootstrap.io/addons",
+        "metadata": {"name": _NAME, "namespace": _NAMESPACE},
+        "data": {"applied": base64.b64encode(json.dumps(entries).encode()).decode()},
+    }
+    kubectl(*APPLY, stdin=json.dumps(secret))
+
+
+def managed_json(*arguments: str, stdin: str = "") -> dict:
+    """``kubectl_json`` with who manages which fields; kubectl shows that unasked below 1.21."""
+    try:
+        return kubectl_json(*arguments, *_SHOW, stdin=stdin)
+    except KubectlError as error:
+        if not _SHOW or "unknown flag: --show-managed-fields" not in str(error):
+            raise
+        _SHOW.clear()
+        return kubectl_json(*arguments, stdin=stdin)
+
+
+def there(entries: list) -> dict:
+    """The remembered objects that the cluster has and that still carry our label, by their id.
+
+    Raises:
+        KubectlError: The API server can't be asked.
+    """
+    kinds = sorted({_resource(entry) for entry in entries})
+    found = by_identity(_labelled(kinds))
+    live = {entry["id"]: found.get(identity(reference(entry))) for entry in entries}
+    return {name: item for name, item in live.items() if item}
+
+
+def by_identity(found: list) -> dict:
+    """The API server's objects by identity; those of the namespace default also by the one without it."""
+    known = {identity(item): item for item in found}
+    short = {name.replace("/default/", "//", 1): item for name, item in known.items() if "/default/" in name}
+    return {**short, **known}
+
+
+def drifted(entries: list, live: dict) -> list:
+    """Ids of the remembered objects that are gone, or of which somebody changed what was applied."""
+    return [
+        entry["id"]
+        for entry in entries
+        if entry["id"] not in live or fields_of(live[entry["id"]]) != entry["fields"]
+    ]
+
+
+def addon_drift() -> list:
+    """Changes for all that somebody changed of what was applied.
+
+    Raises:
+        KubectlError: The API server can't be asked.
+    """
+    entries = remembered()
+    changed = set(drifted(entries, there(entries))) if entries else set()
+    return [
+        change("object", "apply", key_of(reference(entry)), DRIFT)
+        for entry in entries
+        if entry["id"] in changed
+    ]
+
+
+def _resource(entry: dict) -> str:
+    group, _, version = entry["apiVersion"].rpartition("/")
+    return f"{entry['kind']}.{version}.{group}"
+
+
+def _labelled(kinds: list) -> list:
+    if not kinds:
+        return []
+    command = ("get", ",".join(kinds), "--all-namespaces", f"--selector={LABEL}")
+    try:
+        return items(managed_json(*command))
+    except KubectlError as error:
+        if "doesn't have a resource type" not in str(error):
+            raise
+        if len(kinds) == 1:  # its definition is gone, or its API version
+            return []
+    return [item for kind in kinds for item in _labelled([kind])]

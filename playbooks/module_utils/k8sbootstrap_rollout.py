@@ -1,0 +1,92 @@
+"""Waits until the pods of workloads run, and says why they do not."""
+
+from __future__ import annotations
+
+import time
+
+from ansible.module_utils.k8sbootstrap_kubectl import ADMIN, KubectlError, kubectl_json
+from ansible.module_utils.k8sbootstrap_objects import key_of, live_objects
+
+WORKLOADS = ("DaemonSet", "Deployment")
+_HOPELESS = ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName")
+"""Reasons for waiting that seldom go by themselves."""
+_PATIENCE = 60.0
+"""Seconds that even those get: a registry may be slow for once."""
+
+
+def wait_for(objects: list, timeout: int) -> None:
+    """Wait for the workloads among some objects.
+
+    Nodes whose kubelet is lost are made allowance for: one pod each may be missing.
+
+    Raises:
+        KubectlError: Some do not run after ``timeout`` seconds; says why.
+    """
+    waited = [item for item in objects if item["kind"] in WORKLOADS]
+    started = time.monotonic()
+    while waited:
+        nodes = kubectl_json("get", "nodes")["items"]
+        lost = sum(map(is_lost, nodes))
+        live = live_objects(waited, kubeconfig=ADMIN)
+        waited = [item for item in waited if not runs(live.get(_key(item, live)), lost)]
+        if not waited:
+            return
+        passed = time.monotonic() - started
+        if passed > min(_PATIENCE, timeout):
+            reasons = {key_of(item): _reasons(live.get(_key(item, live))) for item in waited}
+            hopeless = any(text in reason for reason in reasons.values() for text in _HOPELESS)
+            if hopeless or passed > timeout:
+                told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+                raise KubectlError(f"after {passed:.0f} s these do not run: {told}")
+        time.sleep(1)
+
+
+def is_lost(node: dict) -> bool:
+    """Whether the node's kubelet is not heard of any more."""
+    conditions = node.get("status", {}).get("conditions", ())
+    return any(item["type"] == "Ready" and item["status"] == "Unknown" for item in conditions)
+
+
+def runs(item: dict | None, lost: int) -> bool:
+    """Whether a workload's pods are all new and available, but for some on nodes that are lost."""
+    if item is None:
+        return False
+    status = item.get("status", {})
+    if status.get("observedGeneration", 0) < item["metadata"]["generation"]:
+        return False
+    if item["kind"] == "DaemonSet":
+        wanted = status.get("desiredNumberScheduled", 0)
+        new, available = status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)
+    else:
+        wanted = item["spec"].get("replicas", 1)
+        new, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
+    enough = max(wanted - lost, min(wanted, 1))
+    return new >= enough and available >= enough
+
+
+def _key(item: dict, live: dict) -> str:
+    """The key of an object in ``live``, where each has its namespace."""
+    key = key_of(item)
+    return key if key in live else f"{item['kind']}/default/{item['metadata']['name']}"
+
+
+def _reasons(item: dict | None) -> str:
+    if item is None:
+        return "it is gone"
+    selector = ",".join(f"{key}={value}" for key, value in item["spec"]["selector"]["matchLabels"].items())
+    pods = kubectl_json("-n", item["metadata"]["namespace"], "get", "pods", f"--selector={selector}")["items"]
+    told = {reason: pod["metadata"]["name"] for pod in pods for reason in trouble(pod)}
+    return ", ".join(f"pod {name} {reason}" for reason, name in told.items()) or "it has no pods"
+
+
+def trouble(pod: dict) -> list:
+    """Why a pod is not ready."""
+    status = pod.get("status", {})
+    for container in [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]:
+        waiting = container.get("state", {}).get("waiting")
+        if waiting:
+            return [f"waits: {waiting.get('reason', '')} {waiting.get('message', '')}".strip()]
+    for condition in status.get("conditions", ()):
+        if condition["status"] != "True" and condition.get("message"):
+            return [f"is not {condition['type']}: {condition['message']}"]
+    return []
