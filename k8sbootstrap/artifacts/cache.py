@@ -1,6 +1,7 @@
 """The controller's cache of downloaded files, and what it knows about them."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from k8sbootstrap.catalog.models import ArtifactFile
 
@@ -105,6 +107,31 @@ class Cache:
         finally:
             path.unlink(missing_ok=True)
 
+    @contextmanager
+    def unfinished(self, url: str) -> Iterator[Path]:
+        """The file that ``url`` is downloaded to, with what earlier runs have of it; a new one at first.
+
+        It stays when the block fails, for the next run to go on with, unless nothing is in it. Where another
+        run is at work on it this is an empty file of its own.
+        """
+        folder = self.root / "tmp"
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.part"
+        with path.open("ab") as held:
+            if not _locked(held):
+                with self.temporary() as own:
+                    yield own
+                return
+            try:
+                yield path
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    if not path.stat().st_size:
+                        path.unlink()
+                raise
+            path.unlink(missing_ok=True)
+
     def store(self, temporary: Path, file: ArtifactFile, sha256: str) -> Path:
         """Move a file from ``temporary()``, whose hash was just computed, to its place.
 
@@ -137,6 +164,14 @@ class Cache:
             with contextlib.suppress(OSError):
                 if left.stat().st_mtime < time.time() - _STALE_SECONDS:
                     left.unlink()
+
+
+def _locked(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _read_map(path: Path) -> dict[str, list[object]]:

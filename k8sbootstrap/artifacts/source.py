@@ -1,12 +1,15 @@
 """The common shape of places that files come from, and how their content is checked."""
 
+import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from k8sbootstrap.artifacts.cache import Cache
 from k8sbootstrap.artifacts.pins import Reason
 from k8sbootstrap.artifacts.web import NotThereError, Web, WebError
 from k8sbootstrap.catalog.models import ArtifactFile
@@ -128,6 +131,41 @@ def download(web: Web, url: str, target: Path, report: Report) -> str:
         raise AbsentError(str(exc)) from exc
     except WebError as exc:
         raise SourceError(str(exc)) from exc
+
+
+@contextmanager
+def downloaded(
+    web: Web, cache: Cache, url: str, expected: Expected | None, report: Report, *, what: str = "it"
+) -> Iterator[tuple[Path, str]]:
+    """Download a file for the block; it is removed afterwards unless ``cache.store`` took it.
+
+    Where the hash is known beforehand, a download goes on with what an earlier run has of the file.
+
+    Args:
+        web: HTTP client of the run.
+        cache: Where the file is meanwhile.
+        url: Where it comes from.
+        expected: The hash that it must have, if one is known.
+        report: Told of progress.
+        what: The file, in error messages.
+
+    Yields:
+        The file and its hash, which is the expected one.
+
+    Raises:
+        SourceError: It can't be had; ``RefusedError`` when it has another hash.
+    """
+    with cache.unfinished(url) if expected else cache.temporary() as path:
+        resumed = path.stat().st_size > 0
+        sha256 = download(web, url, path, report)
+        if resumed and expected and sha256 != expected.sha256:  # the earlier part was of another file
+            os.truncate(path, 0)
+            sha256 = download(web, url, path, report)
+        try:
+            compare(sha256, expected, what)
+            yield path, sha256
+        finally:
+            path.unlink(missing_ok=True)  # it came whole: there is nothing to go on with
 
 
 def text(web: Web, url: str) -> str:

@@ -17,7 +17,7 @@ from k8sbootstrap.artifacts.source import (
     Source,
     SourceError,
     compare,
-    download,
+    downloaded,
     parse_sums,
     text,
 )
@@ -116,7 +116,6 @@ class MirrorSource(Source):
     def obtain(self, file: ArtifactFile, expected: Expected | None, report: Report) -> Obtained:
         """See ``Source.obtain``."""
         self.sums()
-        with self._cache.temporary() as temporary:
-            sha256 = download(self._web, f"{self._url}/{file.key}", temporary, report)
-            compare(sha256, expected)
+        url = f"{self._url}/{file.key}"
+        with downloaded(self._web, self._cache, url, expected, report) as (temporary, sha256):
             return Obtained(self._cache.store(temporary, file, sha256), sha256)

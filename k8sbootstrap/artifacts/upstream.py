@@ -1,8 +1,8 @@
 """The projects' own release sites."""
 
 import threading
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from urllib3.util import parse_url
 
@@ -12,18 +12,17 @@ from k8sbootstrap.artifacts.source import (
     AbsentError,
     Expected,
     Obtained,
+    RefusedError,
     Report,
     Source,
     SourceError,
     compare,
-    download,
+    downloaded,
     parse_sums,
     text,
 )
 from k8sbootstrap.artifacts.web import Web
 from k8sbootstrap.catalog.models import ArtifactFile
-
-T = TypeVar("T")
 
 
 class UpstreamSource(Source):
@@ -66,9 +65,7 @@ class UpstreamSource(Source):
         if file.sha256:
             compare(file.sha256, expected)  # known beforehand: nothing is downloaded in vain
         wanted = expected or self._published(file, url)
-        with self._cache.temporary() as temporary:
-            sha256 = _named(url, lambda: download(self._web, url, temporary, report))
-            compare(sha256, wanted)
+        with _of_site(url), downloaded(self._web, self._cache, url, wanted, report) as (temporary, sha256):
             return Obtained(self._cache.store(temporary, file, sha256), sha256, vouched=expected is None)
 
     def _unpack(self, asked: ArtifactFile, url: str, report: Report) -> None:
@@ -76,10 +73,11 @@ class UpstreamSource(Source):
         files = {file.member: file for file in self._siblings[url] if file.member}
         failure = SourceError("")
         try:
-            with self._cache.temporary() as archive:
-                wanted = self._published(asked, url)
-                sha256 = _named(url, lambda: download(self._web, url, archive, report))
-                compare(sha256, wanted, what="the archive")
+            wanted = self._published(asked, url)
+            with (
+                _of_site(url),
+                downloaded(self._web, self._cache, url, wanted, report, what="the archive") as (archive, _),
+            ):
                 for name, stream in members(archive, files):
                     with self._cache.temporary() as temporary:
                         sha256 = copy_out(stream, temporary)
@@ -99,16 +97,20 @@ class UpstreamSource(Source):
         checksum_url = file.checksum_url
         if checksum_url is None:
             raise SourceError("upstream publishes no checksum, and none is known")
-        sums = _named(checksum_url, lambda: parse_sums(text(self._web, checksum_url)))
+        with _of_site(checksum_url):
+            sums = parse_sums(text(self._web, checksum_url))
         sha256 = sums.get("") or sums.get(url.rpartition("/")[2])
         if sha256 is None:
             raise SourceError(f"{checksum_url} does not list {url.rpartition('/')[2]}")
         return Expected(sha256, f"as {checksum_url} says")
 
 
-def _named(url: str, action: Callable[[], T]) -> T:
-    """Run ``action``, and name the site in the error it raises: upstream is several."""
+@contextmanager
+def _of_site(url: str) -> Iterator[None]:
+    """Name the site in the errors of the block: upstream is several."""
     try:
-        return action()
+        yield
+    except RefusedError:
+        raise
     except SourceError as exc:
         raise type(exc)(f"{parse_url(url).host}: {exc}") from exc

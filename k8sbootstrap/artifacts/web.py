@@ -29,7 +29,7 @@ READ_SECONDS = 10.0
 _RESUMES = 2
 _CHUNK = 1 << 20
 _TEXT_LIMIT = 4 << 20
-_OK, _PARTIAL, _NOT_FOUND, _GONE = 200, 206, 404, 410
+_OK, _PARTIAL, _NOT_FOUND, _GONE, _NO_SUCH_PART = 200, 206, 404, 410, 416
 
 
 class WebError(Exception):
@@ -88,21 +88,26 @@ class Web:
     def download(self, url: str, target: Path, report: Callable[[int, int | None], None]) -> str:
         """Write the body at ``url`` to ``target``; a transfer that breaks is taken up where it broke.
 
+        What ``target`` has already is taken for the body's beginning. It keeps what came when all fails.
+
         Returns:
             sha256 of what was written.
 
         Raises:
             WebError: It could not be had whole.
         """
-        digest, received = hashlib.sha256(), 0
         broken: HTTPError | None = None
-        with target.open("wb") as out:
+        with target.open("a+b") as out:
+            out.seek(0)
+            digest = hashlib.file_digest(out, "sha256")
+            received = out.tell()
             for _ in range(1 + _RESUMES):
                 with self._get(url, offset=received) as response:
                     if received and response.status != _PARTIAL:
                         digest, received = hashlib.sha256(), 0
-                        out.seek(0)
-                        out.truncate()
+                        out.truncate(0)
+                    if response.status == _NO_SUCH_PART:
+                        continue  # from the start: what is here is not the beginning of what the server has
                     length = response.headers.get("Content-Length", "")
                     total = received + int(length) if length.isdigit() else None
                     try:
@@ -139,7 +144,7 @@ class Web:
         try:
             if response.status in {_NOT_FOUND, _GONE}:
                 raise NotThereError("not there")
-            if response.status not in {_OK, _PARTIAL}:
+            if response.status not in {_OK, _PARTIAL, *([_NO_SUCH_PART] if offset else [])}:
                 raise WebError(f"answered {response.status} {response.reason or ''}".rstrip())
             yield response
         finally:

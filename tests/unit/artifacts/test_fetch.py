@@ -483,8 +483,9 @@ def test_an_interrupted_call_ends_at_once_and_leaves_no_halves(site, server):
     with pytest.raises(KeyboardInterrupt):
         site.fetch(*files, sources=[{"url": server.url}], progress=interrupt)
     assert len(server.requests) < len(names)
-    assert not list((site.cache / "tmp").iterdir())
+    assert {path.suffix for path in (site.cache / "tmp").iterdir()} <= {".part"}
     got = site.fetch(*files, sources=[{"url": server.url}])
+    assert not list((site.cache / "tmp").iterdir())
     assert {result.source for result in got.values()} == {server.url}
 
 
@@ -496,3 +497,51 @@ def test_summary_counts_files_by_source(site, server):
     assert summarize(got) == [
         f"kubernetes/1.36.4: 2 files from {site.root}/site/here, 1 file from {server.url}"
     ]
+
+
+# --- going on with what an earlier run has
+
+
+def _break_off(site, server, file):
+    """Have a run that gets 4,000 bytes and no more."""
+    server.files = {f"/{KEY}": GOOD}
+    server.break_after = {f"/{KEY}": 4000}
+    server.status = {}
+
+    def unavailable(step):
+        if step.received:
+            server.status = {f"/{KEY}": 503}
+
+    with pytest.raises(ArtifactError):
+        site.fetch(file, sources=[{"url": server.url}], progress=unavailable)
+    server.status = {}
+    assert [path.stat().st_size for path in (site.cache / "tmp").iterdir()] == [4000]
+
+
+def _ranges(server):
+    """What each GET of the file asked for."""
+    asked = zip(server.requests, server.headers, strict=True)
+    return [headers.get("range") for request, headers in asked if request == ("GET", f"/{KEY}")]
+
+
+def test_the_next_run_goes_on_where_the_last_one_broke_off(site, server):
+    _break_off(site, server, artifact("kubelet", GOOD))
+    got = site.fetch(artifact("kubelet", GOOD), sources=[{"url": server.url}])
+    assert got[KEY].path.read_bytes() == GOOD
+    assert _ranges(server)[-1] == "bytes=4000-"
+    assert not list((site.cache / "tmp").iterdir())
+
+
+def test_a_part_of_another_file_is_thrown_away(site, server):
+    _break_off(site, server, artifact("kubelet", GOOD))
+    server.files = {f"/{KEY}": BAD * 1000}
+    got = site.fetch(artifact("kubelet", BAD * 1000), sources=[{"url": server.url}])
+    assert got[KEY].path.read_bytes() == BAD * 1000
+    assert _ranges(server)[-2:] == ["bytes=4000-", None]
+
+
+def test_a_part_that_is_longer_than_the_file_is_thrown_away(site, server):
+    _break_off(site, server, artifact("kubelet", GOOD))
+    server.files = {f"/{KEY}": BAD}
+    got = site.fetch(artifact("kubelet", BAD), sources=[{"url": server.url}])
+    assert got[KEY].path.read_bytes() == BAD
