@@ -72,6 +72,7 @@ def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:
         kubernetes_service_ip=service_ip,
         dns_service_ip=config.network.service_cidr[DNS_ADDRESS_INDEX],
         api_sans=_api_sans(config, service_ip, external),
+        bundle=local_path(config.artifacts.bundle, base) if config.artifacts.bundle else None,
         registries=plan_registries(config.runtime.registries, base),
     )
 

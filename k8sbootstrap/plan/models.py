@@ -95,6 +95,8 @@ class ClusterPlan:
     cgroup_driver: str = "systemd"
     """Who makes control groups, for the container runtime and the kubelet alike: pods fail where these two
     differ."""
+    bundle: Path | None = None
+    """The bundle that all files and packages come from, absolute; None where there is none."""
 
     @property
     def release(self) -> Release:

@@ -13,7 +13,6 @@ from k8sbootstrap.artifacts.own_images import own_images
 from k8sbootstrap.bundle.reader import open_bundle
 from k8sbootstrap.bundle.unpack import unpack_packages
 from k8sbootstrap.catalog.models import ArtifactFile, Image
-from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.inventory import render_inventory
 from k8sbootstrap.logins import read_logins, write_logins
 from k8sbootstrap.pki.issue import ensure_pki
@@ -71,7 +70,6 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
     """
     base = cluster_file.resolve().parent
     logins = read_logins(plan.config.runtime.registries, base)
-    bundle = plan.config.artifacts.bundle
     with step("artifacts", "Files to install") as listener:
         files = fetch_all(
             programs(plan),
@@ -83,7 +81,7 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
             proxy=plan.config.proxy,
             progress=lambda progress: listener.status(in_words(progress)),
         )
-        repositories = unpack_packages(open_bundle(local_path(bundle, base)), cache_dir()) if bundle else {}
+        repositories = unpack_packages(open_bundle(plan.bundle), cache_dir()) if plan.bundle else {}
         for line in summarize(files):
             listener.note(line)
         images_of_own = own_images(plan.config.runtime.images, base, cache_dir())

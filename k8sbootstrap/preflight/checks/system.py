@@ -1,5 +1,9 @@
 """Checks of one machine on its own."""
 
+from functools import cache
+from pathlib import Path
+
+from k8sbootstrap.bundle.reader import open_bundle
 from k8sbootstrap.catalog.distributions import platform_of, supported
 from k8sbootstrap.catalog.runtimes import misfit
 from k8sbootstrap.preflight.checks.base import Case
@@ -30,18 +34,36 @@ def os(case: Case) -> Verdict:
 
 
 def packages(case: Case) -> Verdict:
-    """The distribution has packages for all that the host needs of it: some have no container runtime."""
+    """The distribution, and the bundle if there is one, has packages for all that the host needs of it.
+
+    Some distributions have no container runtime.
+    """
     facts, purposes = case.facts, case.plan.package_purposes(case.host)
     platform = platform_of(facts.os_id, facts.os_version)
     if platform is None:
         return skipped("nobody knows the packages of this distribution")
     lacking = platform.lacks(purposes)
+    names = platform.names(purposes) if not lacking else []
+    if names and case.plan.bundle and not case.ours:
+        system = f"{facts.os_id}{facts.os_version}/{case.host.arch}"
+        bundled = _bundled(case.plan.bundle)
+        if system not in bundled:
+            return failed(
+                f"the bundle has packages for {', '.join(bundled) or 'no system'}, and this host is {system}",
+                "Make the bundle anew: k8sbootstrap bundle create, with --os for every system of hosts.",
+            )
     if not lacking:
-        return ok(", ".join(platform.names(purposes)) or "none are needed")
+        return ok(", ".join(names) or "none are needed")
     fix = f"Install one of these on the host: {supported(purposes)}."
     if lacking == ["containerd"]:
         fix = "Set runtime.source: upstream in cluster.yaml."
     return failed(f"{facts.os_name} has no package for {' or '.join(lacking)}", fix)
+
+
+@cache
+def _bundled(bundle: Path) -> tuple[str, ...]:
+    """Systems that a bundle has packages for."""
+    return tuple(sorted(open_bundle(bundle).manifest.packages))
 
 
 def arch(case: Case) -> Verdict:

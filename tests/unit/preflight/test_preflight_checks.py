@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from k8sbootstrap.bundle.manifest import Manifest
+from k8sbootstrap.bundle.writer import write_bundle
 from k8sbootstrap.preflight.models import Status
 
 GIB = 1024**3
@@ -403,3 +405,16 @@ def test_a_runtime_that_is_installed_counts_not_the_one_that_could_be(judge, mak
     installed = {"containerd": "containerd github.com/containerd/containerd/v2 v2.3.4 abc"}
     verdict = judge("runtime", plan=make_plan("1.36.4", runtime={"name": "containerd"}), runtimes=installed)
     assert verdict.message == "containerd 2.3.4"
+
+
+@pytest.mark.parametrize(("version", "status"), [("12", Status.FAILED), ("13", Status.OK)])
+def test_packages_of_a_bundle(judge, make_plan, tmp_path, version, status):
+    manifest = Manifest("demo", "1.20.2", ("amd64",), {}, (), {"debian13/amd64": ("socat",)})
+    write_bundle(tmp_path / "b.tar", manifest, {}, lambda _: None)
+    plan = make_plan(artifacts={"bundle": "b.tar"})
+    release = f'ID=debian\nVERSION_ID="{version}"'
+    verdict = judge("packages", plan=plan, os_release=release)
+    assert verdict.status is status
+    if status is Status.FAILED:
+        assert "has packages for debian13/amd64, and this host is debian12/amd64" in verdict.message
+    assert judge("packages", plan=plan, base="master", os_release=release).status is Status.OK
