@@ -21,7 +21,7 @@ Options:
     sandbox_image (str): The one of them that the kubelet never removes to free disk space.
     needs (list): Paths that its programs made and without which it must be applied again.
     digest (str): Of all that the component is made from; in the host's record once it is applied.
-    absent (bool): Take the component off; name and cluster are all that counts.
+    absent (list of str): Components to take off instead; of the rest only cluster counts.
     restart (bool), peers (list of health): Only restart what waits for it, after seeing that every peer is
         healthy.
     pending_restarts (list), inputs (dict): With restart: those of the first call's result.
@@ -113,7 +113,7 @@ class ActionModule(ActionBase):
             "runtime": args.get("runtime") or "",
             "needs": args.get("needs") or [],
             "digest": args.get("digest") or "",
-            "absent": bool(args.get("absent")),
+            "absent": args.get("absent") or [],
             "restart": bool(args.get("restart")),
             "pending": args.get("pending_restarts") or [],
             "inputs": args.get("inputs") or {},

@@ -34,7 +34,7 @@ def _apply(request: dict, uploads: dict, record: Record) -> dict:
     check_mode = record.check_mode
     record.data["cluster"] = request["cluster"] or record.data["cluster"]
     if request["absent"]:
-        changes = take_off(request["name"], record, check_mode)
+        changes = [each for name in request["absent"] for each in take_off(name, record, check_mode)]
         return {"changed": bool(changes), "changes": changes}
     files = FileSet(request, record, check_mode)
     part = record.component(request["name"])

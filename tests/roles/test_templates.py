@@ -310,3 +310,8 @@ def test_pods_never_get_the_address_of_systemd_resolved(
     (tmp_path / "link").symlink_to("/nowhere")
     subprocess.run(line.removeprefix("ExecStartPre=").replace("$$", "$"), shell=True, check=True)
     assert (tmp_path / "link").readlink() == tmp_path / used
+
+
+def test_workers_that_use_an_external_endpoint_lose_their_load_balancer(rendered: Rendered) -> None:
+    taken_off = [name for request in rendered.requests("worker1") for name in request["absent"]]
+    assert taken_off == (["api_loadbalancer"] if rendered.plan.config.api.endpoint else [])
