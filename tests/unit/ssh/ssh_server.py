@@ -84,7 +84,10 @@ class Handler(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel, command):
-        threading.Thread(target=self.server.execute, args=(channel, command), daemon=True).start()
+        # later than the answer to this request, which must not come after the command's end
+        later = threading.Timer(0.02, self.server.execute, (channel, command))
+        later.daemon = True
+        later.start()
         return True
 
 
