@@ -14,6 +14,8 @@ from typing import Any
 from k8sbootstrap.resources import data_dir
 
 _CODE = (".py", ".yml", ".j2")
+_APART = ("host_firewall",)
+"""Variables that only some hosts do something with: the survey compares them there."""
 _ORIGINS = ("host_repositories",)
 """Variables that only say where something comes from."""
 
@@ -84,7 +86,7 @@ def _of_role(role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in variables.items()
-        if name.startswith(f"{role}_") and name not in _ORIGINS
+        if name.startswith(f"{role}_") and name not in (*_ORIGINS, *_APART)
     }
 
 

@@ -283,15 +283,15 @@ def _of_host(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
         "hold_units": held_units(purposes),
         "retired": [] if host.is_master else [role for role in RETIRABLE if not runs_on(role, plan, host)],
         "selinux_booleans": selinux_booleans(purposes),
-        "firewall": _firewall(plan, host),
+        "firewall": firewall(plan, host),
         "api_server": f"https://{local if host.is_master else plan.node_api_endpoint}",
         "proxy_kubeconfig": "kube-proxy.conf" if host.is_master else "kube-proxy-worker.conf",
         "taints": [taint.model_dump(exclude_defaults=True) for taint in host.taints],
     }
 
 
-def _firewall(plan: ClusterPlan, host: HostPlan) -> dict[str, list[str]]:
-    """What must get through: the cluster's own addresses, and the API for everybody where it is served."""
+def firewall(plan: ClusterPlan, host: HostPlan) -> dict[str, list[str]]:
+    """What must get through firewalld: the cluster's addresses, and the API where it is served."""
     others = [str(other.private_address) for other in plan.hosts if other is not host]
     own = [str(host.private_address), host.address]
     return {

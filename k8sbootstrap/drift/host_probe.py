@@ -15,7 +15,7 @@ from ansible.module_utils.k8sbootstrap_base import in_kernel, sysctl_value
 from ansible.module_utils.k8sbootstrap_changes import DRIFT, change
 from ansible.module_utils.k8sbootstrap_docker import DockerError
 from ansible.module_utils.k8sbootstrap_files import file_drift
-from ansible.module_utils.k8sbootstrap_firewalld import shut, words
+from ansible.module_utils.k8sbootstrap_firewalld import is_active, shut, words
 from ansible.module_utils.k8sbootstrap_images import missing_images
 from ansible.module_utils.k8sbootstrap_kubectl import KubectlError
 from ansible.module_utils.k8sbootstrap_objects import cluster_drift
@@ -67,6 +67,13 @@ def routes(record: Record) -> dict[str, str]:
     return {words[1]: words[2] for words in lines if words[:1] == ["node"]}
 
 
+def last_openings(wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """What was to get through firewalld when that was last seen to; None where it does not run."""
+    if not wanted or not is_active():
+        return None
+    return {name: wanted[name] for name in ("sources", "ports", "addresses")}
+
+
 def main() -> None:
     """Print what was found."""
     record = Record(check_mode=True)
@@ -84,6 +91,7 @@ def main() -> None:
         "cluster": record.data["cluster"],
         "digests": {name: part["digest"] for name, part in parts.items()},
         "routes": routes(record),
+        "firewall": last_openings(record.data["wanted"]["firewall"]),
         "pod_cidrs": None,
         "cordoned": [],
         "api_error": "",

@@ -59,6 +59,8 @@ class Finding:
     """Node to podCIDR, from the one master that keeps watch over Kubernetes objects; None from others."""
     api_error: str
     """Why that master could not ask its API server; empty when it could."""
+    firewall: Mapping[str, list[str]] | None = None
+    """What was last wanted to get through firewalld; None where that does not run."""
     cordoned: tuple[str, ...] = ()
     """Nodes that an upgrade has not given back, from the same master."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from k8sbootstrap.drift.probe import Finding, probe
 from k8sbootstrap.errors import K8sBootstrapError
+from k8sbootstrap.inventory import firewall
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.runner.events import Change
 from k8sbootstrap.runner.phases import CLUSTER_ROLES, PHASES, RETIRABLE
@@ -83,8 +84,9 @@ def compare(
         if any(role in finding.digests and role not in digests[host] for role in RETIRABLE):
             work[host]["retired"] = Work(("configuration",))
     for host in _with_other_routes(plan, findings):
-        before = work[host].get("pod_network", Work(()))
-        work[host]["pod_network"] = replace(before, causes=tuple(dict.fromkeys([*before.causes, "drift"])))
+        work[host]["pod_network"] = _also(work[host].get("pod_network"), "drift")
+    for host in _with_other_openings(plan, findings):
+        work[host]["host"] = _also(work[host].get("host"), "configuration")
     for host in {name for finding in findings.values() for name in finding.cordoned} & set(findings):
         work[host]["kubelet"] = _unfinished(work[host].get("kubelet", Work(())))
     for role in CLUSTER_ROLES:
@@ -108,6 +110,12 @@ def _why(finding: Finding, role: str, digest: str) -> Work | None:
     if drift:
         causes.append("drift")
     return Work(tuple(causes), drift) if causes else None
+
+
+def _also(before: Work | None, cause: str) -> Work:
+    """``before`` with one more cause."""
+    work = before or Work(())
+    return replace(work, causes=tuple(dict.fromkeys([*work.causes, cause])))
 
 
 def _unfinished(before: Work) -> Work:
@@ -145,3 +153,11 @@ def _with_other_routes(plan: ClusterPlan, findings: Mapping[str, Finding]) -> It
             others.pop(str(host.private_address), None)
             if findings[host.name].routes != others:
                 yield host.name
+
+
+def _with_other_openings(plan: ClusterPlan, findings: Mapping[str, Finding]) -> Iterator[str]:
+    """Hosts whose firewalld lets other things through than it should: other hosts came or went."""
+    for host in plan.hosts:
+        found = findings.get(host.name)
+        if found and found.firewall is not None and found.firewall != firewall(plan, host):
+            yield host.name

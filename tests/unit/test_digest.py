@@ -67,3 +67,9 @@ def test_where_packages_come_from_does_not_count(pki: Path) -> None:
     """With a bundle and without it, hosts are the same."""
     bundled = {"host_repositories": {"debian12/amd64": "/cache/repositories/aa"}}
     assert changed(digests(pki), digests(pki, shared=bundled)) == set()
+
+
+def test_openings_of_a_firewall_do_not_count(pki: Path) -> None:
+    """Hosts without firewalld have nothing to do when others come."""
+    more = {"host_firewall": {"sources": ["10.0.0.9"]}}
+    assert changed(digests(pki), digests(pki, own=more)) == set()

@@ -9,6 +9,7 @@ from k8sbootstrap.drift import words
 from k8sbootstrap.drift.probe import Finding
 from k8sbootstrap.drift.survey import Survey, compare
 from k8sbootstrap.errors import HostError
+from k8sbootstrap.inventory import firewall
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.runner.events import Change
@@ -124,6 +125,13 @@ def test_an_api_that_does_not_answer_is_asked_again_by_the_run(plan: ClusterPlan
 def test_a_node_that_came_back_with_another_pod_cidr(plan: ClusterPlan) -> None:
     survey = seen(plan, master1={"pod_cidrs": CIDRS | {"worker1": "10.244.9.0/24"}})
     assert todo(survey) == {f"master{number}": {"pod_network": ("drift",)} for number in (1, 2, 3)}
+
+
+def test_only_a_firewall_that_runs_must_know_new_hosts(plan: ClusterPlan) -> None:
+    right = firewall(plan, next(host for host in plan.hosts if host.name == "worker1"))
+    fewer = right | {"sources": right["sources"][1:]}
+    assert todo(seen(plan, worker1={"firewall": right})) == {}
+    assert todo(seen(plan, worker1={"firewall": fewer})) == {"worker1": {"host": ("configuration",)}}
 
 
 def test_a_worker_that_no_longer_needs_its_load_balancer(tmp_path: Path) -> None:
