@@ -16,6 +16,8 @@ from benchmarks.clusters import Lab, play
 from benchmarks.harness import Sample, seconds
 
 _SCRIPTS = Path(__file__).parent
+_OS = "debian 12"
+"""What the lab's hosts run."""
 _TOKEN = ("abcdef", "0123456789abcdef")
 """What the roles' recorder answers for the bootstrap token."""
 _SSH = """\
@@ -91,7 +93,8 @@ def lay_out(lab: Lab, folder: Path, new: Collection[str], only: Collection[str] 
         base = _arguments(calls, name, "host_base")[0]
         users = [user for request in requests for user in request["users"]]
         (folder / name / "users").write_text("".join(f"{user['name']}\n" for user in users))
-        (folder / name / "packages").write_text("\n".join(base["packages"]))
+        packages = next(each["packages"] for each in base["platforms"] if _OS in each["os"])
+        (folder / name / "packages").write_text("\n".join(packages))
         (folder / name / "hold").write_text("\n".join(base["hold_units"]))
     (folder / "new").write_text("".join(f"{name}\n" for name in new))
     (folder / "nodes").write_text("".join(f"{name}\n" for name in nodes))
