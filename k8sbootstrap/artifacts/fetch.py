@@ -27,7 +27,8 @@ from k8sbootstrap.state import State
 CACHE_LABEL = "the cache"
 _WORKERS = 4
 
-ProgressState = Literal["getting", "done", "refused", "missing"]
+ProgressState = Literal["due", "getting", "done", "refused", "missing"]
+"""due: it will have to come from somewhere, and how big it is, is known."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Progress:
     """One step of getting one file."""
 
     key: str
+    unit: str
+    """What is transferred: the file itself, or the archive that it comes in with others."""
     source: str
     """Empty when the state is missing."""
     received: int
@@ -105,6 +108,8 @@ def fetch_all(
     run = _Run(kept, Trust(named, pins, kept), named, upstream, closed, progress)
     executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="artifacts")
     try:
+        if progress:
+            list(executor.map(run.measure, everything.values()))
         futures = {key: executor.submit(run.fetch, file) for key, file in everything.items()}
         results = {key: future.result() for key, future in futures.items()}
         kept.save()
@@ -194,24 +199,43 @@ class _Run:
     progress: Callable[[Progress], None] | None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def _places(self) -> list[Source]:
+        """Where files are looked for that are not in the cache."""
+        return [*self.named, *([self.upstream] if self.upstream else [])]
+
+    def measure(self, file: ArtifactFile) -> None:
+        """Tell how much is to come for a file that is not in the cache, where a place says so beforehand."""
+        expected = self.trust.expected(file)
+        if expected and self.cache.path(file, expected.sha256).exists():
+            return
+        for place in self._places:
+            size = place.size(file)
+            if size:
+                self._tell(file, place, "due", 0, size)
+            if size is not None:
+                return
+
     def fetch(self, file: ArtifactFile) -> Fetched | Failure:
         """Get one file; every other thread does the same for another."""
         expected = self.trust.expected(file)
         hunt = _Hunt(file, expected)
         found: Obtained | None
+        source: Source | None = None
         place = CACHE_LABEL
         try:
             found = self._cached(file, expected)
             self._hear_dead(hunt)
         except SourceError as exc:
             hunt.hear(CACHE_LABEL, exc)
-            found, place = self._search(hunt)
+            found, source = self._search(hunt)
+            place = source.label if source else ""
         if found is None:
-            self._tell(file, "", "missing")
+            self._tell(file, None, "missing")
             return Failure(file, tuple(hunt.answers), hunt.refused, bool(expected and expected.pinned))
         self.trust.learn(file, found, place, expected)
         size = found.path.stat().st_size
-        self._tell(file, place, "done", size, size)
+        self._tell(file, source, "done", size, size)
         return Fetched(
             path=found.path,
             sha256=found.sha256,
@@ -238,21 +262,18 @@ class _Run:
             )
         return Obtained(path, sha256)
 
-    def _search(self, hunt: _Hunt) -> tuple[Obtained | None, str]:
+    def _search(self, hunt: _Hunt) -> tuple[Obtained | None, Source | None]:
         """Ask every source, then upstream."""
-        places: list[Source] = [*self.named, *([self.upstream] if self.upstream else [])]
-        for place in places:
+        for place in self._places:
             try:
-                return place.obtain(
-                    hunt.file, hunt.expected, self._reporter(hunt.file, place.label)
-                ), place.label
+                return place.obtain(hunt.file, hunt.expected, self._reporter(hunt.file, place)), place
             except SourceError as exc:
                 hunt.hear(place.label, exc)
                 if isinstance(exc, RefusedError):
-                    self._tell(hunt.file, place.label, "refused")
+                    self._tell(hunt.file, place, "refused")
         if self.closed:
             hunt.answers.append(("upstream", f"not asked, since {self.closed}"))
-        return None, ""
+        return None, None
 
     def _hear_dead(self, hunt: _Hunt) -> None:
         """Note sources that are out of order although the cache had the file."""
@@ -262,17 +283,19 @@ class _Run:
             except SourceError as exc:
                 hunt.hear(source.label, exc)
 
-    def _reporter(self, file: ArtifactFile, place: str) -> Callable[[int, int | None], None]:
+    def _reporter(self, file: ArtifactFile, place: Source) -> Callable[[int, int | None], None]:
         return lambda received, total: self._tell(file, place, "getting", received, total)
 
     def _tell(
         self,
         file: ArtifactFile,
-        place: str,
+        place: Source | None,
         state: ProgressState,
         received: int = 0,
         total: int | None = None,
     ) -> None:
         if self.progress:
+            unit = place.unit(file) if place else file.key
+            label = place.label if place else CACHE_LABEL if state == "done" else ""
             with self.lock:
-                self.progress(Progress(file.key, place, received, total, state))
+                self.progress(Progress(file.key, unit, label, received, total, state))

@@ -77,6 +77,14 @@ class Source(ABC):
         """Where hosts can fetch this very file from the source themselves; None where they cannot."""
         return None
 
+    def size(self, file: ArtifactFile) -> int | None:  # noqa: ARG002
+        """How many bytes would come for ``file``; 0 where it is on this machine, None if not known."""
+        return None
+
+    def unit(self, file: ArtifactFile) -> str:
+        """What is transferred for ``file``: itself, unless it comes in an archive with others."""
+        return file.key
+
     @abstractmethod
     def obtain(self, file: ArtifactFile, expected: Expected | None, report: Report) -> Obtained:
         """Get a file.

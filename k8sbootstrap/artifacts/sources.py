@@ -53,18 +53,20 @@ class DirectorySource(Source):
         except OSError as exc:
             raise SourceError(f"{SUMS} cannot be read: {exc.strerror}") from exc
 
-    def obtain(self, file: ArtifactFile, expected: Expected | None, report: Report) -> Obtained:
+    def size(self, file: ArtifactFile) -> int | None:
+        """See ``Source.size``."""
+        return 0 if (self._directory / file.key).exists() else None
+
+    def obtain(self, file: ArtifactFile, expected: Expected | None, report: Report) -> Obtained:  # noqa: ARG002
         """See ``Source.obtain``."""
         self.sums()
         path = self._directory / file.key
         try:
-            size = path.stat().st_size
             sha256 = self._cache.hash_of(path)
         except (FileNotFoundError, NotADirectoryError) as exc:
             raise AbsentError("not there") from exc
         except OSError as exc:
             raise SourceError(f"cannot be read: {exc.strerror}") from exc
-        report(size, size)
         compare(sha256, expected)
         return Obtained(path, sha256)
 
@@ -112,6 +114,10 @@ class MirrorSource(Source):
         if self._has_secret or (listed not in {None, sha256}):
             return None
         return url if listed or self._web.exists(url) else None
+
+    def size(self, file: ArtifactFile) -> int | None:
+        """See ``Source.size``."""
+        return self._web.size(f"{self._url}/{file.key}")
 
     def obtain(self, file: ArtifactFile, expected: Expected | None, report: Report) -> Obtained:
         """See ``Source.obtain``."""

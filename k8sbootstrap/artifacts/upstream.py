@@ -46,6 +46,14 @@ class UpstreamSource(Source):
         self._locks = {url: threading.Lock() for url in self._siblings}
         self._unpacked: dict[str, Obtained | SourceError] = {}
 
+    def size(self, file: ArtifactFile) -> int | None:
+        """See ``Source.size``."""
+        return self._web.size(file.url) if file.url else None
+
+    def unit(self, file: ArtifactFile) -> str:
+        """See ``Source.unit``."""
+        return file.key.rpartition("/")[0] if file.member else file.key
+
     def obtain(self, file: ArtifactFile, expected: Expected | None, report: Report) -> Obtained:
         """See ``Source.obtain``."""
         if file.url is None:

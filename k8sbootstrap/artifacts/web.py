@@ -85,6 +85,15 @@ class Web:
         except WebError:
             return False
 
+    def size(self, url: str) -> int | None:
+        """How long the body at ``url`` is; None where the server does not say, or does not answer."""
+        try:
+            with self._get(url, method="HEAD") as response:
+                length = response.headers.get("Content-Length", "")
+        except WebError:
+            return None
+        return int(length) if length.isdigit() else None
+
     def download(self, url: str, target: Path, report: Callable[[int, int | None], None]) -> str:
         """Write the body at ``url`` to ``target``; a transfer that breaks is taken up where it broke.
 
@@ -110,6 +119,7 @@ class Web:
                         continue  # from the start: what is here is not the beginning of what the server has
                     length = response.headers.get("Content-Length", "")
                     total = received + int(length) if length.isdigit() else None
+                    report(received, total)
                     try:
                         for chunk in response.stream(_CHUNK, decode_content=False):
                             if self._stopped.is_set():

@@ -38,6 +38,11 @@ class BundleSource(Source):
         """See ``Source.sums``."""
         return self._sums
 
+    def size(self, file: ArtifactFile) -> int | None:
+        """See ``Source.size``."""
+        entry = self._bundle.manifest.files.get(file.key)
+        return entry.size if entry else None
+
     def obtain(self, file: ArtifactFile, expected: Expected | None, report: Report) -> Obtained:
         """See ``Source.obtain``."""
         if file.key not in self._sums:
@@ -47,6 +52,7 @@ class BundleSource(Source):
             with self._cache.temporary() as temporary, self._bundle.open(file.key) as content:
                 report(0, size)
                 sha256 = copy_out(content, temporary)
+                report(size, size)
                 compare(sha256, expected)
                 return Obtained(self._cache.store(temporary, file, sha256), sha256)
         except BundleError as exc:

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from k8sbootstrap.artifacts.transfers import Transfers
 from k8sbootstrap.bundle.apt import SYSTEMS
 from k8sbootstrap.bundle.create import create as create_bundle
 from k8sbootstrap.bundle.manifest import PACKAGES, Manifest
@@ -18,7 +19,7 @@ from k8sbootstrap.bundle.reader import open_bundle
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.errors import BundleError
 from k8sbootstrap.plan.build import load_plan
-from k8sbootstrap.runner.prepare import in_words
+from k8sbootstrap.runner.pace import Pace
 
 _MEGABYTE = 1_000_000
 _output = click.option(
@@ -64,16 +65,17 @@ def create(options: Globals, output: Path, systems: tuple[str, ...]) -> None:
     pull those from their registries. No host is contacted.
     """
     plan = load_plan(options.file)
+    transfers = Transfers()
     with _status(options.errors) as status:
         made = create_bundle(
             plan,
             options.file,
             output,
             systems or tuple(sorted(SYSTEMS)),
-            progress=lambda progress: status(in_words(progress)),
+            progress=lambda progress: status(transfers.hear(progress)),
             status=status,
         )
-    for line in _summary(made.manifest):
+    for line in (*filter(None, [transfers.summary()]), *_summary(made.manifest)):
         options.console.print(line, markup=False)
     for image in made.manifest.missing:
         options.errors.print(f"Missing: {image}: no source has it as a file", markup=False)
@@ -141,9 +143,10 @@ def _part(path: str) -> str:
 
 @contextmanager
 def _status(console: Console) -> Iterator[Callable[[str], None]]:
-    """Shows on terminals what is going on; elsewhere nothing."""
+    """Shows on terminals what is going on; elsewhere a line now and then."""
     if not console.is_terminal:
-        yield lambda _: None
+        pace = Pace()
+        yield lambda text: console.print(text, markup=False) if text and pace.is_time() else None
         return
     with console.status("") as spinner:
         yield lambda text: spinner.update(escape(text))

@@ -51,7 +51,7 @@ class LiveReporter(Reporter):
     def __init__(self, console: Console, verbosity: int = 0, started: float | None = None) -> None:
         super().__init__(console, verbosity, started)
         self._live = Live(console=console, refresh_per_second=_REFRESHES, transient=False)
-        self._step: StepStarted | None = None
+        self._moves: StepStarted | None = None
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -83,13 +83,13 @@ class LiveReporter(Reporter):
 
     def step_started(self, event: StepStarted) -> None:
         """Show the step as the one thing that moves."""
-        self._step = event
+        self._moves = event
         self.status("")
 
     def status(self, text: str) -> None:
         """What the running step is at, beside its title."""
-        if self._step is not None:
-            self._live.update(_moving(self._step.title, self._step.time, text))
+        if self._moves is not None:
+            self._live.update(_moving(self._moves.title, self._moves.time, text))
 
     def step_note(self, event: StepNote) -> None:
         """A line under the step, above its title while it runs."""
@@ -97,7 +97,7 @@ class LiveReporter(Reporter):
 
     def step_finished(self, event: StepFinished) -> None:
         """Leave a line behind."""
-        self._step = None
+        self._moves = None
         self._leave(event.title, event.seconds, good=event.outcome == "ok")
         self._live.update(Text(""))
 

@@ -8,8 +8,9 @@ from typing import Protocol
 from k8sbootstrap.addons.bundle import files as addon_files
 from k8sbootstrap.addons.bundle import write_addons
 from k8sbootstrap.artifacts.cache import cache_dir
-from k8sbootstrap.artifacts.fetch import Progress, fetch_all, summarize
+from k8sbootstrap.artifacts.fetch import fetch_all, summarize
 from k8sbootstrap.artifacts.own_images import own_images
+from k8sbootstrap.artifacts.transfers import Transfers
 from k8sbootstrap.bundle.reader import open_bundle
 from k8sbootstrap.bundle.unpack import unpack_packages
 from k8sbootstrap.catalog.models import ArtifactFile, Image
@@ -18,8 +19,6 @@ from k8sbootstrap.logins import read_logins, write_logins
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
-
-_MEGABYTE = 1_000_000
 
 
 class Listener(Protocol):
@@ -70,6 +69,7 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
     """
     base = cluster_file.resolve().parent
     logins = read_logins(plan.config.runtime.registries, base)
+    transfers = Transfers()
     with step("artifacts", "Files to install") as listener:
         files = fetch_all(
             programs(plan),
@@ -79,10 +79,10 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
             cache_dir(),
             optional=extras(plan),  # the runtime can pull images, and crictl is for people
             proxy=plan.config.proxy,
-            progress=lambda progress: listener.status(in_words(progress)),
+            progress=lambda progress: listener.status(transfers.hear(progress)),
         )
         repositories = unpack_packages(open_bundle(plan.bundle), cache_dir()) if plan.bundle else {}
-        for line in summarize(files):
+        for line in [*filter(None, [transfers.summary()]), *summarize(files)]:
             listener.note(line)
         images_of_own = own_images(plan.config.runtime.images, base, cache_dir())
     with step("pki", "Certificates"):
@@ -92,11 +92,3 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
         fetched = {key: file.path for key, file in files.items()}
         write_addons(plan, cluster_file, fetched, state.addons)
         render_inventory(plan, state, files, inventory, images_of_own, repositories=repositories)
-
-
-def in_words(progress: Progress) -> str:
-    """What is being fetched, for people; empty when a file is done."""
-    if progress.state != "getting":
-        return ""
-    total = f" of {progress.total / _MEGABYTE:.0f}" if progress.total else ""
-    return f"{progress.key} from {progress.source}: {progress.received / _MEGABYTE:.0f}{total} MB"

@@ -24,6 +24,7 @@ from k8sbootstrap.runner.events import (
     TaskStarted,
 )
 from k8sbootstrap.runner.failure import describe, describe_hook, hook_title
+from k8sbootstrap.runner.pace import Pace
 from k8sbootstrap.runner.phases import title
 
 TASKS = 1
@@ -49,6 +50,8 @@ class Reporter:
         self.started = time.time() if started is None else started
         self._phase: PhaseState | None = None
         self._warned: set[str] = set()
+        self._step = ""
+        self._pace = Pace()
 
     def __enter__(self) -> Self:
         return self
@@ -98,10 +101,13 @@ class Reporter:
             self.console.print(f"    {line}", markup=False, style="dim")
 
     def status(self, text: str) -> None:
-        """What the running step is at; lines leave it out, for it passes. Any thread may call this."""
+        """What the running step is at: a line now and then, for it passes. Any thread may call this."""
+        if text and self._pace.is_time():
+            self.line(time.time(), f"{self._step}: {text}")
 
     def step_started(self, event: StepStarted) -> None:
         """A step of the program itself begins."""
+        self._step, self._pace = event.title, Pace()
         self.line(event.time, event.title)
 
     def step_note(self, event: StepNote) -> None:

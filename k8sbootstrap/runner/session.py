@@ -147,7 +147,7 @@ class Step:
         self.run.note(StepNote(time=time.time(), step=self.name, title=self.title, text=text))
 
     def status(self, text: str) -> None:
-        """Say what is going on right now; only terminals show it. Any thread may call this."""
+        """Say what is going on right now; it is not kept. Any thread may call this."""
         self.run.reporter.status(text)
 
 

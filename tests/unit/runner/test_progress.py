@@ -1,5 +1,6 @@
 import io
 import re
+import time
 from dataclasses import replace
 
 from rich.console import Console
@@ -135,3 +136,18 @@ def test_terminal_is_free_while_paused(recorded: list[Event]) -> None:
 def test_the_display_suits_the_output() -> None:
     assert type(reporter_for(Console(file=io.StringIO()), 0)) is Reporter
     assert type(reporter_for(Console(force_terminal=True), 0)) is LiveReporter
+
+
+def test_what_takes_long_is_told_now_and_then() -> None:
+    out = io.StringIO()
+    reporter = Reporter(Console(file=out, width=200, no_color=True), started=time.time())
+    reporter.step_started(StepStarted(time=reporter.started, step="artifacts", title="Files to install"))
+    reporter.status("0 of 3 files, 1 of 400 MB")
+    reporter._pace._last -= 10  # ten seconds go by
+    for text in ("1 of 3 files, 100 of 400 MB, 25.0 MB/s, 12 s left", "1 of 3 files, 101 of 400 MB", ""):
+        reporter.status(text)
+    lines = [line.partition("] ")[2] for line in out.getvalue().splitlines()]
+    assert lines == [
+        "Files to install",
+        "Files to install: 1 of 3 files, 100 of 400 MB, 25.0 MB/s, 12 s left",
+    ]
