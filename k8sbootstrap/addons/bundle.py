@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from k8sbootstrap.addons import own
 from k8sbootstrap.addons.dns import dns_objects
-from k8sbootstrap.addons.manifests import all_objects, remote_file
 from k8sbootstrap.addons.objects import Object, ObjectError, Sourced
 from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.config.models import UrlManifest
 from k8sbootstrap.errors import ConfigError, Problem
 from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.state import State
 
 LABEL = "k8sbootstrap.io/addon"
 """On every object; by it they are found again. ``module_utils/k8sbootstrap_addons.py`` knows it too."""
@@ -45,27 +45,37 @@ class Group:
 
 def files(plan: ClusterPlan) -> list[ArtifactFile]:
     """The files to fetch before ``write_addons``."""
-    return [remote_file(each) for each in plan.config.manifests if isinstance(each, UrlManifest)]
+    return own.files(plan.config.manifests)
 
 
-def write_addons(plan: ClusterPlan, cluster_file: Path, fetched: Mapping[str, Path], target: Path) -> None:
+def write_addons(
+    plan: ClusterPlan, cluster_file: Path, fetched: Mapping[str, Path], state: State
+) -> list[str]:
     """Write the file, readable by its owner alone: objects may be secret.
 
     Args:
         plan: The desired state.
         cluster_file: cluster.yaml; paths in it are relative to its folder.
         fetched: ``ArtifactFile.key`` to where the file is, for all of ``files``.
-        target: The file to write; one whose content is right already is left alone.
+        state: Where it goes; a file whose content is right already is left alone.
+
+    Returns:
+        What the user should know of it.
 
     Raises:
-        ConfigError: A manifest can't be read, or two describe the same object.
+        ConfigError: A manifest can't be read, a chart can't be rendered, or two describe the same object.
     """
+    entries = own.entries(plan.config, cluster_file, fetched, state.charts)
+    groups = [*_groups(plan, entries)]
     try:
-        groups = list(_groups(plan, cluster_file.resolve().parent, fetched))
         _require_unique(groups)
     except ObjectError as exc:
         raise ConfigError([Problem(cluster_file, 0, "manifests", str(exc), "")]) from exc
-    text = json.dumps([group.to_json() for group in groups], sort_keys=True)
+    _write(json.dumps([group.to_json() for group in groups], sort_keys=True), state.addons)
+    return [note for entry in entries for note in entry.notes]
+
+
+def _write(text: str, target: Path) -> None:
     if target.exists() and target.read_text(encoding="utf-8") == text:
         return
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -74,12 +84,12 @@ def write_addons(plan: ClusterPlan, cluster_file: Path, fetched: Mapping[str, Pa
     Path(temporary).replace(target)
 
 
-def _groups(plan: ClusterPlan, base: Path, fetched: Mapping[str, Path]) -> Iterator[Group]:
+def _groups(plan: ClusterPlan, entries: Sequence[own.Entry]) -> Iterator[Group]:
     dns = dns_objects(plan)
     if dns:
         yield Group("dns", dns, wait=True)
-    for objects in all_objects(plan.config.manifests, base, fetched):
-        yield Group("manifests", objects)
+    for entry in entries:
+        yield Group("manifests", entry.objects)
 
 
 def _require_unique(groups: Sequence[Group]) -> None:

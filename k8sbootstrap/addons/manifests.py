@@ -1,11 +1,12 @@
-"""``manifests`` of cluster.yaml: files, directories and URLs with objects of the user's."""
+"""``manifests`` of cluster.yaml: files, directories, URLs and charts with objects of the user's."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
+from k8sbootstrap.addons.helm import Chart
 from k8sbootstrap.addons.objects import ObjectError, Sourced, read_objects
-from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.config.models import DirectoryManifest, FileManifest, Manifest, UrlManifest
+from k8sbootstrap.catalog.models import ArtifactFile, RepositoryChart
+from k8sbootstrap.config.models import ChartManifest, DirectoryManifest, FileManifest, UrlManifest
 from k8sbootstrap.config.paths import local_path
 
 SUFFIXES = (".json", ".yaml", ".yml")
@@ -48,24 +49,50 @@ def remote_file(manifest: UrlManifest) -> ArtifactFile:
     )
 
 
-def all_objects(
-    manifests: Sequence[Manifest], base: Path, fetched: Mapping[str, Path]
-) -> Iterator[list[Sourced]]:
-    """The objects of each manifest.
+def chart_file(manifest: ChartManifest) -> ArtifactFile | None:
+    """A chart of a repository as a file to fetch; None for one that is on this machine."""
+    if not (manifest.repository and manifest.version and manifest.sha256):
+        return None
+    return ArtifactFile(
+        name="charts",
+        version=manifest.sha256[:12],
+        arch="any",
+        file=f"{manifest.chart}-{manifest.version}.tgz",
+        sha256=manifest.sha256,
+        known_by="cluster.yaml",
+        chart=RepositoryChart(manifest.repository, str(manifest.chart), manifest.version),
+    )
+
+
+def chart_of(manifest: ChartManifest, base: Path, fetched: Mapping[str, Path]) -> Chart:
+    """A chart to render.
 
     Args:
-        manifests: What cluster.yaml names.
+        manifest: What cluster.yaml names.
         base: Its folder.
-        fetched: ``ArtifactFile.key`` to where the file is, for those behind URLs.
+        fetched: ``ArtifactFile.key`` to where the file is, for charts of repositories.
+    """
+    file = chart_file(manifest)
+    return Chart(
+        path=fetched[file.key] if file else local_path(manifest.chart, base),
+        release=manifest.release,
+        namespace=manifest.namespace,
+        values_files=[local_path(each, base) for each in manifest.values_files],
+        values=manifest.values,
+    )
+
+
+def url_objects(manifest: UrlManifest, fetched: Mapping[str, Path]) -> list[Sourced]:
+    """The objects behind a URL.
+
+    Args:
+        manifest: What cluster.yaml names.
+        fetched: ``ArtifactFile.key`` to where the file is.
 
     Raises:
-        ObjectError: A file can't be read, or does not hold objects.
+        ObjectError: The file can't be read, or does not hold objects.
     """
-    for manifest in manifests:
-        if isinstance(manifest, UrlManifest):
-            yield _of_file(fetched[remote_file(manifest).key], manifest.url)
-        else:
-            yield local_objects(manifest, base)
+    return _of_file(fetched[remote_file(manifest).key], manifest.url)
 
 
 def _of_file(path: Path, source: str) -> list[Sourced]:

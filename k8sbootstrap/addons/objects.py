@@ -42,19 +42,21 @@ class ObjectError(ValueError):
     """A file does not hold objects; the text names the file, the document and what is wrong with it."""
 
 
-def read_objects(text: str, source: str) -> list[Sourced]:
+def read_objects(text: str, source: str, *, lenient: bool = False) -> list[Sourced]:
     """Read the objects of a file. Empty documents are left out, lists are taken apart.
 
     Args:
         text: Its content: any number of YAML documents, or JSON.
         source: What to call the file.
+        lenient: Take the last of several values of a key, as helm does, instead of refusing them.
 
     Raises:
         ObjectError: It is not YAML, or something in it is no object.
     """
     found = []
+    loader = _LenientLoader if lenient else _Loader
     try:
-        for number, document in enumerate(yaml.load_all(text, Loader=_Loader), start=1):
+        for number, document in enumerate(yaml.load_all(text, Loader=loader), start=1):
             found += [Sourced(source, number, item) for item in _items(document, source, number)]
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
@@ -95,6 +97,10 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own
 
 
+class _LenientLoader(_Loader):
+    """The same, but the last of several values of a key counts."""
+
+
 def _set_up() -> None:
     replaced = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp", "value")}
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items():
@@ -115,7 +121,7 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> Object:
     for key_node, _ in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
             raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key_node.start_mark)
-        if key_node.value in seen:
+        if key_node.value in seen and not isinstance(loader, _LenientLoader):
             problem = f"the key {key_node.value} is given twice"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
         seen.add(key_node.value)

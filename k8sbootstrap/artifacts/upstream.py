@@ -8,6 +8,7 @@ from urllib3.util import parse_url
 
 from k8sbootstrap.artifacts.archive import ArchiveError, copy_out, members
 from k8sbootstrap.artifacts.cache import Cache
+from k8sbootstrap.artifacts.chart_index import chart_url
 from k8sbootstrap.artifacts.source import (
     AbsentError,
     Expected,
@@ -56,6 +57,10 @@ class UpstreamSource(Source):
 
     def obtain(self, file: ArtifactFile, expected: Expected | None, report: Report) -> Obtained:
         """See ``Source.obtain``."""
+        if file.chart:
+            with _of_site(file.chart.repository):
+                url = chart_url(file.chart, self._web, self._cache)
+            return self._plain(file, url, expected, report)
         if file.url is None:
             raise AbsentError("upstream publishes no such file")
         if file.member is None:

@@ -19,7 +19,8 @@ RELEASES, CHECKSUMS = "releases.yaml", "checksums.yaml"
 ARCHITECTURES = ("amd64", "arm64")
 
 _HASH_KEY = (
-    r"^(kubernetes|etcd|containerd|runc|cni-plugins|crictl|cri-dockerd)/[\d.]+/(amd64|arm64)(/[a-z0-9-]+)?$"
+    r"^(kubernetes|etcd|containerd|runc|cni-plugins|crictl|cri-dockerd|helm)/[\d.]+/(amd64|arm64)"
+    r"(/[a-z0-9-]+)?$"
 )
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -57,6 +58,7 @@ class Projects(_NamedByProject):
     cni_plugins: Project
     crictl: Project
     cri_dockerd: Project
+    helm: Project
 
     def by_name(self) -> dict[str, Project]:
         """The same as a mapping; names have hyphens."""
@@ -94,6 +96,7 @@ class Catalogue(_Model):
     projects: Projects
     images: Images
     test_image: str
+    helm: str
     runtime_endpoints: Mapping[str, str]
     minors: tuple[Minor, ...]
     releases: Mapping[Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")], Versions]
@@ -119,7 +122,7 @@ class Catalogue(_Model):
 
     def _used(self) -> dict[str, set[str]]:
         """Project to the versions of it that releases use."""
-        used = {"kubernetes": set(self.releases)}
+        used = {"kubernetes": set(self.releases), "helm": {self.helm}}
         for versions in self.releases.values():
             for name, version in versions.by_name().items():
                 used.setdefault(name, set()).add(version)

@@ -8,6 +8,16 @@ from pydantic import ConfigDict
 
 
 @dataclass(frozen=True)
+class RepositoryChart:
+    """Where a Helm chart is published: the repository's index says where its file is."""
+
+    repository: str
+    """Address of the repository."""
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
 class ArtifactFile:
     """One file that a host may need, identified as ``NAME/VERSION/ARCH/FILE``."""
 
@@ -30,6 +40,8 @@ class ArtifactFile:
     """Who knows ``sha256`` and ``url_sha256``."""
     checksum_url: str | None = None
     """Upstream checksum file beside ``url``, used over TLS when no digest is known."""
+    chart: RepositoryChart | None = None
+    """What the file is in its Helm repository, in place of ``url``."""
 
     @property
     def key(self) -> str:

@@ -127,7 +127,8 @@ def _with_release(releases: str, catalogue: Catalogue, version: str) -> str:
 def _published(catalogue: Catalogue, versions: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     """Key, address of the checksum and name in it, of all that upstream publishes checksums for."""
     for version in versions:
-        used = {"kubernetes": version, **catalogue.releases[version].model_dump(by_alias=True)}
+        used = {"kubernetes": version, "helm": catalogue.helm}
+        used |= catalogue.releases[version].model_dump(by_alias=True)
         for name, project in catalogue.projects.by_name().items():
             if used[name] is None or project.checksum_url is None:
                 continue

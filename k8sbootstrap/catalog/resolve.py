@@ -95,6 +95,16 @@ def release(
     )
 
 
+def helm(arch: str) -> ArtifactFile:
+    """The program that renders charts on the machine that runs this.
+
+    Args:
+        arch: That machine's architecture: amd64 or arm64.
+    """
+    catalogue = load_catalogue()
+    return _files(catalogue, "helm", catalogue.helm, arch, OwnRelease())["helm"]
+
+
 def own_keys(version: str, own: OwnRelease) -> list[str]:
     """What ``files`` of an own release may name: its files, and the archives around them.
 
@@ -106,7 +116,7 @@ def own_keys(version: str, own: OwnRelease) -> list[str]:
     used = {"kubernetes": version, **_versions(catalogue, version, own).model_dump(by_alias=True)}
     keys = []
     for name, project in catalogue.projects.by_name().items():
-        for arch in ARCHITECTURES if used[name] else ():
+        for arch in ARCHITECTURES if used.get(name) else ():
             place = f"{name}/{used[name]}/{arch}"
             keys += [f"{place}/{file}" for file in project.files]
             keys += [place] if project.member else []

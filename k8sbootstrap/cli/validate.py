@@ -9,6 +9,7 @@ from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.config.load import load_cluster
 from k8sbootstrap.config.summary import summary
 from k8sbootstrap.errors import ConfigError
+from k8sbootstrap.runner.rehearse import rehearse
 
 
 @click.command()
@@ -24,16 +25,21 @@ from k8sbootstrap.errors import ConfigError
 def command(options: Globals, output: str) -> int:
     """Check cluster.yaml and say everything that is wrong with it.
 
-    Looks at the file and at local files that it names, never at the network. Exits with 3 if something is
-    wrong.
+    Looks at the file and at local files that it names, never at the network. Charts are rendered where helm
+    and the chart are in the cache or in a directory. Exits with 3 if something is wrong.
     """
     if output == "text":
-        click.echo(f"{options.file} is valid: {summary(load_cluster(options.file))}")
+        config = load_cluster(options.file)
+        notes = rehearse(config, options.file)
+        click.echo(f"{options.file} is valid: {summary(config)}")
+        for note in notes:
+            click.echo(f"  {note}")
         return 0
     problems: list[dict[str, object]] = []
+    notes = []
     try:
-        load_cluster(options.file)
+        notes = rehearse(load_cluster(options.file), options.file)
     except ConfigError as exc:
         problems = [asdict(problem) | {"file": str(problem.file)} for problem in exc.problems]
-    click.echo(json.dumps({"valid": not problems, "problems": problems}, indent=2))
+    click.echo(json.dumps({"valid": not problems, "problems": problems, "notes": notes}, indent=2))
     return ConfigError.exit_code if problems else 0

@@ -29,6 +29,7 @@ _PATTERNS: Mapping[str, Words] = {
         "write MAJOR.MINOR.PATCH without a leading v, such as 1.36.2",
     ),
     models.IMAGE_VERSION: ("is not the version of an image", 'write it as in "3.10.1"'),
+    models.CHART_VERSION: ("is not a chart's version", "write it as in 1.2.3 or 1.2.3-rc.1"),
     models.SHA256: ("is not a sha256", "write 64 hexadecimal digits, as sha256sum prints them"),
     models.HTTP_URL: ("is not a URL", "write one that starts with http:// or https://"),
     models.REGISTRY_HOST: (

@@ -19,6 +19,7 @@ DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 VERSION = r"^\d+\.\d+\.\d+$"
 IMAGE_VERSION = r"^\d+\.\d+(\.\d+)?$"
 DNS_SERVER = r"^\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?$"
+CHART_VERSION = r"^v?\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$"
 SHA256 = r"^[0-9a-f]{64}$"
 HTTP_URL = r"^https?://[^\s]+$"
 REGISTRY_HOST = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:\d{1,5})?$"
@@ -36,6 +37,9 @@ RegistryHost = Annotated[str, StringConstraints(pattern=REGISTRY_HOST)]
 DockerSize = Annotated[str, StringConstraints(pattern=DOCKER_SIZE)]
 Folder = Annotated[str, StringConstraints(pattern=FOLDER)]
 """Absolute path of a folder on hosts."""
+ReleaseName = Annotated[str, StringConstraints(pattern=DNS_NAME, max_length=53)]
+"""Name of a Helm release: 53 characters at most, as helm has it."""
+ChartVersion = Annotated[str, StringConstraints(pattern=CHART_VERSION)]
 DnsServer = Annotated[str, StringConstraints(pattern=DNS_SERVER)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Role = Literal["master", "worker", "etcd"]
@@ -389,14 +393,38 @@ class UrlManifest(Model):
     """Its sha256, 64 hexadecimal digits."""
 
 
+class ChartManifest(Model):
+    """A Helm chart. It is rendered on the controller, and its objects are applied as any others."""
+
+    chart: Path
+    """Name of the chart in its repository. Without a repository: its folder or .tgz file on the controller,
+    relative to cluster.yaml; ~ is expanded."""
+    repository: HttpUrl | None = None
+    """Address of the Helm repository, without index.yaml."""
+    version: ChartVersion | None = None
+    """Version of the chart in the repository."""
+    sha256: Sha256 | None = None
+    """sha256 of the chart's .tgz file in the repository, 64 hexadecimal digits."""
+    release: ReleaseName
+    """Name of the release, as in helm install."""
+    namespace: DnsLabel = "default"
+    """Namespace of the release. It is made where no manifest describes it, and stays when the chart is
+    removed."""
+    values_files: list[Path] = Field(default_factory=list)
+    """YAML files with values, relative to cluster.yaml; ~ is expanded. Later ones win."""
+    values: dict[str, Any] = Field(default_factory=dict)
+    """Values; they win over those in files."""
+
+
 Manifest = Annotated[
     Annotated[FileManifest, Tag(variant("file"))]
     | Annotated[DirectoryManifest, Tag(variant("directory"))]
-    | Annotated[UrlManifest, Tag(variant("url"))],
+    | Annotated[UrlManifest, Tag(variant("url"))]
+    | Annotated[ChartManifest, Tag(variant("chart"))],
     Discriminator(
-        _chosen_by("file", "directory", "url"),
+        _chosen_by("file", "directory", "url", "chart"),
         custom_error_type="one_of",
-        custom_error_message="file, directory, url",
+        custom_error_message="file, directory, url, chart",
     ),
 ]
 
@@ -460,7 +488,7 @@ class Cluster(Model):
     upgrade: Upgrade = Field(default_factory=Upgrade)
     """How nodes are taken to another Kubernetes release."""
     manifests: list[Manifest] = Field(default_factory=list)
-    """Kubernetes objects of your own: applied in this order once the cluster is up, and removed from it when
-    they are removed here."""
+    """Kubernetes objects and Helm charts of your own: applied in this order once the cluster is up, and
+    removed from it when they are removed here."""
     hooks: list[Hook] = Field(default_factory=list)
     """Commands to run on this machine before and after phases, in this order."""

@@ -158,10 +158,11 @@ def _copy_of(state: State) -> Iterator[State]:
     """A state of the same contents that may be written to and goes when the block ends."""
     for stale in state.directory.glob("plan-*"):  # of a run that was killed; the lock says it is over
         shutil.rmtree(stale)
-    with tempfile.TemporaryDirectory(prefix="plan-", dir=state.directory) as folder:
-        scratch = State(Path(folder))
-        with suppress(FileNotFoundError):
-            shutil.copytree(state.pki, scratch.pki)
+    with tempfile.TemporaryDirectory(prefix="plan-", dir=state.directory) as name:
+        scratch = State(Path(name))
+        for folder in ("pki", "charts"):
+            with suppress(FileNotFoundError):
+                shutil.copytree(state.directory / folder, scratch.directory / folder)
         with suppress(FileNotFoundError):
             shutil.copy2(state.artifact_pins, scratch.artifact_pins)
         with suppress(FileNotFoundError):

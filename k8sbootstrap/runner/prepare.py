@@ -64,7 +64,7 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
 
     Raises:
         ArtifactError: A file could not be had.
-        ConfigError: A secret or an image that cluster.yaml names can't be read.
+        ConfigError: A secret, an image, a manifest or a chart that cluster.yaml names can't be used.
         StateError: The certificates in the state directory can't be used.
     """
     base = cluster_file.resolve().parent
@@ -87,8 +87,9 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
         images_of_own = own_images(plan.config.runtime.images, base, cache_dir())
     with step("pki", "Certificates"):
         ensure_pki(plan, state)
-    with step("inventory", "Inventory"):
+    with step("inventory", "Inventory") as listener:
         write_logins(logins, state)
         fetched = {key: file.path for key, file in files.items()}
-        write_addons(plan, cluster_file, fetched, state.addons)
+        for line in write_addons(plan, cluster_file, fetched, state):
+            listener.note(line)
         render_inventory(plan, state, files, inventory, images_of_own, repositories=repositories)

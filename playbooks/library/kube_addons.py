@@ -8,6 +8,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_addons import (
     APPLY,
+    answered,
     by_identity,
     digest_of,
     drifted,
@@ -152,7 +153,7 @@ def _apply(batch: list) -> list:
     try:
         text = json.dumps(_list([entry["object"] for entry in batch]))
         found = by_identity(items(managed_json(*APPLY, stdin=text)))
-        done = [(entry, found[identity(entry["object"])]) for entry in batch]
+        done = [(entry, answered(found, entry["object"])) for entry in batch]
     except KubectlError:
         done = _apply_each(batch)
     _established([item for _, item in done if item["kind"] == "CustomResourceDefinition"])

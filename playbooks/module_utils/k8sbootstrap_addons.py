@@ -150,6 +150,17 @@ def by_identity(found: list) -> dict:
     return {**short, **known}
 
 
+def answered(found: dict, wanted: dict) -> dict:
+    """What the API server made of a wanted object; it takes the namespace off what is in none.
+
+    Args:
+        found: Its objects, as ``by_identity`` has them.
+        wanted: What was sent.
+    """
+    bare = {**wanted, "metadata": {**wanted["metadata"], "namespace": ""}}
+    return found.get(identity(wanted)) or found[identity(bare)]
+
+
 def drifted(entries: list, live: dict) -> list:
     """Ids of the remembered objects that are gone, or of which somebody changed what was applied."""
     return [

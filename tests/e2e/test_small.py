@@ -334,7 +334,10 @@ metadata: {name: shop}
 """
 
 
-def test_manifests(lab: Lab) -> None:
+CHART = REPOSITORY / "tests/unit/addons/charts/web"
+
+
+def test_manifests_and_charts(lab: Lab, helm_directory: Path) -> None:
     """Applied, found when somebody changed them, named when they are refused, and removed."""
     mine = "-A -l k8sbootstrap.io/addon -o name"
 
@@ -349,20 +352,42 @@ def test_manifests(lab: Lab) -> None:
     folder = lab.directory / "manifests"
     folder.mkdir()
     (folder / "web.yaml").write_text(WEB)
-    file = lab.variant("manifests.yaml", lambda config: config.update(manifests=[{"directory": "manifests"}]))
-    lab.k("up", file=file)
-    there = lab.kubectl(f"get namespace,secret,deployment {mine}").split()
-    assert there == ["namespace/shop", "secret/password", "deployment.apps/web"]
+    chart = {"chart": str(CHART), "release": "store", "namespace": "shop", "valuesFiles": ["values.yaml"]}
+
+    def change(config: dict) -> None:
+        config["artifacts"]["sources"].append({"directory": str(helm_directory)})
+        config["manifests"] = [{"directory": "manifests"}, chart]
+
+    file = lab.variant("manifests.yaml", change)
+    values = lab.directory / "values.yaml"
+    values.write_text("replicas: many")
+    assert "manifests[1].chart: chart store: helm: " in lab.k("up", file=file, code=3).stderr
+    values.write_text("{replicas: 0, random: true}")
+    assert "chart store: hooks are not run: Job/pre-install" in lab.k("up", file=file).stdout
+    there = lab.kubectl(f"get namespace,crd,secret,configmap,deployment,things {mine}").split()
+    assert there == [
+        "namespace/shop",
+        "customresourcedefinition.apiextensions.k8s.io/things.example.com",
+        "secret/password",
+        "secret/store",
+        "configmap/store",
+        "deployment.apps/store",
+        "deployment.apps/web",
+        "thing.example.com/store",
+    ]
     assert "Nothing to change" in lab.k("up", file=file).stdout
 
     lab.kubectl("scale -n shop deployment/web --replicas=1")
     lab.kubectl("annotate -n shop deployment/web theirs=stays")
     lab.kubectl("delete secret password")
+    values.write_text("{replicas: 0, text: new}")
     (folder / "more.yml").write_text(WEB.partition("---")[0].replace("name: web,", "name: more,", 1))
     assert changes(file) == [
+        ("apply", "ConfigMap/kube-public/store", ["configuration"]),
         ("apply", "Deployment/shop/more", ["new"]),
         ("apply", "Deployment/shop/web", ["drift"]),
         ("apply", "Secret/password", ["drift"]),
+        ("remove", "Secret/shop/store", ["configuration"]),
     ]
     lab.k("up", file=file)
     field = "-o jsonpath={.spec.replicas}{.metadata.annotations.theirs}"
@@ -376,13 +401,19 @@ def test_manifests(lab: Lab) -> None:
     assert "ServiceSpec.ports" in said
     (folder / "more.yml").unlink()
     (folder / "web.yaml").write_text(WEB.rpartition("---")[2])
+    file = lab.variant(file.name, lambda config: config.update(manifests=[{"directory": "manifests"}]))
     assert changes(file) == [
+        ("remove", "ConfigMap/kube-public/store", ["configuration"]),
         ("remove", "Deployment/shop/more", ["configuration"]),
+        ("remove", "Deployment/shop/store", ["configuration"]),
         ("remove", "Deployment/shop/web", ["configuration"]),
         ("remove", "Secret/default/password", ["configuration"]),
+        ("remove", "Thing/store", ["configuration"]),
     ]
     lab.k("up")
-    wait_for(lambda: not lab.kubectl(f"get namespace,secret,deployment {mine}"), 60, "all to be gone")
+    kinds = "namespace,crd,secret,configmap,deployment,things"
+    stays = ["customresourcedefinition.apiextensions.k8s.io/things.example.com"]
+    wait_for(lambda: lab.kubectl(f"get {kinds} {mine}").split() == stays, 60, "all others to be gone")
     kept = [path for path in lab.state.rglob("*") if path.is_file()]
     assert [path for path in kept if re.search("hunter2|aHVudGVyMg", path.read_text())] == []
 

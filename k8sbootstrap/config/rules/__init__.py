@@ -4,7 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from k8sbootstrap.config.draft import Draft
-from k8sbootstrap.config.rules import files, hooks, hosts, kubernetes, manifests, network, releases, runtime
+from k8sbootstrap.config.rules import (
+    charts,
+    files,
+    hooks,
+    hosts,
+    kubernetes,
+    manifests,
+    network,
+    releases,
+    runtime,
+)
 from k8sbootstrap.config.rules.finding import Finding
 
 RULES = (
@@ -30,6 +40,8 @@ RULES = (
     network.overlaps,
     network.endpoint,
     network.extra_sans,
+    charts.sources,
+    charts.releases,
     hooks.points,
     hooks.programs,
 )
@@ -40,6 +52,7 @@ LOCAL_RULES = (
     files.registry_files,
     files.image_archives,
     manifests.objects,
+    charts.local_files,
 )
 """Rules that look at files of this machine."""
 

@@ -9,6 +9,7 @@ import pytest
 from k8sbootstrap.addons.bundle import LABEL, files, write_addons
 from k8sbootstrap.errors import ConfigError
 from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.state import State
 
 CLUSTER = """
 apiVersion: k8sbootstrap/v1alpha1
@@ -30,7 +31,7 @@ def config_map(name: str) -> str:
 def write(folder: Path, manifests: str, fetched: dict[str, Path] | None = None) -> list[dict]:
     cluster = folder / "cluster.yaml"
     cluster.write_text(CLUSTER + manifests)
-    write_addons(load_plan(cluster), cluster, fetched or {}, folder / "addons.json")
+    write_addons(load_plan(cluster), cluster, fetched or {}, State(folder))
     assert (folder / "addons.json").stat().st_mode & 0o777 == 0o600
     return json.loads((folder / "addons.json").read_text())
 

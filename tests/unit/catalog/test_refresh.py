@@ -30,6 +30,7 @@ BESIDE = {
     "crictl/1.36.0/{arch}": (
         "kubernetes-sigs/cri-tools/releases/download/v1.36.0/crictl-v1.36.0-linux-{arch}.tar.gz.sha256"
     ),
+    "helm/4.2.3/{arch}": "helm-v4.2.3-linux-{arch}.tar.gz.sha256sum",
 }
 """Key of a checksum to the address of the checksum file that has it alone."""
 

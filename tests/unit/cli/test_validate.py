@@ -56,7 +56,7 @@ def test_json_of_a_good_file(run, folder: Path) -> None:
     (folder / "cluster.yaml").write_text(GOOD)
     ended = run("validate", "-o", "json")
     assert (ended.code, ended.err) == (0, "")
-    assert json.loads(ended.out) == {"valid": True, "problems": []}
+    assert json.loads(ended.out) == {"valid": True, "problems": [], "notes": []}
 
 
 def test_json_of_a_bad_file(run, folder: Path) -> None:
@@ -74,6 +74,7 @@ def test_json_of_a_bad_file(run, folder: Path) -> None:
                 "fix": "did you mean name?",
             }
         ],
+        "notes": [],
     }
 
 
@@ -83,3 +84,39 @@ def test_no_file(run) -> None:
     assert ended.err == (
         'cluster.yaml: does not exist; name the file with -f, or write one with "k8sbootstrap init"\n'
     )
+
+
+class TestCharts:
+    """Rendered where helm is at hand, and said where it is not."""
+
+    CHART = Path(__file__).parents[1] / "addons/charts/web"
+
+    @pytest.fixture(autouse=True)
+    def _here(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("K8SBOOTSTRAP_CACHE", str(folder / "cache"))
+        monkeypatch.setattr("platform.machine", lambda: "x86_64")
+
+    def write(self, folder: Path, more: str) -> None:
+        chart = f"manifests: [{{chart: '{self.CHART}', release: shop, values: {{replicas: {more}}}}}]\n"
+        (folder / "cluster.yaml").write_text(GOOD + chart)
+
+    def test_without_helm(self, run, folder: Path) -> None:
+        self.write(folder, "2")
+        ended = run("validate")
+        assert (ended.code, ended.err) == (0, "")
+        note = "manifests[0] was not looked into: helm/4.2.3/amd64/helm is not here yet"
+        assert ended.out.splitlines()[1:] == [f"  {note}"]
+        assert json.loads(run("validate", "-o", "json").out)["notes"] == [note]
+
+    def test_with_helm(self, run, folder: Path, helm_directory: Path) -> None:
+        source = f"artifacts: {{sources: [{{directory: '{helm_directory}'}}]}}\n"
+        self.write(folder, f"2}}}}]\n{source}#")
+        ended = run("validate")
+        assert (ended.code, ended.err) == (0, "")
+        assert "chart shop: hooks are not run" in ended.out
+        self.write(folder, f"many}}}}]\n{source}#")
+        ended = run("validate")
+        assert (ended.code, ended.out) == (3, "")
+        assert ended.err.startswith("cluster.yaml:10 manifests[0].chart: chart shop: helm: ")
+        assert "got string, want integer" in ended.err
+        assert not (folder / ".k8sbootstrap").exists()

@@ -79,6 +79,17 @@ def test_the_default_namespace_need_not_be_written(addons: ModuleType) -> None:
     assert addons.identity(wanted) not in addons.by_identity([elsewhere])
 
 
+def test_what_is_in_no_namespace_may_be_sent_with_one(addons: ModuleType) -> None:
+    live = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "x"}}
+    wanted = {**live, "metadata": {"name": "x", "namespace": "store"}}
+    found = addons.by_identity([live])
+    assert addons.answered(found, wanted) is live
+    assert addons.answered(found, live) is live
+    entry = addons.entry_of(wanted, live)
+    assert addons.drifted([entry], {entry["id"]: live}) == []
+    assert addons.reference(entry)["metadata"] == {"name": "x"}
+
+
 def test_kinds_that_are_gone_have_no_objects(addons: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     kubectl = importlib.import_module("ansible.module_utils.k8sbootstrap_kubectl")
 

@@ -1,0 +1,47 @@
+"""Where a Helm repository has a chart's file, as its index says."""
+
+from typing import Any
+from urllib.parse import urljoin
+
+import yaml
+
+from k8sbootstrap.artifacts.cache import Cache
+from k8sbootstrap.artifacts.source import AbsentError, SourceError, download
+from k8sbootstrap.artifacts.web import Web
+from k8sbootstrap.catalog.models import RepositoryChart
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def chart_url(chart: RepositoryChart, web: Web, cache: Cache) -> str:
+    """Ask the repository's index. It is not believed: the file is checked against a hash known beforehand.
+
+    Raises:
+        SourceError: The index can't be had or read; ``AbsentError`` when it does not list the chart.
+    """
+    index = f"{chart.repository.rstrip('/')}/index.yaml"
+    with cache.temporary() as temporary:
+        try:
+            download(web, index, temporary, lambda _received, _total: None)
+        except AbsentError as exc:
+            raise AbsentError("no Helm repository is there: it has no index.yaml") from exc
+        with temporary.open("rb") as text:
+            try:
+                entries = yaml.load(text, Loader=_Loader)["entries"]  # noqa: S506 - either is the safe one
+                found = [_url(each) for each in entries.get(chart.name) or () if _is(each, chart.version)]
+            except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError, AttributeError) as exc:
+                raise SourceError("its index.yaml is no Helm repository's") from exc
+    if chart.name not in entries:
+        raise AbsentError(f"its index.yaml lists no chart {chart.name}")
+    if not found:
+        raise AbsentError(f"its index.yaml lists no version {chart.version} of {chart.name}")
+    return urljoin(index, found[0])
+
+
+def _is(entry: dict[str, Any], version: str) -> bool:
+    """Whether an entry is of that version; with or without a v in front of it."""
+    return str(entry["version"]).removeprefix("v") == version.removeprefix("v")
+
+
+def _url(entry: dict[str, Any]) -> str:
+    return str(entry["urls"][0])
