@@ -69,6 +69,8 @@ class Minor:
     """MAJOR.MINOR, such as 1.36."""
     etcd_least: str
     """The oldest etcd that this minor works with."""
+    tried: bool = True
+    """Whether a cluster of this minor was ever brought up: init writes no release of one that was not."""
     flags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Component to extra flags of this minor, such as kube-scheduler: {port: "0"}."""
     runtime_flags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -21,8 +21,9 @@ def versions() -> list[str]:
 
 
 def default_version() -> str:
-    """The newest release of the catalogue."""
-    return versions()[0]
+    """The newest release of the catalogue whose minor was tried."""
+    tried = {each.minor for each in load_catalogue().minors if each.tried}
+    return next(version for version in versions() if minor_of(version) in tried)
 
 
 def release(

@@ -129,7 +129,7 @@ class Scenario:
 
 
 # One release stands for its minor: the others' files differ only in versions. test_binaries.py has been given
-# real programs of these.
+# real programs of these, but for 1.37.
 SCENARIOS = [
     Scenario("1.20-docker", "1.20.2", "docker", PLAIN),
     Scenario("1.20-containerd", "1.20.2", "containerd", PLAIN),
@@ -139,6 +139,8 @@ SCENARIOS = [
     Scenario("1.35-containerd", "1.35.6", "containerd", PLAIN),
     Scenario("1.36-docker", "1.36.3", "docker", PLAIN),
     Scenario("1.36-containerd", "1.36.3", "containerd", PLAIN),
+    Scenario("1.37-docker", "1.37.1", "docker", PLAIN),
+    Scenario("1.37-containerd", "1.37.1", "containerd", PLAIN),
     Scenario("1.20-docker-full", "1.20.2", "docker", FULL),
     Scenario(
         "1.36-containerd-full",

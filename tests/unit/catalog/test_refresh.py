@@ -91,6 +91,7 @@ def upstream(tmp_path: Path, folder: Path) -> Iterator[Upstream]:
         lines = [f"{sums[f'runc/1.4.3/{arch}/runc']}  runc.{arch}\n" for arch in ("amd64", "arm64")]
         site.put("opencontainers/runc/releases/download/v1.4.3/runc.sha256sum", "".join(lines))
         for minor, newest in (
+            ("1.37", "1.37.1"),
             ("1.36", "1.36.5"),
             ("1.35", "1.35.9"),
             ("1.34", "1.34.12"),
@@ -209,11 +210,11 @@ def test_one_message_and_nothing_written(
     assert texts(folder) == before
 
 
-@pytest.mark.parametrize("version", ["1.37.0", "v1.36.6", "1.36", "newest"])
+@pytest.mark.parametrize("version", ["1.38.0", "v1.36.6", "1.36", "newest"])
 def test_only_patches_of_catalogued_minors(folder: Path, upstream: Upstream, version: str) -> None:
     done = run(folder, upstream.url, version)
     assert done.exit_code == 8
-    assert f"{version} is no release of a catalogued minor (1.36, 1.35, 1.34, 1.20)" in done.output
+    assert f"{version} is no release of a catalogued minor (1.37, 1.36, 1.35, 1.34, 1.20)" in done.output
 
 
 def test_a_site_that_says_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +223,7 @@ def test_a_site_that_says_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         done = run(folder, url)
     assert done.exit_code == 8
-    assert done.output.startswith(f"{url}/release/stable-1.36.txt: no answer (silent for "), done.output
+    assert done.output.startswith(f"{url}/release/stable-1.37.txt: no answer (silent for "), done.output
     assert len(done.output.splitlines()) == 1
 
 
@@ -230,4 +231,4 @@ def test_a_site_that_is_not_there(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}"
     done = run(folder, url)
-    assert done.output == f"{url}/release/stable-1.36.txt: no answer (Connection refused)\n"
+    assert done.output == f"{url}/release/stable-1.37.txt: no answer (Connection refused)\n"

@@ -34,7 +34,11 @@ def test_versions_are_newest_first_by_number_not_by_text():
     found = versions()
     assert found == sorted(found, key=lambda v: [int(part) for part in v.split(".")], reverse=True)
     assert {"1.20.2", "1.36.0", "1.36.4"} <= set(found)
-    assert default_version() == found[0] == "1.36.5"
+    assert found[0] == "1.37.1"
+
+
+def test_the_default_is_of_a_minor_that_was_tried():
+    assert default_version() == "1.36.5"
 
 
 @pytest.mark.parametrize(("version", "arch", "runtime"), EVERY)
@@ -136,7 +140,7 @@ def test_every_patch_that_upstream_made_is_there():
     for version in versions():
         minor, _, patch = version.rpartition(".")
         patches.setdefault(minor, []).append(int(patch))
-    for minor in ("1.36", "1.35", "1.34"):
+    for minor in ("1.37", "1.36", "1.35", "1.34"):
         assert sorted(patches[minor]) == list(range(max(patches[minor]) + 1))
     assert {"1.34.9", "1.35.6", "1.36.3"} <= set(versions())
 
@@ -147,7 +151,7 @@ def test_no_checksum_is_written_twice_and_the_newest_come_first():
     assert len(keys) == len(set(keys)) == len(yaml.safe_load(read("checksums.yaml")))
     kubelets = [key.split("/")[1] for key in keys if key.endswith("/amd64/kubelet")]
     assert kubelets == [version for version in versions() if version in kubelets]
-    assert set(versions()) - set(kubelets) == {"1.36.5", "1.35.9", "1.34.12"}, (
+    assert set(versions()) - set(kubelets) == {"1.37.1", "1.37.0", "1.36.5", "1.35.9", "1.34.12"}, (
         "python -m k8sbootstrap.catalog.refresh"
     )
 
@@ -185,7 +189,7 @@ def set_at(document, path, value):
         (("minors", 0, "fail_cgroup"), True, "fail_cgroup"),
         (("releases", "1.36.4", "helm"), "3.18.4", "helm"),
         (
-            ("releases", "1.37.0"),
+            ("releases", "1.38.0"),
             {
                 "etcd": "3.6.8",
                 "containerd": "2.3.4",
@@ -195,7 +199,7 @@ def set_at(document, path, value):
                 "pause": "3.10.2",
                 "coredns": "1.14.2",
             },
-            "no entry 1.37",
+            "no entry 1.38",
         ),
         (("releases", "1.36.4", "cri-dockerd"), None, "cri-dockerd"),
         (("releases", "1.36.4", "etcd"), "3.5.23", "its minor needs etcd 3.5.24 or later"),

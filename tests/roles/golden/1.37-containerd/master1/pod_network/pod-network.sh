@@ -1,0 +1,81 @@
+#!/bin/sh
+# Managed by k8sbootstrap. Brings routes, VXLAN and firewall rules in line with /etc/k8sbootstrap/pod-network.
+# "apply" may run at any time: it adds what is missing and removes what it once added and is no longer wanted.
+# "remove" takes everything off again. Routes carry protocol 75, so that no one else's are touched.
+set -eu
+
+config=/etc/k8sbootstrap/pod-network
+device=k8s-vxlan
+proto=75
+
+value() { awk -v key="$1" '$1 == key {print $2; exit}' "$config"; }
+
+# the same MAC address from the same IPv4 address on every node, so that nodes need not ask each other
+mac() { echo "$1" | awk -F. '{printf "02:4b:%02x:%02x:%02x:%02x", $1, $2, $3, $4}'; }
+
+on_link() { ! ip -4 -o route get "$1" | grep -q ' via '; }
+
+vxlan() {
+  ip link show "$device" >/dev/null 2>&1 ||
+    ip link add "$device" address "$(mac "$self")" type vxlan id 4096 local "$self" dstport 4789 nolearning
+  ip link set "$device" up
+}
+
+chain() { # TABLE CHAIN PARENT, then rules are added by the caller
+  iptables -w -t "$1" -N "$2" 2>/dev/null || true
+  iptables -w -t "$1" -C "$3" -j "$2" 2>/dev/null || iptables -w -t "$1" -I "$3" -j "$2"
+}
+
+rule() { # TABLE CHAIN RULE...
+  table=$1 name=$2
+  shift 2
+  iptables -w -t "$table" -C "$name" "$@" 2>/dev/null || iptables -w -t "$table" -A "$name" "$@"
+}
+
+unchain() {
+  while iptables -w -t "$1" -D "$3" -j "$2" 2>/dev/null; do :; done
+  iptables -w -t "$1" -F "$2" 2>/dev/null || true
+  iptables -w -t "$1" -X "$2" 2>/dev/null || true
+}
+
+apply() {
+  self=$(value self) pods=$(value pods)
+  wanted=" "
+  while read -r kind address cidr; do
+    [ "$kind" = node ] || continue
+    wanted="$wanted$cidr "
+    if on_link "$address"; then
+      ip -4 route replace "$cidr" via "$address" proto "$proto"
+    else
+      vxlan
+      gateway=${cidr%/*}
+      ip neigh replace "$gateway" lladdr "$(mac "$address")" dev "$device" nud permanent
+      bridge fdb replace "$(mac "$address")" dev "$device" dst "$address"
+      ip -4 route replace "$cidr" via "$gateway" dev "$device" onlink proto "$proto"
+    fi
+  done <"$config"
+  ip -4 -o route show proto "$proto" | while read -r cidr way; do
+    case "$way" in "dev lo "*) continue ;; esac # kube-proxy's, to Services
+    case "$wanted" in *" $cidr "*) ;; *) ip -4 route del "$cidr" proto "$proto" ;; esac
+  done
+  # pods reach each other under their own addresses, and everything else under the node's
+  chain nat K8SBOOTSTRAP-MASQ POSTROUTING
+  rule nat K8SBOOTSTRAP-MASQ -s "$pods" ! -d "$pods" ! -o cni0 -j MASQUERADE
+  # hosts whose firewall drops forwarded packets by default (docker's does) still forward those of pods
+  chain filter K8SBOOTSTRAP-FORWARD FORWARD
+  rule filter K8SBOOTSTRAP-FORWARD -s "$pods" -j ACCEPT
+  rule filter K8SBOOTSTRAP-FORWARD -d "$pods" -j ACCEPT
+}
+
+remove() {
+  ip -4 -o route show proto "$proto" | while read -r cidr _; do ip -4 route del "$cidr" proto "$proto"; done
+  ip link del "$device" 2>/dev/null || true
+  unchain nat K8SBOOTSTRAP-MASQ POSTROUTING
+  unchain filter K8SBOOTSTRAP-FORWARD FORWARD
+}
+
+case "${1:-}" in
+  apply) apply ;;
+  remove) remove ;;
+  *) echo "usage: $0 apply|remove" >&2; exit 2 ;;
+esac
