@@ -41,7 +41,10 @@ from k8sbootstrap.errors import ConfigError
     help="TCP port of the hosts' SSH servers.",
 )
 @click.option(
-    "--kubernetes-version", metavar="VERSION", show_default="the newest known", help="Kubernetes release."
+    "--kubernetes-version",
+    metavar="VERSION",
+    show_default="the newest that was tried",
+    help="Kubernetes release.",
 )
 @click.option(
     "--runtime",
