@@ -12,6 +12,7 @@ from typing import Any
 from k8sbootstrap.addons import own
 from k8sbootstrap.addons.dns import dns_objects
 from k8sbootstrap.addons.objects import Object, ObjectError, Sourced
+from k8sbootstrap.addons.pod_network import pod_network_objects
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.errors import ConfigError, Problem
 from k8sbootstrap.plan.models import ClusterPlan
@@ -45,7 +46,8 @@ class Group:
 
 def files(plan: ClusterPlan) -> list[ArtifactFile]:
     """The files to fetch before ``write_addons``."""
-    return own.files(plan.config.manifests)
+    network = [plan.pod_network.manifest] if plan.pod_network else []
+    return [*network, *own.files(plan.config.manifests)]
 
 
 def write_addons(
@@ -63,10 +65,14 @@ def write_addons(
         What the user should know of it.
 
     Raises:
-        ConfigError: A manifest can't be read, a chart can't be rendered, or two describe the same object.
+        ConfigError: A manifest can't be used, a chart can't be rendered, or two describe the same object.
     """
     entries = own.entries(plan.config, cluster_file, fetched, state.charts)
-    groups = [*_groups(plan, entries)]
+    try:
+        network = pod_network_objects(plan, fetched)
+    except ObjectError as exc:
+        raise ConfigError([Problem(cluster_file, 0, "network.plugin", str(exc), "")]) from exc
+    groups = [*_groups(plan, network, entries)]
     try:
         _require_unique(groups)
     except ObjectError as exc:
@@ -84,10 +90,12 @@ def _write(text: str, target: Path) -> None:
     Path(temporary).replace(target)
 
 
-def _groups(plan: ClusterPlan, entries: Sequence[own.Entry]) -> Iterator[Group]:
+def _groups(plan: ClusterPlan, network: Sequence[Sourced], entries: Sequence[own.Entry]) -> Iterator[Group]:
+    if network:
+        yield Group("pod-network", network, wait=True)
     dns = dns_objects(plan)
-    if dns:
-        yield Group("dns", dns, wait=True)
+    if dns:  # without a pod network it has to wait for one that others bring
+        yield Group("dns", dns, wait=plan.config.network.plugin != "none")
     for entry in entries:
         yield Group("manifests", entry.objects)
 

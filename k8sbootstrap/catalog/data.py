@@ -73,6 +73,19 @@ class Images(_Model):
     busybox: str
 
 
+class PodNetworkEntry(_Model):
+    """A pod network that is objects in the cluster."""
+
+    version: str
+    least: str
+    """The oldest Kubernetes minor that it works with."""
+    url: str
+    """Address of the project's manifest; takes {version}."""
+    sha256: Sha256
+    images: Mapping[str, str]
+    """Name of each image's artifact to its reference; takes {version}."""
+
+
 class Versions(_NamedByProject):
     """The versions that go with one Kubernetes release."""
 
@@ -97,6 +110,7 @@ class Catalogue(_Model):
     images: Images
     test_image: str
     helm: str
+    pod_networks: Mapping[str, PodNetworkEntry]
     runtime_endpoints: Mapping[str, str]
     minors: tuple[Minor, ...]
     releases: Mapping[Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")], Versions]

@@ -60,6 +60,18 @@ class Image:
 
 
 @dataclass(frozen=True)
+class PodNetwork:
+    """A pod network that is objects in the cluster, as its project publishes them."""
+
+    name: str
+    version: str
+    manifest: ArtifactFile
+    """The project's own manifest; settings are written into it."""
+    images: tuple[Image, ...]
+    """All that the manifest names."""
+
+
+@dataclass(frozen=True)
 class Minor:
     """What one Kubernetes minor takes: flags, fields, API versions. Passed to roles as it is."""
 
@@ -128,5 +140,7 @@ class Release:
     """The kubelet's CRI endpoint, as in unix:///run/cri-dockerd.sock; empty for the dockershim."""
     pause: Image
     coredns: Image
+    pod_networks: Mapping[str, PodNetwork]
+    """Pod networks that are objects in the cluster and work with this release, by name."""
     test_image: Image
     """Small image with a shell, httpd, wget and nc (busybox), for verify's pods."""

@@ -4,8 +4,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue, Versions, load_catalogue, minor_of, numbers
-from k8sbootstrap.catalog.models import ArtifactFile, Image, Minor, Release
+from k8sbootstrap.catalog.data import (
+    ARCHITECTURES,
+    Catalogue,
+    PodNetworkEntry,
+    Versions,
+    load_catalogue,
+    minor_of,
+    numbers,
+)
+from k8sbootstrap.catalog.models import ArtifactFile, Image, Minor, PodNetwork, Release
 from k8sbootstrap.config.models import OwnRelease
 from k8sbootstrap.errors import UnknownReleaseError
 
@@ -92,6 +100,11 @@ def release(
         runtime_endpoint="" if dockershim else catalogue.runtime_endpoints[runtime],
         pause=pause,
         coredns=_image(minor.coredns_image or catalogue.images.coredns, "coredns", with_it.coredns, arch),
+        pod_networks={
+            name: _pod_network(name, entry, arch)
+            for name, entry in catalogue.pod_networks.items()
+            if numbers(entry.least) <= numbers(minor.minor)
+        },
         test_image=_image(catalogue.images.busybox, "busybox", catalogue.test_image, arch),
     )
 
@@ -183,6 +196,27 @@ def _overlaid(file: ArtifactFile, own: OwnRelease) -> ArtifactFile:
 
 def _image(ref: str, name: str, version: str, arch: str) -> Image:
     return Image(ref.format(version=version), ArtifactFile(name, version, arch, "image.tar"))
+
+
+def _pod_network(name: str, entry: PodNetworkEntry, arch: str) -> PodNetwork:
+    url = entry.url.format(version=entry.version)
+    refs = {artifact: ref.format(version=entry.version) for artifact, ref in entry.images.items()}
+    return PodNetwork(
+        name=name,
+        version=entry.version,
+        manifest=ArtifactFile(
+            name=name,
+            version=entry.version,
+            arch="any",
+            file=url.rpartition("/")[2],
+            sha256=entry.sha256,
+            url=url,
+        ),
+        images=tuple(
+            _image(ref, artifact, ref.rpartition(":")[2].removeprefix("v"), arch)
+            for artifact, ref in refs.items()
+        ),
+    )
 
 
 def _filled(minor: Minor, pause: str, endpoints: Mapping[str, str]) -> Minor:

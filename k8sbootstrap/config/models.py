@@ -44,6 +44,8 @@ DnsServer = Annotated[str, StringConstraints(pattern=DNS_SERVER)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Role = Literal["master", "worker", "etcd"]
 KubeProxyMode = Literal["iptables", "nftables"]
+PodNetworkName = Literal["routed", "flannel", "calico", "none"]
+Mtu = Annotated[int, Field(ge=576, le=65535)]
 Arch = Literal["amd64", "arm64"]
 """Architectures that the catalogue has releases for (a test says so)."""
 Component = Literal[
@@ -290,11 +292,37 @@ class Upgrade(Model):
     """Seconds that the pods of a node may take to go elsewhere; PodDisruptionBudgets may hold them up."""
 
 
-class Network(Model):
-    """Addresses of pods and Services."""
+class Flannel(Model):
+    """Settings of the pod network flannel."""
 
-    plugin: Literal["routed"] = "routed"
-    """Pod network. routed: a bridge per node, plain routes on one network, VXLAN between networks."""
+    backend: Literal["vxlan", "host-gw", "wireguard"] = "vxlan"
+    """How pods' packets get to other nodes. vxlan: in UDP. host-gw: by plain routes, for nodes on one
+    network. wireguard: encrypted; needs Linux 5.6."""
+    mtu: Mtu | None = None
+    """MTU of pods' interfaces in bytes. Default: that of the nodes' network, less what the backend adds."""
+
+
+class Calico(Model):
+    """Settings of the pod network calico."""
+
+    encapsulation: Literal["ipip", "vxlan", "none"] = "ipip"
+    """How pods' packets get to other nodes: in IP (with routes by BGP), in UDP (without BGP), or as they are
+    (by BGP, for nodes on one network)."""
+    mtu: Mtu | None = None
+    """MTU of pods' interfaces in bytes. Default: calico finds it out."""
+
+
+class Network(Model):
+    """Addresses of pods and Services, and the pod network."""
+
+    plugin: PodNetworkName = "routed"
+    """Pod network. routed: a bridge per node, plain routes on one network, VXLAN between networks. flannel,
+    calico: these projects' own manifests. none: bring one yourself; nodes are Ready when they have it. Once
+    the cluster is up only none can be changed to another."""
+    flannel: Flannel = Field(default_factory=Flannel)
+    """Settings of flannel, where that is the pod network."""
+    calico: Calico = Field(default_factory=Calico)
+    """Settings of calico, where that is the pod network."""
     pod_cidr: IPv4Network = Field(default=IPv4Network("10.244.0.0/16"), alias="podCIDR")
     """Range of pod addresses; every node gets a /nodeCIDRMaskSize of it."""
     service_cidr: IPv4Network = Field(default=IPv4Network("10.96.0.0/16"), alias="serviceCIDR")
@@ -476,7 +504,7 @@ class Cluster(Model):
     runtime: Runtime = Field(default_factory=Runtime)
     """The container runtime."""
     network: Network = Field(default_factory=Network)
-    """Addresses of pods and Services."""
+    """Addresses of pods and Services, and the pod network."""
     dns: Dns = Field(default_factory=Dns)
     """The cluster's DNS."""
     api: Api = Field(default_factory=Api)

@@ -25,6 +25,7 @@ from ansible.module_utils.k8sbootstrap_selinux import boolean
 from ansible.module_utils.k8sbootstrap_units import unit_drift, unit_states
 
 NETWORK = "/etc/k8sbootstrap/pod-network"
+CONFLIST = "/etc/cni/net.d/10-k8sbootstrap.conflist"
 
 
 def base_drift(wanted: dict[str, Any], manager: str) -> list[dict[str, Any]]:
@@ -67,6 +68,19 @@ def routes(record: Record) -> dict[str, str]:
     return {words[1]: words[2] for words in lines if words[:1] == ["node"]}
 
 
+def pod_network(record: Record) -> str:
+    """Name of the pod network that the host was made ready for; empty where it was for none yet."""
+    files = record.component("pod_network")["files"]
+    if CONFLIST in files:
+        return "routed"
+    try:
+        with open(NETWORK, encoding="ascii") as handle:  # noqa: PTH123
+            lines = [line.split() for line in handle]
+    except OSError:
+        return ""
+    return next((words[1] for words in lines if NETWORK in files and words[:1] == ["plugin"]), "")
+
+
 def last_openings(wanted: dict[str, Any]) -> dict[str, Any] | None:
     """What was to get through firewalld when that was last seen to; None where it does not run."""
     if not wanted or not is_active():
@@ -90,6 +104,7 @@ def main() -> None:
     answer = {
         "cluster": record.data["cluster"],
         "digests": {name: part["digest"] for name, part in parts.items()},
+        "pod_network": pod_network(record),
         "routes": routes(record),
         "firewall": last_openings(record.data["wanted"]["firewall"]),
         "pod_cidrs": None,

@@ -61,6 +61,8 @@ class Finding:
     """Why that master could not ask its API server; empty when it could."""
     firewall: Mapping[str, list[str]] | None = None
     """What was last wanted to get through firewalld; None where that does not run."""
+    pod_network: str = ""
+    """Name of the pod network that the host was made ready for; empty where it was for none yet."""
     cordoned: tuple[str, ...] = ()
     """Nodes that an upgrade has not given back, from the same master."""
 

@@ -33,6 +33,8 @@ class Survey:
     """Hosts that could not be looked at, and why."""
     exists: bool = True
     """Some host belongs to the cluster already."""
+    other_networks: Mapping[str, str] = field(default_factory=dict)
+    """Hosts that were made ready for another pod network than the planned one, to its name."""
     upgrade: Upgrade | None = None
     """How the cluster gets from the release that it runs to another one, where it does."""
 
@@ -100,6 +102,11 @@ def compare(
         },
         unreachable,
         exists=any(finding.cluster for finding in findings.values()),
+        other_networks={
+            host: finding.pod_network
+            for host, finding in findings.items()
+            if finding.pod_network not in {"", plan.config.network.plugin}
+        },
     )
 
 
@@ -142,7 +149,9 @@ def _on_one_master(
 
 
 def _with_other_routes(plan: ClusterPlan, findings: Mapping[str, Finding]) -> Iterator[str]:
-    """Hosts whose routes are not those of the podCIDRs that nodes have."""
+    """Hosts whose routes are not those of the podCIDRs that nodes have, where hosts have such routes."""
+    if plan.config.network.plugin != "routed":
+        return
     known = next((found.pod_cidrs for found in findings.values() if found.pod_cidrs is not None), None)
     if known is None:
         return

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from k8sbootstrap.catalog.distributions import Purpose
-from k8sbootstrap.catalog.models import Image, Release
+from k8sbootstrap.catalog.models import Image, PodNetwork, Release
 from k8sbootstrap.config.models import Arch, Cluster, Taint
 from k8sbootstrap.plan.registries import RegistryPlan
 
@@ -106,8 +106,14 @@ class ClusterPlan:
     def images(self, arch: Arch) -> tuple[Image, ...]:
         """Images that nodes of one architecture use, and that a source may have."""
         release = self.releases[arch]
+        network = release.pod_networks.get(self.config.network.plugin)
         dns = [] if self.config.dns.name == "none" else [release.coredns]
-        return (release.pause, *dns, release.test_image)
+        return (release.pause, *(network.images if network else ()), *dns, release.test_image)
+
+    @property
+    def pod_network(self) -> PodNetwork | None:
+        """The pod network where it is objects in the cluster; None where hosts alone make it, or nobody."""
+        return self.release.pod_networks.get(self.config.network.plugin)
 
     @property
     def masters(self) -> tuple[HostPlan, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from k8sbootstrap.drift import words
 from k8sbootstrap.drift.survey import Survey, survey
-from k8sbootstrap.errors import HostError
+from k8sbootstrap.errors import HostError, PreflightError
 from k8sbootstrap.inventory import read_digests
 from k8sbootstrap.pki.recover import recover_pki
 from k8sbootstrap.plan.models import ClusterPlan
@@ -23,6 +23,7 @@ from k8sbootstrap.runner.session import Run, running
 from k8sbootstrap.runner.upgrade import Upgrading
 from k8sbootstrap.ssh.hostkeys import Ask, ensure_known
 from k8sbootstrap.state import State
+from k8sbootstrap.verify.checks.shared import NO_NETWORK
 from k8sbootstrap.verify.formats import as_json
 from k8sbootstrap.verify.models import Result, Status
 from k8sbootstrap.verify.run import conclude, run_verify
@@ -116,12 +117,16 @@ def look(run: Run, plan: ClusterPlan, inventory: Path, limit: Collection[str] = 
         plan: The cluster.
         inventory: The inventory, with the digests of what should be there.
         limit: Names of the only hosts to change; all, if empty.
+
+    Raises:
+        PreflightError: The cluster has another pod network.
     """
     run.record.keep_inventory(inventory)
     with run.step("look", "Look at hosts") as step:
         found = survey(plan, {host.name: read_digests(inventory, host.name) for host in plan.hosts})
         for host in plan.hosts:
             run.board.hosts.setdefault(host.name, HostCount())
+        _require_same_network(plan, found)
         todo = found.limited(limit) if limit else found
         for line in words.summary(todo):
             step.note(line)
@@ -129,6 +134,18 @@ def look(run: Run, plan: ClusterPlan, inventory: Path, limit: Collection[str] = 
             left = [host for host in found.work if host not in todo.work]
             step.note(f"left out by --limit: {', '.join(left)}")
     return todo
+
+
+def _require_same_network(plan: ClusterPlan, found: Survey) -> None:
+    """Refuse to put a pod network beside another: pods would lose their addresses and their ways."""
+    others = {host: name for host, name in found.other_networks.items() if name != "none"}
+    if others:
+        host, name = next(iter(others.items()))
+        raise PreflightError(
+            f"{host}: its pod network is {name}, and network.plugin in cluster.yaml is "
+            f"{plan.config.network.plugin}: it can't be changed on a running cluster; nothing was changed",
+            hint=f"Set network.plugin back to {name}, or make a new cluster: k8sbootstrap reset, then up.",
+        )
 
 
 def _preflight(run: Run, plan: ClusterPlan, options: UpOptions, without: Collection[str] = ()) -> None:
@@ -146,7 +163,7 @@ def _verify(run: Run, plan: ClusterPlan, todo: Survey) -> None:
         def show(result: Result) -> None:
             text = f"{result.check} ({result.host})"
             step.status(text)
-            if result.status is Status.FAILED:
+            if result.status is Status.FAILED or result.message.endswith(NO_NETWORK):
                 step.note(f"{text}: {result.message}")
 
         report = run_verify(plan, short=True, allow_down=tuple(todo.unreachable), on_result=show)

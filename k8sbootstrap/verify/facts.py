@@ -6,6 +6,7 @@ from typing import Any
 
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.verify.answers import Answer, RunAnswer
+from k8sbootstrap.verify.parse import awaits_network
 
 Object = Mapping[str, Any]
 """A Kubernetes object as JSON."""
@@ -34,6 +35,8 @@ class Workload:
     node_port: int = 0
     error: str = ""
     """Why the workload could not be created; empty when it was."""
+    omitted: str = ""
+    """Why there was no point in creating it; empty when there was."""
     logs: Mapping[str, RunAnswer] = field(default_factory=dict)
     """Node name to ``kubectl logs`` of its pod."""
     execs: Mapping[str, RunAnswer] = field(default_factory=dict)
@@ -71,6 +74,13 @@ class Facts:
         """Nodes whose host answers and is not known to be down."""
         out = self.allow_down | self.lost.keys()
         return tuple(host for host in self.plan.nodes if host.name not in out)
+
+    @property
+    def without_network(self) -> frozenset[str]:
+        """Nodes that only wait for the pod network that cluster.yaml leaves to others."""
+        if self.plan.config.network.plugin != "none":
+            return frozenset()
+        return frozenset(name for name, node in self.nodes.items() if awaits_network(node))
 
     def up(self, hosts: tuple[HostPlan, ...]) -> list[HostPlan]:
         """Those of ``hosts`` that answered."""

@@ -114,6 +114,16 @@ def node_ready(node: Mapping[str, Any]) -> str:
     return "not Ready (its kubelet has not reported yet)"
 
 
+def awaits_network(node: Mapping[str, Any]) -> bool:
+    """Whether a Node is not Ready for want of a pod network."""
+    return any(
+        condition["type"] == "Ready"
+        and condition["status"] == "False"
+        and "NetworkReady=false" in condition.get("message", "")
+        for condition in node.get("status", {}).get("conditions", ())
+    )
+
+
 def internal_ips(node: Mapping[str, Any]) -> list[str]:
     """The InternalIP addresses of a Node object."""
     return [item["address"] for item in node["status"].get("addresses", ()) if item["type"] == "InternalIP"]

@@ -15,6 +15,7 @@ from k8sbootstrap.verify.checks import (
     POD_CHECKS,
     TRAFFIC_CHECKS,
 )
+from k8sbootstrap.verify.checks.shared import NO_NETWORK
 from k8sbootstrap.verify.facts import Facts, Workload
 from k8sbootstrap.verify.hosts import Hosts, Session, open_ssh
 from k8sbootstrap.verify.kubectl import Kubectl
@@ -134,6 +135,10 @@ class _Verification:
         )
         if facts.api_error:
             self._facts = replace(facts, workload=Workload(kit.namespace, error=facts.api_error))
+            self._judge((*POD_CHECKS, *TRAFFIC_CHECKS, *CLEANUP_CHECKS))
+            return
+        if {host.name for host in facts.live_nodes} <= facts.without_network:
+            self._facts = replace(facts, workload=Workload(kit.namespace, omitted=NO_NETWORK))
             self._judge((*POD_CHECKS, *TRAFFIC_CHECKS, *CLEANUP_CHECKS))
             return
         try:

@@ -24,7 +24,7 @@ from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW,
 from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, items, kubectl
 from ansible.module_utils.k8sbootstrap_objects import key_of
 from ansible.module_utils.k8sbootstrap_record import Record
-from ansible.module_utils.k8sbootstrap_rollout import wait_for
+from ansible.module_utils.k8sbootstrap_rollout import wait_for, wait_for_nodes
 
 DOCUMENTATION = """
 module: kube_addons
@@ -40,7 +40,12 @@ options:
       ends) and objects (source, number of the document in it, object).
     type: str
     required: true
-  timeout: {description: Seconds to wait for the pods, type: int, default: 300}
+  nodes:
+    description: Names of nodes that must be Ready before the module ends, but for those that are lost.
+    type: list
+    elements: str
+    default: []
+  timeout: {description: Seconds to wait for the pods of each group, type: int, default: 300}
   component: {description: Name in the host's record, type: str, required: true}
   digest: {description: Of the inputs, for the host's record, type: str, default: ""}
 """
@@ -193,6 +198,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "groups": {"type": "str", "required": True, "no_log": True},
+            "nodes": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 300},
             "component": {"type": "str", "required": True},
             "digest": {"type": "str", "default": ""},
@@ -206,8 +212,10 @@ def main() -> None:
         addons = _Addons(groups, module.check_mode)
         if not module.check_mode:
             addons.run()
-            waited = [entry["object"] for group in groups if group["wait"] for entry in group["objects"]]
-            wait_for(waited, module.params["timeout"])
+            for group in groups:
+                if group["wait"]:
+                    wait_for([entry["object"] for entry in group["objects"]], module.params["timeout"])
+            wait_for_nodes(module.params["nodes"])
     except KubectlError as error:
         module.fail_json(msg=str(error))
     record.data["addons"] = len(addons.wanted)

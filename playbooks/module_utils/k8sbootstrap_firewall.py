@@ -7,9 +7,9 @@ import shlex
 import shutil
 import subprocess
 
-_TABLES = ("ip kube-proxy", "ip6 kube-proxy")
-"""nftables tables of kube-proxy."""
-_OURS = re.compile(r"^(KUBE-|K8SBOOTSTRAP-|CNI-)")
+_TABLES = ("ip kube-proxy", "ip6 kube-proxy", "ip calico", "ip6 calico")
+"""nftables tables of kube-proxy and calico."""
+_OURS = re.compile(r"^(KUBE-|K8SBOOTSTRAP-|CNI-|FLANNEL-|cali-)")
 
 
 def list_nft_tables() -> list:
@@ -40,7 +40,7 @@ def deletions(saved: str) -> str:
                 chains.append(name)
         elif line.startswith("-A "):
             chain = line.split()[1]
-            if not _OURS.match(chain) and any(_OURS.match(word) for word in _targets(line)):
+            if not _OURS.match(chain) and _is_ours(line):
                 rules.append("-D " + line[3:])
         elif line == "COMMIT" and (chains or rules):
             body = [*rules, *(f"-F {name}" for name in chains), *(f"-X {name}" for name in chains)]
@@ -48,9 +48,14 @@ def deletions(saved: str) -> str:
     return "\n".join(blocks) + "\n" if blocks else ""
 
 
-def _targets(rule: str) -> list:
+def _is_ours(rule: str) -> bool:
+    """Whether a rule in somebody else's chain jumps to one of ours, or is one of calico's, which says so."""
     words = shlex.split(rule)  # a comment is one word, whatever it says
-    return [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("-j", "-g")]
+    return any(
+        (word in ("-j", "-g") and _OURS.match(words[i + 1]))
+        or (word == "--comment" and words[i + 1].startswith("cali:"))
+        for i, word in enumerate(words[:-1])
+    )
 
 
 def clean(tables_before: list) -> None:

@@ -20,6 +20,7 @@ from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record
 from ansible.module_utils.k8sbootstrap_selinux import SELinuxError, set_boolean
 
 _KUBELET_FIRST = ("kubelet", "kube_proxy")
+_NETWORK = "/etc/k8sbootstrap/pod-network"
 _KEEP_LONGEST = ("pod_network", "container_runtime", "host")
 
 
@@ -33,6 +34,7 @@ class Reset:
     def __init__(self, record: Record) -> None:
         self.record = record
         self.components = record.data["components"]
+        self.pods = _pod_range(self.components.get("pod_network", {}).get("files", {}))
         self.done: list = []
 
     def run(self) -> None:
@@ -84,7 +86,9 @@ class Reset:
 
     def _network(self) -> None:
         _quietly("ip", "-4", "route", "flush", "proto", "75")
-        for link in ("cni0", "k8s-vxlan"):
+        if self.pods:
+            _quietly("ip", "-4", "route", "flush", "root", self.pods)
+        for link in ("cni0", "k8s-vxlan", "flannel.1", "flannel-wg", "vxlan.calico"):
             _quietly("ip", "link", "del", link)
         for name in _quietly("ip", "-o", "netns", "list").stdout.splitlines():
             if name.startswith("cni-"):
@@ -163,6 +167,16 @@ class Reset:
                 self.done.append(f"SELinux boolean {name} set back to {value}")
         for name in self.record.data["modules"]:
             _quietly("modprobe", "-r", name)
+
+
+def _pod_range(files: dict) -> str:
+    """The range of all pods, to which a pod network has made routes; empty where it is not known."""
+    try:
+        with open(_NETWORK, encoding="ascii") as handle:
+            lines = [line.split() for line in handle if _NETWORK in files]
+    except OSError:
+        return ""
+    return next((words[1] for words in lines if words[:1] == ["pods"]), "")
 
 
 def _quietly(*command: str) -> subprocess.CompletedProcess:

@@ -10,6 +10,7 @@ from ansible.module_utils.k8sbootstrap_objects import key_of, live_objects
 WORKLOADS = ("DaemonSet", "Deployment")
 _HOPELESS = ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName")
 """Reasons for waiting that seldom go by themselves."""
+_VAGUE = ("ContainerCreating", "PodInitializing")
 _PATIENCE = 60.0
 """Seconds that even those get: a registry may be slow for once."""
 
@@ -39,6 +40,32 @@ def wait_for(objects: list, timeout: int) -> None:
                 told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
                 raise KubectlError(f"after {passed:.0f} s these do not run: {told}")
         time.sleep(1)
+
+
+def wait_for_nodes(names: list) -> None:
+    """Wait until nodes are Ready; those that are not registered or lost are left out.
+
+    Raises:
+        KubectlError: Some are not; says why.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while names:
+        nodes = kubectl_json("get", "nodes")["items"]
+        told = {item["metadata"]["name"]: not_ready(item) for item in nodes}
+        late = [f"{name} ({told[name]})" for name in names if told.get(name)]
+        if not late:
+            return
+        if time.monotonic() > deadline:
+            raise KubectlError(f"after {_PATIENCE:.0f} s these nodes are not Ready: {', '.join(late)}")
+        time.sleep(0.5)
+
+
+def not_ready(node: dict) -> str:
+    """What the node's kubelet says of why it is not Ready; empty where it is, or is not heard of any more."""
+    for item in node.get("status", {}).get("conditions", ()):
+        if item["type"] == "Ready":
+            return item.get("message", "") or "no reason given" if item["status"] == "False" else ""
+    return "its kubelet has not reported yet"
 
 
 def is_lost(node: dict) -> bool:
@@ -75,8 +102,18 @@ def _reasons(item: dict | None) -> str:
         return "it is gone"
     selector = ",".join(f"{key}={value}" for key, value in item["spec"]["selector"]["matchLabels"].items())
     pods = kubectl_json("-n", item["metadata"]["namespace"], "get", "pods", f"--selector={selector}")["items"]
-    told = {reason: pod["metadata"]["name"] for pod in pods for reason in trouble(pod)}
+    told = {_explained(reason, pod): pod["metadata"]["name"] for pod in pods for reason in trouble(pod)}
     return ", ".join(f"pod {name} {reason}" for reason, name in told.items()) or "it has no pods"
+
+
+def _explained(reason: str, pod: dict) -> str:
+    """A reason that says nothing (an image that takes long has it) with what was last noted of the pod."""
+    if reason.rsplit(maxsplit=1)[-1] not in _VAGUE:
+        return reason
+    of_pod = "--field-selector=involvedObject.uid={}".format(pod["metadata"]["uid"])
+    events = kubectl_json("-n", pod["metadata"]["namespace"], "get", "events", of_pod)["items"]
+    noted = sorted(events, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+    return "{} ({})".format(reason, noted[-1]["message"]) if noted else reason
 
 
 def trouble(pod: dict) -> list:

@@ -146,7 +146,7 @@ SCENARIOS = [
         "1.36-containerd-full",
         "1.36.3",
         "containerd",
-        FULL.replace("network: {{", "network: {{kubeProxyMode: nftables, "),
+        FULL.replace("network: {{", "network: {{plugin: flannel, kubeProxyMode: nftables, "),
     ),
 ]
 

@@ -72,6 +72,10 @@ PARSERS: dict[str, Callable[[RenderedFile], object]] = {
 }
 
 
+def is_routed(rendered: Rendered) -> bool:
+    return rendered.plan.config.network.plugin == "routed"
+
+
 def test_files_parse(rendered: Rendered) -> None:
     parsed = set()
     for file in templated(rendered):
@@ -85,7 +89,7 @@ def test_files_parse(rendered: Rendered) -> None:
         assert "{%" not in file.text, file
         assert file.text == file.text.rstrip("\n") + "\n", file
     runtime = ".json" if rendered.scenario.runtime == "docker" else ".toml"
-    assert parsed == {".conflist", ".sh", ".yaml", runtime}
+    assert parsed == {".yaml", runtime, *((".conflist", ".sh") if is_routed(rendered) else ())}
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
@@ -235,7 +239,7 @@ def test_files_go_to_folders_that_are_made_or_there(rendered: Rendered) -> None:
 
 
 def test_every_template_is_used(rendered: Rendered) -> None:
-    """The templates that one scenario leaves out are the other runtime's and the other kind of endpoint's."""
+    """What one scenario leaves out is another runtime's, kind of endpoint's or kind of pod network's."""
     all_templates = {(path.parts[-3], path.name) for path in (ROOT / "roles").glob("*/templates/*.j2")}
     used = {(file.component, str(file.template)) for file in templated(rendered)}
     used.add(("cluster_rbac", "bindings.yaml.j2"))
@@ -252,6 +256,8 @@ def test_every_template_is_used(rendered: Rendered) -> None:
         unused.add(("container_runtime", "hosts.toml.j2"))
     if rendered.plan.config.api.endpoint:
         unused |= {("api_loadbalancer", "haproxy.cfg.j2"), ("api_loadbalancer", "dropin.conf.j2")}
+    routed = {name for role, name in all_templates if role == "pod_network"} - {"plugin.j2"}
+    unused |= {("pod_network", name) for name in ({"plugin.j2"} if is_routed(rendered) else routed)}
     assert all_templates - used == unused
 
 

@@ -37,6 +37,7 @@ RULES = (
     hosts.taints,
     network.ranges,
     network.kube_proxy_mode,
+    network.plugin,
     network.overlaps,
     network.endpoint,
     network.extra_sans,

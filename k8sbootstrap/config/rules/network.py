@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from k8sbootstrap.catalog.data import load_catalogue, minor_of
+from k8sbootstrap.catalog.data import load_catalogue, minor_of, numbers
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.rules.finding import Finding
 from k8sbootstrap.config.rules.syntax import MAX_PORT, is_dns_name, is_ip, is_ipv4
@@ -54,6 +54,25 @@ def kube_proxy_mode(draft: Draft) -> Iterator[Finding]:
                 f"kube-proxy of Kubernetes {minor} has no mode {wanted}",
                 f"use {' or '.join(known.kube_proxy_modes)}",
             )
+
+
+def plugin(draft: Draft) -> Iterator[Finding]:
+    """The pod network works with the release, and settings are those of the one that is chosen."""
+    network = draft.network
+    if network is None:
+        return
+    for name in ("flannel", "calico"):
+        if name != network.plugin and getattr(network, name) != type(getattr(network, name))():
+            fix = f"remove them, or set network.plugin: {name}"
+            yield Finding(("network", name), f"the pod network is {network.plugin}", fix)
+    entry = load_catalogue().pod_networks.get(network.plugin)
+    minor = minor_of(draft.kubernetes.version) if draft.kubernetes else ""
+    if entry and minor and numbers(minor) < numbers(entry.least):
+        yield Finding(
+            ("network", "plugin"),
+            f"{network.plugin} {entry.version} needs Kubernetes {entry.least}, not {minor}",
+            "use another pod network, or none and a manifest of your own under manifests",
+        )
 
 
 def overlaps(draft: Draft) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from k8sbootstrap.preflight.checks.base import Case
 from k8sbootstrap.preflight.models import Verdict, failed, ok, warning
 
 _SHOWN = 4
+_CNI = "/etc/cni/net.d/"
 
 
 def leftovers(case: Case) -> Verdict:
@@ -14,7 +15,12 @@ def leftovers(case: Case) -> Verdict:
             f"the host belongs to the cluster {facts.cluster}",
             f"Reset it with the cluster.yaml of {facts.cluster} first, or use another host.",
         )
-    foreign = [path for path in facts.leftovers if not _recorded(path, facts.recorded)]
+    in_cluster = case.ours and case.plan.config.network.plugin != "routed"  # its pods write these files
+    foreign = [
+        path
+        for path in facts.leftovers
+        if not _recorded(path, facts.recorded) and not (in_cluster and path.startswith(_CNI))
+    ]
     if not foreign:
         return ok(f"only what belongs to {name}" if facts.leftovers else "none")
     listed = ", ".join(foreign[:_SHOWN]) + (" and more" if len(foreign) > _SHOWN else "")

@@ -56,6 +56,8 @@ def cidr_overlap(case: Case) -> Verdict:
     clashes: list[str] = []
     wider: list[str] = []
     for what, place in _places(case.facts):
+        if case.ours and network.plugin != "routed" and place.subnet_of(network.pod_cidr):
+            continue  # the pod network's own
         for name, cidr in ranges.items():
             if place.overlaps(cidr):
                 covers = what.startswith("the route") and place.supernet_of(cidr) and place != cidr

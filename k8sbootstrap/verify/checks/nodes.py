@@ -1,9 +1,9 @@
 """Are all planned nodes Ready, at the right version, with the planned address, labels and taints?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
-from k8sbootstrap.verify.checks.shared import DOWN
+from k8sbootstrap.verify.checks.shared import DOWN, NO_NETWORK
 from k8sbootstrap.verify.facts import Facts, Object
 from k8sbootstrap.verify.models import CLUSTER, Check, Verdict, failed, passed, skipped
 from k8sbootstrap.verify.parse import internal_ips, node_ready
@@ -21,18 +21,20 @@ def judge(facts: Facts) -> Iterator[Verdict]:
             yield failed(host.name, "has not joined: the API has no Node of this name")
         else:
             node = facts.nodes[host.name]
-            troubles = _troubles(facts.plan, host, node)
+            waits = host.name in facts.without_network
+            troubles = _troubles(facts.plan, host, node, [] if waits else [node_ready(node)])
             version = node["status"]["nodeInfo"]["kubeletVersion"]
-            yield (
-                failed(host.name, "; ".join(troubles))
-                if troubles
-                else passed(host.name, f"Ready, kubelet {version}")
-            )
+            if troubles:
+                yield failed(host.name, "; ".join(troubles))
+            elif waits:
+                yield skipped(host.name, f"kubelet {version} is not Ready: {NO_NETWORK}")
+            else:
+                yield passed(host.name, f"Ready, kubelet {version}")
 
 
-def _troubles(plan: ClusterPlan, host: HostPlan, node: Object) -> list[str]:
+def _troubles(plan: ClusterPlan, host: HostPlan, node: Object, known: Iterable[str]) -> list[str]:
     status, spec, metadata = node["status"], node["spec"], node["metadata"]
-    troubles = [trouble] if (trouble := node_ready(node)) else []
+    troubles = [trouble for trouble in known if trouble]
     version, wanted = status["nodeInfo"]["kubeletVersion"], f"v{plan.release.version}"
     if version != wanted:
         troubles.append(f"kubelet {version}, not {wanted}")

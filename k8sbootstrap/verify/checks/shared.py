@@ -9,6 +9,7 @@ from k8sbootstrap.verify.models import CLUSTER, Verdict, failed, skipped
 
 DOWN = "known to be down"
 UNREACHABLE = "cannot be reached over SSH"
+NO_NETWORK = "there is no pod network yet, and cluster.yaml leaves it to you (network.plugin: none)"
 
 
 def per_host(
@@ -27,8 +28,9 @@ def per_host(
 def per_node(facts: Facts, judge: Callable[[HostPlan, Workload], Verdict]) -> Iterator[Verdict]:
     """Judge each node by the test workload."""
     workload = facts.workload
-    if workload is None or workload.error:
-        yield skipped(CLUSTER, "there are no test pods")
+    if workload is None or workload.error or workload.omitted:
+        omitted = workload.omitted if workload else ""
+        yield skipped(CLUSTER, omitted or "there are no test pods")
         return
     for host in facts.plan.nodes:
         if host.name in facts.allow_down:

@@ -152,3 +152,15 @@ def test_limit(plan: ClusterPlan) -> None:
         "master1": {"node_settings": ("drift",)},
         "worker1": {"host": ("drift",)},
     }
+
+
+def test_hosts_with_another_pod_network(plan: ClusterPlan, tmp_path: Path) -> None:
+    assert not seen(plan, worker1={"pod_network": "routed"}).other_networks
+    other = seen(plan, master1={"pod_network": "routed"}, worker1={"pod_network": "flannel"})
+    assert other.other_networks == {"worker1": "flannel"}
+
+
+def test_routes_are_the_pod_networks_own_where_it_is_objects(tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").write_text(CLUSTER + "network: {plugin: flannel}\n")
+    plan = load_plan(tmp_path / "cluster.yaml")
+    assert seen(plan, worker1={"routes": {}}).settled

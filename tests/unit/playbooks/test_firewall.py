@@ -94,3 +94,24 @@ def test_tables_of_kube_proxy_go_whole_and_those_of_others_stay() -> None:
         pytest.skip(f"this machine has no nftables in a namespace: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:-1] == ["table inet kube-proxy", "table ip filled", "table ip mine"]
+
+
+def test_pod_networks_rules_go_too() -> None:
+    saved = """*filter
+:FORWARD DROP [0:0]
+:FLANNEL-FWD - [0:0]
+:cali-FORWARD - [0:0]
+-A FORWARD -m comment --comment "cali:wUHhoiAYhphO9Mso" -j cali-FORWARD
+-A FORWARD -m comment --comment "cali:S93hcgKJrXEqnTfs" -m mark --mark 0x10000/0x10000 -j ACCEPT
+-A FORWARD -m comment --comment "about cali: mine" -j ACCEPT
+-A FORWARD -m comment --comment "flanneld forward" -j FLANNEL-FWD
+-A FLANNEL-FWD -s 10.244.0.0/16 -j ACCEPT
+COMMIT
+"""
+    lines = blocks(deletions(saved))["filter"]
+    assert [line for line in lines if line.startswith("-D")] == [
+        '-D FORWARD -m comment --comment "cali:wUHhoiAYhphO9Mso" -j cali-FORWARD',
+        '-D FORWARD -m comment --comment "cali:S93hcgKJrXEqnTfs" -m mark --mark 0x10000/0x10000 -j ACCEPT',
+        '-D FORWARD -m comment --comment "flanneld forward" -j FLANNEL-FWD',
+    ]
+    assert [line for line in lines if line.startswith("-X")] == ["-X FLANNEL-FWD", "-X cali-FORWARD"]

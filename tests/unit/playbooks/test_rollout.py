@@ -61,3 +61,56 @@ def test_trouble(rollout: ModuleType) -> None:
         "is not PodScheduled: 0/1 nodes are available"
     ]
     assert rollout.trouble({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}) == []
+
+
+def test_what_was_noted_last_explains_a_vague_reason(
+    rollout: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [
+        {"message": 'Pulling image "x"', "lastTimestamp": "2026-01-01T00:00:02Z"},
+        {"message": "Assigned", "lastTimestamp": None, "eventTime": "2026-01-01T00:00:01.1Z"},
+    ]
+    waiting = {"state": {"waiting": {"reason": "PodInitializing"}}}
+    pods = [
+        {
+            "metadata": {"name": "p", "namespace": "n", "uid": "1"},
+            "status": {"initContainerStatuses": [waiting]},
+        }
+    ]
+
+    def answer(*arguments: str) -> dict[str, Any]:
+        return {"items": events if "events" in arguments else pods}
+
+    monkeypatch.setattr(rollout, "kubectl_json", answer)
+    item = {"metadata": {"namespace": "n"}, "spec": {"selector": {"matchLabels": {"a": "b"}}}}
+    assert rollout._reasons(item) == 'pod p waits: PodInitializing (Pulling image "x")'
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ({"conditions": [{"type": "Ready", "status": "True", "message": "ready"}]}, ""),
+        ({"conditions": [{"type": "Ready", "status": "Unknown", "message": "stopped"}]}, ""),
+        ({"conditions": [{"type": "Ready", "status": "False", "message": "no cni"}]}, "no cni"),
+        ({}, "its kubelet has not reported yet"),
+    ],
+)
+def test_not_ready(rollout: ModuleType, status: dict[str, Any], told: str) -> None:
+    assert rollout.not_ready({"status": status}) == told
+
+
+def test_nodes_are_waited_for(rollout: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["False", "False", "True"])
+
+    def nodes(*_arguments: str) -> dict[str, Any]:
+        condition = {"type": "Ready", "status": next(answers), "message": "no cni"}
+        return {"items": [{"metadata": {"name": "w1"}, "status": {"conditions": [condition]}}]}
+
+    monkeypatch.setattr(rollout, "kubectl_json", nodes)
+    monkeypatch.setattr(rollout.time, "sleep", lambda _seconds: None)
+    rollout.wait_for_nodes(["w1", "not-registered"])
+    assert not list(answers)
+    answers = iter(["False"])
+    monkeypatch.setattr(rollout, "_PATIENCE", -1)
+    with pytest.raises(rollout.KubectlError, match=r"not Ready: w1 \(no cni\)"):
+        rollout.wait_for_nodes(["w1"])

@@ -271,6 +271,14 @@ def test_an_address_of_two_hosts(judge):
     assert "192.0.2.11 is also on an interface of m2" in verdict.message
 
 
+@pytest.mark.parametrize(("plugin", "good"), [("flannel", True), ("none", True), ("routed", False)])
+def test_pods_of_a_pod_network_write_cni_configuration(judge, make_plan, plugin, good):
+    plan = make_plan(network={"plugin": plugin})
+    own = {"record": '{"cluster": "demo"}', "leftovers": ["/etc/cni/net.d/10-flannel.conflist"]}
+    assert (judge("leftovers", plan=plan, **own).status is Status.OK) is good
+    assert judge("leftovers", plan=plan, leftovers=own["leftovers"]).status is Status.FAILED
+
+
 def test_leftovers_of_this_cluster_that_were_not_recorded(judge):
     """A run that was killed must not stand in the way of the next one."""
     verdict = judge("leftovers", record='{"cluster": "demo"}', leftovers=["/etc/kubernetes/admin.conf"])
@@ -418,3 +426,14 @@ def test_packages_of_a_bundle(judge, make_plan, tmp_path, version, status):
     if status is Status.FAILED:
         assert "has packages for debian13/amd64, and this host is debian12/amd64" in verdict.message
     assert judge("packages", plan=plan, base="master", os_release=release).status is Status.OK
+
+
+@pytest.mark.parametrize(("plugin", "good"), [("flannel", True), ("none", True), ("routed", False)])
+def test_a_pod_network_in_the_cluster_makes_addresses_and_routes_of_its_own(judge, make_plan, plugin, good):
+    seen = {
+        "addresses": addresses(link("flannel.1", "10.244.9.0/32")),
+        "routes": json.dumps([{"dst": "10.244.7.0/24", "dev": "eth0", "gateway": "192.0.2.12"}]),
+    }
+    plan = make_plan(network={"plugin": plugin})
+    assert (judge("cidr-overlap", plan=plan, base="master", **seen).status is Status.OK) is good
+    assert judge("cidr-overlap", plan=plan, **seen).status is Status.FAILED

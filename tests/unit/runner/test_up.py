@@ -193,6 +193,26 @@ def test_a_lost_host_of_a_cluster_that_is_not_there_yet_is_left_to_preflight(
     assert list(calls["run_preflight"].named["without"]) == []
 
 
+def test_another_pod_network_on_a_running_cluster_is_refused(
+    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
+) -> None:
+    todo = {"worker1": {"pod_network": Work(("configuration",))}}
+    settled(plan, cluster_file, calls, Survey(todo, other_networks={"worker1": "flannel"}))
+    with pytest.raises(PreflightError, match=r"worker1: its pod network is flannel, .* is routed") as caught:
+        run_up(plan, cluster_file, UpOptions(), reporter)
+    assert "back to flannel" in caught.value.hint
+    assert "playbook" not in calls
+
+
+def test_none_can_be_changed_to_a_pod_network(
+    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
+) -> None:
+    todo = {"worker1": {"pod_network": Work(("configuration",))}}
+    settled(plan, cluster_file, calls, Survey(todo, other_networks={"worker1": "none"}))
+    run_up(plan, cluster_file, UpOptions(), reporter)
+    assert "playbook" in calls
+
+
 def test_who_says_no_changes_nothing(
     plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
 ) -> None:

@@ -11,7 +11,7 @@ from k8sbootstrap.verify.checks import ALL_CHECKS, api_from_nodes, components, e
 from k8sbootstrap.verify.models import Status
 from k8sbootstrap.verify.requests import API, ENDPOINT_HEALTH, ENDPOINT_STATUS, MEMBERS, UNITS
 
-from .healthy import failing, make_plan, members_of, recorded, verdicts, with_answer
+from .healthy import CLUSTER_YAML, failing, make_plan, members_of, recorded, verdicts, with_answer
 
 
 @pytest.mark.parametrize("check", ALL_CHECKS, ids=lambda check: check.name)
@@ -236,3 +236,31 @@ def test_a_node_that_never_joined(facts):
 def test_nodes_when_the_api_is_gone(facts):
     gone = replace(facts, nodes={}, api_error="no API server answered (m1: connection refused)")
     assert failing(nodes.CHECK, gone) == {"cluster": "no API server answered (m1: connection refused)"}
+
+
+def without_network(facts, tmp_path, *names):
+    """Facts of a cluster whose pod network is left to others, with nodes that wait for it."""
+    waits = {
+        "type": "Ready",
+        "status": "False",
+        "message": "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady",
+    }
+    found = copy.deepcopy(dict(facts.nodes))
+    for name in names:
+        found[name]["status"]["conditions"] = [waits]
+    plan = make_plan(tmp_path, CLUSTER_YAML + "network: {plugin: none}\n")
+    return replace(facts, plan=plan, nodes=found)
+
+
+def test_nodes_that_wait_for_a_pod_network_of_others_are_no_failure(facts, tmp_path):
+    waiting = without_network(facts, tmp_path, "w1", "w2")
+    found = verdicts(nodes.CHECK, waiting)
+    assert [name for name, verdict in found.items() if verdict.status is Status.SKIPPED] == ["w1", "w2"]
+    assert "network.plugin: none" in found["w1"].message
+    assert failing(nodes.CHECK, replace(waiting, plan=facts.plan)).keys() == {"w1", "w2"}
+
+
+def test_what_else_is_wrong_with_such_a_node_is_a_failure(facts, tmp_path):
+    waiting = without_network(facts, tmp_path, "w1")
+    waiting.nodes["w1"]["spec"]["unschedulable"] = True
+    assert failing(nodes.CHECK, waiting) == {"w1": "cordoned"}
