@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.k8sbootstrap_addons import addon_drift
@@ -56,29 +57,22 @@ def image_drift(part: dict[str, Any]) -> list[dict[str, Any]]:
     return [change("image", "load", ref, DRIFT) for ref in missing]
 
 
-def routes(record: Record) -> dict[str, str]:
-    """Address of each other node to the podCIDR that this host routes there."""
-    if NETWORK not in record.component("pod_network")["files"]:
-        return {}
-    try:
-        with open(NETWORK, encoding="ascii") as handle:  # noqa: PTH123
-            lines = [line.split() for line in handle]
-    except OSError:
-        return {}
-    return {words[1]: words[2] for words in lines if words[:1] == ["node"]}
+def pod_network(record: Record) -> dict[str, Any]:
+    """What the host was made ready for: name and range of the pod network, both empty where it was not yet.
 
-
-def pod_network(record: Record) -> str:
-    """Name of the pod network that the host was made ready for; empty where it was for none yet."""
+    ``routes`` are the addresses of other nodes, each with the podCIDR that this host itself routes there.
+    """
     files = record.component("pod_network")["files"]
-    if CONFLIST in files:
-        return "routed"
-    try:
-        with open(NETWORK, encoding="ascii") as handle:  # noqa: PTH123
+    lines = []
+    if NETWORK in files:
+        with suppress(OSError), open(NETWORK, encoding="ascii") as handle:  # noqa: PTH123
             lines = [line.split() for line in handle]
-    except OSError:
-        return ""
-    return next((words[1] for words in lines if NETWORK in files and words[:1] == ["plugin"]), "")
+    one = {words[0]: words[1] for words in lines if len(words) == 2}  # noqa: PLR2004
+    return {
+        "pod_network": "routed" if CONFLIST in files else one.get("plugin", ""),
+        "pod_range": one.get("pods", ""),
+        "routes": {words[1]: words[2] for words in lines if words[:1] == ["node"]},
+    }
 
 
 def last_openings(wanted: dict[str, Any]) -> dict[str, Any] | None:
@@ -104,8 +98,7 @@ def main() -> None:
     answer = {
         "cluster": record.data["cluster"],
         "digests": {name: part["digest"] for name, part in parts.items()},
-        "pod_network": pod_network(record),
-        "routes": routes(record),
+        **pod_network(record),
         "firewall": last_openings(record.data["wanted"]["firewall"]),
         "pod_cidrs": None,
         "cordoned": [],

@@ -63,6 +63,8 @@ class Finding:
     """What was last wanted to get through firewalld; None where that does not run."""
     pod_network: str = ""
     """Name of the pod network that the host was made ready for; empty where it was for none yet."""
+    pod_range: str = ""
+    """The range of all pods then."""
     cordoned: tuple[str, ...] = ()
     """Nodes that an upgrade has not given back, from the same master."""
 

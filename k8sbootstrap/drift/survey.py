@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network
 
 from k8sbootstrap.drift.probe import Finding, probe
 from k8sbootstrap.errors import K8sBootstrapError
@@ -35,6 +36,8 @@ class Survey:
     """Some host belongs to the cluster already."""
     other_networks: Mapping[str, str] = field(default_factory=dict)
     """Hosts that were made ready for another pod network than the planned one, to its name."""
+    other_ranges: Mapping[str, str] = field(default_factory=dict)
+    """Hosts that were made ready for a range of pods which is not part of the planned one, to that range."""
     upgrade: Upgrade | None = None
     """How the cluster gets from the release that it runs to another one, where it does."""
 
@@ -107,7 +110,16 @@ def compare(
             for host, finding in findings.items()
             if finding.pod_network not in {"", plan.config.network.plugin}
         },
+        other_ranges={
+            host: finding.pod_range
+            for host, finding in findings.items()
+            if finding.pod_range and not _is_part(finding.pod_range, plan)
+        },
     )
+
+
+def _is_part(range_: str, plan: ClusterPlan) -> bool:
+    return IPv4Network(range_).subnet_of(plan.config.network.pod_cidr)
 
 
 def _why(finding: Finding, role: str, digest: str) -> Work | None:

@@ -119,7 +119,7 @@ def look(run: Run, plan: ClusterPlan, inventory: Path, limit: Collection[str] = 
         limit: Names of the only hosts to change; all, if empty.
 
     Raises:
-        PreflightError: The cluster has another pod network.
+        PreflightError: The cluster has another pod network, or another range of pods.
     """
     run.record.keep_inventory(inventory)
     with run.step("look", "Look at hosts") as step:
@@ -137,7 +137,7 @@ def look(run: Run, plan: ClusterPlan, inventory: Path, limit: Collection[str] = 
 
 
 def _require_same_network(plan: ClusterPlan, found: Survey) -> None:
-    """Refuse to put a pod network beside another: pods would lose their addresses and their ways."""
+    """Refuse another pod network, or other addresses for it: pods that run would lose their ways."""
     others = {host: name for host, name in found.other_networks.items() if name != "none"}
     if others:
         host, name = next(iter(others.items()))
@@ -145,6 +145,12 @@ def _require_same_network(plan: ClusterPlan, found: Survey) -> None:
             f"{host}: its pod network is {name}, and network.plugin in cluster.yaml is "
             f"{plan.config.network.plugin}: it can't be changed on a running cluster; nothing was changed",
             hint=f"Set network.plugin back to {name}, or make a new cluster: k8sbootstrap reset, then up.",
+        )
+    for host, range_ in found.other_ranges.items():
+        raise PreflightError(
+            f"{host}: its pods are in {range_}, and network.podCIDR in cluster.yaml is "
+            f"{plan.config.network.pod_cidr}: nodes keep the ranges that they have; nothing was changed",
+            hint=f"Set network.podCIDR back to {range_}, or to a range around it.",
         )
 
 

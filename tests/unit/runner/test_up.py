@@ -204,6 +204,15 @@ def test_another_pod_network_on_a_running_cluster_is_refused(
     assert "playbook" not in calls
 
 
+def test_another_range_of_pods_on_a_running_cluster_is_refused(
+    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
+) -> None:
+    settled(plan, cluster_file, calls, Survey({}, other_ranges={"worker1": "10.8.0.0/16"}))
+    with pytest.raises(PreflightError, match=r"worker1: its pods are in 10\.8\.0\.0/16, .* 10\.244\.0\.0/16"):
+        run_up(plan, cluster_file, UpOptions(), reporter)
+    assert "playbook" not in calls
+
+
 def test_none_can_be_changed_to_a_pod_network(
     plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
 ) -> None:
