@@ -18,6 +18,8 @@ _APART = ("host_firewall",)
 """Variables that only some hosts do something with: the survey compares them there."""
 _ORIGINS = ("host_repositories",)
 """Variables that only say where something comes from."""
+_NODES = "node_settings_nodes"
+"""Node to settings. Nodes without any don't count: a plain worker that is added changes nothing for masters."""
 
 
 class Digests:
@@ -84,10 +86,14 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _of_role(role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: value
+        name: _with_settings(value) if name == _NODES else value
         for name, value in variables.items()
         if name.startswith(f"{role}_") and name not in (*_ORIGINS, *_APART)
     }
+
+
+def _with_settings(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: settings for name, settings in nodes.items() if any(settings.values())}
 
 
 def _portable(value: Any) -> Any:

@@ -64,8 +64,10 @@ class Exchange:
         self._prompt = f"password-{token}:".encode()
         self._mark = f"started-{token}\n".encode()
         self._started = not sudo
+        self._may_ask = sudo and password is not None
         if sudo:
-            # What sudo itself says ends at the mark. Nothing is sent before it is known who reads it.
+            # What sudo itself says ends at the mark. Where it may ask for a password, nothing is sent before it is
+            # known who reads it; else nobody but the command does, and a round trip is saved.
             ask = f"-S -p {self._prompt.decode()}" if password is not None else "-n"
             inner = f"echo {self._mark.decode().strip()} >&2\n{command}"
             self._line = f"env LC_ALL=C sudo {ask} -- sh -c {shlex.quote(inner)}"
@@ -95,7 +97,7 @@ class Exchange:
                 raise TimeoutError
             if self._receive() or self._send():
                 continue
-            waiting_to_send = self._started and not self._finished_sending
+            waiting_to_send = self._may_send() and not self._finished_sending
             poll.poll(1000 * min(left, _BUSY_WAIT if waiting_to_send else _IDLE_WAIT))
         channel.status_event.wait(max(0.0, deadline - time.monotonic()))
         return self._result(channel.exit_status)
@@ -128,8 +130,11 @@ class Exchange:
             self._channel.sendall(f"{self._password}\n".encode())
             self._password_sent = True
 
+    def _may_send(self) -> bool:
+        return self._started or not self._may_ask
+
     def _send(self) -> bool:
-        if not self._started or self._finished_sending:
+        if not self._may_send() or self._finished_sending:
             return False
         try:
             if not self._unsent:

@@ -73,3 +73,15 @@ def test_openings_of_a_firewall_do_not_count(pki: Path) -> None:
     """Hosts without firewalld have nothing to do when others come."""
     more = {"host_firewall": {"sources": ["10.0.0.9"]}}
     assert changed(digests(pki), digests(pki, own=more)) == set()
+
+
+def test_nodes_without_settings_do_not_count(pki: Path) -> None:
+    master = {"labels": {"zone": "a"}, "taints": []}
+    plain = {"labels": {}, "taints": []}
+    before = digests(pki, shared={"node_settings_nodes": {"one": master}})
+    joined = digests(pki, shared={"node_settings_nodes": {"one": master, "two": plain}})
+    assert changed(before, joined) == set()
+    labelled = digests(pki, shared={"node_settings_nodes": {"one": master, "two": master}})
+    assert changed(joined, labelled) == {"node_settings"}
+    without = digests(pki, shared={"node_settings_nodes": {"one": plain}})
+    assert changed(before, without) == {"node_settings"}
