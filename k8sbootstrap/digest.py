@@ -16,10 +16,10 @@ from k8sbootstrap.resources import data_dir
 _CODE = (".py", ".yml", ".j2")
 _APART = ("host_firewall",)
 """Variables that only some hosts do something with: the survey compares them there."""
-_ORIGINS = ("host_repositories",)
+_ORIGINS = ("packages_repositories",)
 """Variables that only say where something comes from."""
 _NODES = "node_settings_nodes"
-"""Node to settings. Nodes without any don't count: a plain worker that is added changes nothing for masters."""
+"""Node to settings. Nodes without any don't count: adding a plain worker changes nothing on masters."""
 
 
 class Digests:

@@ -36,6 +36,7 @@ def roles_in_order(top: Path) -> list[tuple[str, str]]:
         for phase in PHASES
         for play in yaml.safe_load((top / "playbooks" / phase.playbook).read_text(encoding="utf-8"))
         for role in play["roles"]
+        if role["role"] in phase.roles
     ] + [(UPGRADE.playbook, role) for role in UPGRADE.roles if role not in NODE_ROLES]
 
 

@@ -90,7 +90,7 @@ def lay_out(lab: Lab, folder: Path, new: Collection[str], only: Collection[str] 
     for name in nodes:
         requests = [each for each in _arguments(calls, name, "component") if not only or each["name"] in only]
         _host(folder / name, requests, paths, nodes)
-        base = _arguments(calls, name, "host_base")[0]
+        base = _arguments(calls, name, "host_packages")[0]
         users = [user for request in requests for user in request["users"]]
         (folder / name / "users").write_text("".join(f"{user['name']}\n" for user in users))
         packages = next(each["packages"] for each in base["platforms"] if _OS in each["os"])

@@ -54,10 +54,11 @@ Component = Literal[
 
 HookPoint = Literal[
     "host",
-    "container_runtime",
     "etcd",
     "control_plane",
+    "packages",
     "upgrade",
+    "container_runtime",
     "kubelet",
     "pod_network",
     "kube_proxy",

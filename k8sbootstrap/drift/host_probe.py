@@ -29,11 +29,15 @@ NETWORK = "/etc/k8sbootstrap/pod-network"
 CONFLIST = "/etc/cni/net.d/10-k8sbootstrap.conflist"
 
 
-def base_drift(wanted: dict[str, Any], manager: str) -> list[dict[str, Any]]:
-    """Packages, kernel settings, SELinux booleans and openings that are no longer as they were set."""
+def package_drift(wanted: dict[str, Any], manager: str) -> list[dict[str, Any]]:
+    """Packages that were removed."""
     there = MANAGERS[manager].installed() if wanted["packages"] else set()
-    changes = [change("package", "install", name, DRIFT) for name in wanted["packages"] if name not in there]
-    changes += [change("module", "load", name, DRIFT) for name in wanted["modules"] if not in_kernel(name)]
+    return [change("package", "install", name, DRIFT) for name in wanted["packages"] if name not in there]
+
+
+def base_drift(wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """Kernel settings, SELinux booleans and openings that are no longer as they were set."""
+    changes = [change("module", "load", name, DRIFT) for name in wanted["modules"] if not in_kernel(name)]
     changes += [
         change("sysctl", "set", name, DRIFT)
         for name, value in sorted(wanted["sysctls"].items())
@@ -93,8 +97,9 @@ def main() -> None:
         waiting = [change("unit", "restart", unit) for unit in part["units"] if unit in pending]
         waiting += [change("unit", "reload", unit) for unit in part["units"] if unit in reloads]
         drift[name] = file_drift(part) + image_drift(part) + unit_drift(part["units"], states) + waiting
-    drift.setdefault("host", [])
-    drift["host"] += base_drift(record.data["wanted"], record.data["package_manager"])
+    wanted = record.data["wanted"]
+    drift["packages"] = package_drift(wanted, record.data["package_manager"])
+    drift.setdefault("host", []).extend(base_drift(wanted))
     answer = {
         "cluster": record.data["cluster"],
         "digests": {name: part["digest"] for name, part in parts.items()},

@@ -15,7 +15,8 @@ class Phase:
     Args:
         name: File name of its playbook without the suffix; events carry it.
         title: What the reader of the progress display sees.
-        roles: Its roles, in their order.
+        roles: Its roles, in their order. The playbook of ``host`` also begins with ``packages``, which
+            belongs to a later phase.
     """
 
     name: str
@@ -30,7 +31,6 @@ class Phase:
 
 PHASES = (
     Phase("host", "Prepare hosts", ("host",)),
-    Phase("container_runtime", "Container runtime", ("container_runtime",)),
     Phase("etcd", "etcd", ("etcd",)),
     Phase(
         "control_plane",
@@ -38,6 +38,8 @@ PHASES = (
         # kube-controller-manager early: some releases need 10 s until they approve certificates of nodes
         ("kube_apiserver", "kube_controller_manager", "kube_scheduler", "cluster_rbac"),
     ),
+    Phase("packages", "Packages", ("packages",)),
+    Phase("container_runtime", "Container runtime", ("container_runtime",)),
     Phase("kubelet", "Join nodes", ("api_loadbalancer", "kubelet")),
     Phase("pod_network", "Pod network", ("pod_network", "node_settings")),
     # after the pod network, which waits for nodes to register: kube-proxy looks for its own ever more rarely
@@ -53,7 +55,7 @@ and not in the phases of PHASES."""
 NODE_ROLES = ("container_runtime", "kubelet", "kube_proxy")
 
 _APPLIES: dict[str, Applies] = {
-    "host": lambda plan, host: True,  # noqa: ARG005
+    **dict.fromkeys(("host", "packages"), lambda plan, host: True),  # noqa: ARG005
     "etcd": lambda plan, host: host.is_etcd,  # noqa: ARG005
     "api_loadbalancer": lambda plan, host: plan.balances(host),
     **dict.fromkeys(

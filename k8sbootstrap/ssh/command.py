@@ -66,8 +66,8 @@ class Exchange:
         self._started = not sudo
         self._may_ask = sudo and password is not None
         if sudo:
-            # What sudo itself says ends at the mark. Where it may ask for a password, nothing is sent before it is
-            # known who reads it; else nobody but the command does, and a round trip is saved.
+            # What sudo itself says ends at the mark. Where it may ask for a password, nothing is sent before
+            # it is known who reads it; else nobody but the command does, and a round trip is saved.
             ask = f"-S -p {self._prompt.decode()}" if password is not None else "-n"
             inner = f"echo {self._mark.decode().strip()} >&2\n{command}"
             self._line = f"env LC_ALL=C sudo {ask} -- sh -c {shlex.quote(inner)}"

@@ -15,6 +15,7 @@ from ansible.module_utils.k8sbootstrap_files import restore
 from ansible.module_utils.k8sbootstrap_firewall import clean
 from ansible.module_utils.k8sbootstrap_firewalld import close_all, remove_files, words
 from ansible.module_utils.k8sbootstrap_images import ctr
+from ansible.module_utils.k8sbootstrap_install import settle
 from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError
 from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record
 from ansible.module_utils.k8sbootstrap_selinux import SELinuxError, set_boolean
@@ -43,6 +44,7 @@ class Reset:
         Raises:
             ResetError: something would not go; what is left is still in the record.
         """
+        settle(self.record)
         self._stop(_KUBELET_FIRST)
         self._pods()
         if os.path.exists("/usr/local/bin/kube-proxy"):

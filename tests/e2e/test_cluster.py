@@ -75,7 +75,7 @@ MENDED = {
         ("kubelet", "unit", "restart", "kubelet.service", ""),
     },
     "worker2": {
-        ("host", "package", "install", "ethtool", "drift"),
+        ("packages", "package", "install", "ethtool", "drift"),
         ("api_loadbalancer", "unit", "start", "haproxy.service", "drift"),
         ("kube_proxy", "file", "change", "/usr/local/bin/kube-proxy", "drift"),
         ("kube_proxy", "unit", "restart", "kube-proxy.service", ""),

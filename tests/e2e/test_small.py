@@ -27,9 +27,10 @@ pytestmark = pytest.mark.e2e
 RECORD = "/var/lib/k8sbootstrap/record.json"
 PHASES = (
     "host",
-    "container_runtime",
     "etcd",
     "control_plane",
+    "packages",
+    "container_runtime",
     "kubelet",
     "pod_network",
     "kube_proxy",

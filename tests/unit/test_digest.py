@@ -65,7 +65,7 @@ def test_a_single_file_counts_by_its_content(pki: Path) -> None:
 
 def test_where_packages_come_from_does_not_count(pki: Path) -> None:
     """With a bundle and without it, hosts are the same."""
-    bundled = {"host_repositories": {"debian12/amd64": "/cache/repositories/aa"}}
+    bundled = {"packages_repositories": {"debian12/amd64": "/cache/repositories/aa"}}
     assert changed(digests(pki), digests(pki, shared=bundled)) == set()
 
 

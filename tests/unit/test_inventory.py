@@ -203,9 +203,10 @@ def test_hosts_that_only_hold_etcd_get_nothing_else(
         "etcd_digest",
         "host_digest",
         "host_firewall",
-        "host_hold_units",
-        "host_platforms",
         "host_selinux_booleans",
+        "packages_digest",
+        "packages_hold_units",
+        "packages_platforms",
     }
     assert "etcd_address" not in (tmp_path / "inventory/host_vars/master1.yml").read_text()
 

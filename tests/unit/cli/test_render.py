@@ -148,7 +148,7 @@ def test_all_comes_from_a_bundle(run, folder: Path) -> None:
     ended = run("render", "--output", "after", "--bundle", "b.tar")
     assert ended.code == 0, ended.err
     variables = yaml.safe_load((folder / "after" / "group_vars" / "all.yml").read_text())
-    where = Path(variables["host_repositories"]["debian12/amd64"])
+    where = Path(variables["packages_repositories"]["debian12/amd64"])
     assert (where / "Packages").read_bytes() == b"the index"
     assert str(folder / "cache") in variables["kubelet_binaries"]["kubelet"]["path"]
     one, two = (read_digests(folder / name, "worker1") for name in ("before", "after"))

@@ -70,9 +70,9 @@ def test_nodes_of_an_upgrade_do_their_roles_in_batches(tmp_path: Path) -> None:
     )
     site = write_playbook(survey, tmp_path)
     assert [play["ansible.builtin.import_playbook"] for play in yaml.safe_load(site.read_text())] == [
-        "container_runtime.yml",
         "control_plane.yml",
         "upgrade.yml",
+        "container_runtime.yml",
         "kubelet.yml",
         "pod_network.yml",
         "kube_proxy.yml",

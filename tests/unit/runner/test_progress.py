@@ -110,8 +110,8 @@ def test_table_on_a_terminal(recorded: list[Event]) -> None:
     assert "✓ Preflight 2.0s" in text
     table = text[text.rindex("master1  master2  worker1") :].splitlines()
     assert table[1].split() == ["✗", "Prepare", "hosts", "✓", "1", "✓", "✗", "1s"]
-    assert table[3].split() == ["✗", "etcd", "✓", "1", "✗", "–", "1s"]  # noqa: RUF001
-    assert table[4].split() == ["Control", "plane"]
+    assert table[2].split() == ["✗", "etcd", "✓", "1", "✗", "–", "1s"]  # noqa: RUF001
+    assert table[3].split() == ["Control", "plane"]
     assert 'master2 failed at "Start the member"' in text
 
 

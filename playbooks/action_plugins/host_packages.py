@@ -1,4 +1,4 @@
-"""``host_base``: the module of that name, and the packages that it lacks where hosts have no mirror.
+"""``host_packages``: the module of that name, and the packages that it lacks where hosts have no mirror.
 
 Options: those of the module, and ``repositories``: system, such as debian12/amd64, to a folder on the
 controller with packages and their index. The host says which packages it lacks of those it needs; they are
@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
         return result
 
     def _call(self, arguments, task_vars):
-        return self._execute_module(module_name="host_base", module_args=arguments, task_vars=task_vars)
+        return self._execute_module(module_name="host_packages", module_args=arguments, task_vars=task_vars)
 
     def _send(self, folder, names):
         self._make_tmp_path()

@@ -1,0 +1,143 @@
+"""Distribution packages of a host, in one transaction."""
+
+from __future__ import annotations
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap_firewall import list_nft_tables
+from ansible.module_utils.k8sbootstrap_install import Installation, settle
+from ansible.module_utils.k8sbootstrap_packages import PackageError, platform_of
+from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap_repository import Repository, RepositoryError
+
+DOCUMENTATION = """
+module: host_packages
+short_description: Installs the packages that a host lacks
+description:
+  - Installs them in one transaction, without letting their services start with the distribution's default
+    configuration.
+  - What was new is kept in the host's record, so that reset can take exactly that off again.
+options:
+  cluster: {description: Name of the cluster, type: str, required: true}
+  digest: {description: Of the inputs, for the host's record, type: str, default: ""}
+  platforms:
+    description: >-
+      What to install, by distribution: dicts with os (list of ID and VERSION_ID of /etc/os-release), manager
+      (apt or dnf) and packages. The host's own counts.
+    type: list
+    elements: dict
+    required: true
+  begin:
+    description: >-
+      Only begin, and let it go on in the background: the call without this, which must follow, waits for it
+      and installs what is missing then. With packages that the controller has, nothing is begun.
+    type: bool
+    default: false
+  hold_units:
+    description: Units that must not start while packages are installed; their roles start them.
+    type: list
+    elements: str
+    default: []
+  residue:
+    description: >-
+      Paths that packages and programs of the cluster create by themselves. Those that are not there yet are
+      recorded, and reset removes them.
+    type: list
+    elements: str
+    default: []
+  environment_proxy: {description: Proxy variables for the package manager, type: dict, default: {}}
+  indexes:
+    description: >-
+      Indexes of packages that the controller has, by system; packages come from there alone then. Set by the
+      action plugin of the same name, as is archive.
+    type: dict
+    default: {}
+  archive: {description: Path of a tar archive with the packages that were missing, type: str, default: ""}
+"""
+
+
+class MissingError(Exception):
+    """Packages must be sent first."""
+
+    def __init__(self, system: str, files: list) -> None:
+        super().__init__()
+        self.missing = {"system": system, "files": files}
+
+
+def _installed(params: dict, wanted: list, record: Record, check_mode: bool) -> list:
+    """See that all packages are there; returns those that were not."""
+    here = Installation(
+        record, record.data["package_manager"], params["hold_units"], params["environment_proxy"]
+    )
+    begun = [] if check_mode else settle(record)
+    missing = here.missing(wanted)
+    if not missing or check_mode:
+        return begun + missing
+    if params["begin"]:
+        here.begin(missing)
+    elif params["indexes"]:
+        _from_repository(here, missing, params)
+    else:
+        here.now(missing)
+    return begun + missing
+
+
+def _from_repository(here: Installation, missing: list, params: dict) -> None:
+    with Repository(params["indexes"]) as repository:
+        files = repository.needed(missing)
+        if files and not params["archive"]:
+            raise MissingError(repository.system, files)
+        if files:
+            repository.take(params["archive"])
+        here.now(missing, repository.options)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "cluster": {"type": "str", "required": True},
+            "digest": {"type": "str", "default": ""},
+            "platforms": {"type": "list", "elements": "dict", "required": True},
+            "begin": {"type": "bool", "default": False},
+            "hold_units": {"type": "list", "elements": "str", "default": []},
+            "residue": {"type": "list", "elements": "str", "default": []},
+            "environment_proxy": {"type": "dict", "default": {}},
+            "indexes": {"type": "dict", "default": {}},
+            "archive": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    params, check = module.params, module.check_mode
+    begin = params["begin"]
+    if begin and (check or params["indexes"]):
+        module.exit_json(changed=False, changes=[])
+    record = Record(check)
+    record.data["cluster"] = params["cluster"]
+    if "nft_tables" not in record.data:
+        record.data["nft_tables"] = list_nft_tables()
+        record.data["residue"] = [path for path in params["residue"] if not os.path.lexists(path)]
+    known = record.data["wanted"]["packages"]
+    try:
+        platform = platform_of(params["platforms"])
+        record.data["package_manager"] = platform["manager"]
+        record.save()
+        names = _installed(params, platform["packages"], record, check)
+        if begin:
+            module.exit_json(changed=bool(names), changes=[])
+        record.data["wanted"]["packages"] = sorted(platform["packages"])
+        record.component("packages")["digest"] = params["digest"]
+        record.save()
+    except MissingError as lack:
+        module.exit_json(changed=False, missing=lack.missing)
+    except (PackageError, RepositoryError, OSError) as error:
+        module.fail_json(msg=str(error))
+    causes = dict.fromkeys(names, CONFIGURATION if known else NEW) | dict.fromkeys(known, DRIFT)
+    changes = [change("package", "install", name, causes[name]) for name in names]
+    module.exit_json(changed=bool(changes), changes=changes)
+
+
+if __name__ == "__main__":
+    main()

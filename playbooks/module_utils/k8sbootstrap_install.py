@@ -1,0 +1,143 @@
+"""Installs packages without their units starting, at once or in the background, and records what was new."""
+
+from __future__ import annotations
+
+import fcntl
+import grp
+import os
+import pwd
+import subprocess
+from contextlib import contextmanager
+
+from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError
+from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record
+
+_LOCK = DIRECTORY + "/packages.lock"
+_UNSETTLED = "installing"
+"""Key of the record: an installation that has not been seen to its end, and what the host had before it."""
+
+
+class Installation:
+    """Installing packages on this host.
+
+    Args:
+        record: The host's record; keeps which packages, users and groups were new.
+        manager: Name of the package manager.
+        hold_units: Units that must not start meanwhile; their roles start them.
+        proxy: Proxy variables for the package manager.
+    """
+
+    def __init__(self, record: Record, manager: str, hold_units: list, proxy: dict) -> None:
+        self._record = record
+        self._manager = MANAGERS[manager]
+        self._hold = hold_units
+        self._proxy = proxy
+
+    def missing(self, wanted: list) -> list:
+        """Those packages that are not installed."""
+        there = self._manager.installed()
+        return [name for name in wanted if name not in there]
+
+    def now(self, names: list, origin: tuple = ()) -> None:
+        """Install packages.
+
+        Raises:
+            PackageError: It did not work.
+        """
+        self._note_before(names)
+        try:
+            with _locked():
+                self._install(names, origin)
+        finally:
+            settle(self._record)
+
+    def begin(self, names: list) -> None:
+        """Install packages in a process of its own, which goes on when this one has ended.
+
+        What goes wrong there nobody is told: whoever calls ``settle`` finds packages missing, and installs
+        them then.
+        """
+        self._note_before(names)
+        lock = _open_lock()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fork():
+            os.close(lock)  # the other process holds on to it: the lock is of the open file
+            return
+        try:
+            os.setsid()
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for stream in (0, 1, 2):
+                os.dup2(nothing, stream)
+            self._install(names, ())
+        except (PackageError, OSError):
+            pass
+        finally:
+            os._exit(0)
+
+    def _note_before(self, names: list) -> None:
+        users, groups = _names()
+        self._record.data[_UNSETTLED] = {
+            "asked": names,
+            "packages": sorted(self._manager.installed()),
+            "users": sorted(users),
+            "groups": sorted(groups),
+        }
+        self._record.save()
+
+    def _install(self, names: list, origin: tuple) -> None:
+        # --runtime masks vanish with a reboot, so a run killed here can't leave a service masked for good
+        held = [unit for unit in self._hold if _systemctl("is-active", unit) != 0]
+        if held:
+            _systemctl("mask", "--runtime", *held)
+        try:
+            self._manager.install(names, self._proxy, origin)
+        finally:
+            if held:
+                _systemctl("unmask", "--runtime", *held)
+
+
+def settle(record: Record) -> list:
+    """Wait for an installation in the background, and record what it brought; nothing where there was none.
+
+    Returns:
+        The packages that it was asked for and that are there now.
+    """
+    before = record.data.get(_UNSETTLED)
+    if before is None:
+        return []
+    with _locked():
+        there = MANAGERS[record.data["package_manager"]].installed()
+    users, groups = _names()
+    made = {name for part in record.data["components"].values() for name in part.get("users", [])}
+    for key, new in (
+        ("packages", there - set(before["packages"])),
+        ("package_users", users - set(before["users"]) - made),
+        ("package_groups", groups - set(before["groups"]) - made),
+    ):
+        record.data[key] = sorted({*record.data.get(key, []), *new})
+    del record.data[_UNSETTLED]
+    record.save()
+    return [name for name in before["asked"] if name in there]
+
+
+@contextmanager
+def _locked():
+    lock = _open_lock()
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _open_lock() -> int:
+    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+    return os.open(_LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+
+def _names() -> tuple:
+    return {user.pw_name for user in pwd.getpwall()}, {group.gr_name for group in grp.getgrall()}
+
+
+def _systemctl(*arguments: str) -> int:
+    return subprocess.run(["systemctl", *arguments], check=False, capture_output=True).returncode
