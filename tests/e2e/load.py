@@ -49,6 +49,65 @@ print(json.dumps({"sent": sent, "again": again, "lost": lost, "slowest": round(s
 With a certificate it is a read of the API, and tried once more when its connection was cut, as Kubernetes'
 clients do: haproxy cuts those to an API server that is too slow to say it is ready, as on a busy machine.
 """
+_WATCH = """
+import http.client, json, os, ssl, sys, threading, time, urllib.request
+url, stop, cert = sys.argv[1:]
+nodes, _, name = url.rpartition("/")
+context = ssl.create_default_context(cafile="/var/lib/kubelet/pki/ca.crt")
+context.load_cert_chain(cert)
+opener = urllib.request.build_opener(
+    urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+written, seen, again, opened, lost, done = {}, {}, 0, 0, [], threading.Event()
+def write(number):
+    body = json.dumps({"metadata": {"annotations": {"load": str(number)}}}).encode()
+    kind = {"Content-Type": "application/merge-patch+json"}
+    with opener.open(urllib.request.Request(url, body, kind, method="PATCH"), timeout=30) as answer:
+        return json.load(answer)["metadata"]["resourceVersion"]
+def follow(version):
+    global opened
+    while not done.is_set():
+        opened += 1
+        query = f"?watch=1&fieldSelector=metadata.name={name}&resourceVersion={version}"
+        try:
+            with opener.open(nodes + query, timeout=60) as answer:
+                for line in answer:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        lost.append([round(time.time(), 2), line.decode()])
+                        return
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    seen.setdefault(event["object"]["metadata"]["annotations"]["load"], time.time())
+        except (OSError, ValueError, http.client.HTTPException):
+            time.sleep(0.1)
+follower = threading.Thread(target=follow, args=[write(0)], daemon=True)
+follower.start()
+while not os.path.exists(stop):
+    number = len(written) + 1
+    began = written[str(number)] = time.time()
+    try:
+        try:
+            write(number)
+        except OSError as error:
+            if not isinstance(getattr(error, "reason", error), ConnectionError):
+                raise
+            again += 1
+            write(number)
+    except Exception as error:
+        lost.append([round(began, 2), repr(error)])
+    time.sleep(0.2)
+deadline = time.time() + 20
+while written.keys() - seen.keys() and time.time() < deadline:
+    time.sleep(0.1)
+done.set()
+lost += [[round(written[number], 2), "not seen"] for number in written.keys() - seen.keys()]
+slowest = max(seen[number] - written[number] for number in seen.keys() & written.keys())
+print(json.dumps(
+    {"sent": len(written), "again": again, "lost": lost, "slowest": round(slowest, 2), "opened": opened}))
+"""
+"""Writes to an object and watches it: a write that is not answered, or not seen by the watch, is a loss.
+
+As Kubernetes' clients do, a watch that ends is opened anew where it ended.
+"""
 WEB = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -90,7 +149,7 @@ spec:
   maxUnavailable: 2
   selector: {matchLabels: {app: web}}
 """
-"""A Service as users are told to make one that upgrades don't disturb."""
+"""A Service as users are told to make one that upgrades don't disturb; its budget's API is that of 1.20."""
 KUBELET_CLIENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 
 
@@ -105,10 +164,13 @@ class Counted:
     lost: list[tuple[float, str]]
     slowest: float
     """Seconds that the slowest took."""
+    opened: int = 0
+    """How often the watch was opened, where it is one."""
 
     def __str__(self) -> str:
         counts = f"{self.sent} requests, {self.again} sent again, {len(self.lost)} lost"
-        return f"{self.name}: {counts}, slowest {self.slowest} s"
+        watch = f", watch opened {self.opened} times" if self.opened else ""
+        return f"{self.name}: {counts}, slowest {self.slowest} s{watch}"
 
 
 @dataclass
@@ -129,9 +191,9 @@ class Load:
 
 
 @contextmanager
-def load(lab: Lab, name: str, host: str, url: str, cert: str = "") -> Iterator[Load]:
+def load(lab: Lab, name: str, host: str, url: str, cert: str = "", *, watch: bool = False) -> Iterator[Load]:
     """Make requests on a host until the block ends; ``end`` counts them."""
-    command = shlex.join(["python3", "-c", _LOOP, url, _stop_file(name), cert])
+    command = shlex.join(["python3", "-c", _WATCH if watch else _LOOP, url, _stop_file(name), cert])
     process = lab.start("lab", "exec", host, "--", "sh", "-c", command)
     try:
         yield Load(name, lab, host, process)

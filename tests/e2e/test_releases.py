@@ -1,74 +1,44 @@
-"""Any release whose programs are at hand, with both runtimes: up, verify, up again, kube-proxy's modes.
+"""Any release whose programs are at hand, with each runtime: up, verify, up again, kube-proxy's modes.
 
-Which ones is said by the environment:
-
-- K8SBOOTSTRAP_E2E_VERSIONS: releases, as in 1.35.6,1.36.3. Those whose programs are nowhere are skipped.
-- K8SBOOTSTRAP_E2E_ARTIFACTS: artifact directories (NAME/VERSION/ARCH/FILE), separated by colons; the caches
-  of k8sbootstrap and of the lab are looked in too.
-- K8SBOOTSTRAP_E2E_OS: debian12, debian13 or both, separated by a comma; debian12 where it says nothing.
-
-``--durations=0`` shows how long each step took.
+Which ones is said by the environment: see at_hand.py. ``--durations=0`` shows how long each step took.
 """
 
 from __future__ import annotations
 
-import os
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from at_hand import ARCH, FOLDERS, SYSTEMS, VERSIONS, bring, require
 from labs import Lab, make_lab, summary
 from snapshot import differences, snapshot
 
-from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.catalog.resolve import release
-from k8sbootstrap.lab import artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.e2e
 
-ARCH = "amd64"
-RUNTIMES = ("containerd", "docker")
-
-
-def named(variable: str, default: str = "", separator: str = ",") -> list[str]:
-    """The words of an environment variable."""
-    return [word.strip() for word in os.environ.get(variable, default).split(separator) if word.strip()]
-
-
-FOLDERS = [Path(name).resolve() for name in named("K8SBOOTSTRAP_E2E_ARTIFACTS", separator=":")]
-CASES = list(product(named("K8SBOOTSTRAP_E2E_VERSIONS"), RUNTIMES, named("K8SBOOTSTRAP_E2E_OS", "debian12")))
-
-
-def missing(version: str, runtime: str) -> list[str]:
-    """What of a release is in none of the folders, nor in a cache, as NAME/VERSION/ARCH."""
-    wanted = release(version, ARCH, runtime)
-    files = [*wanted.binaries.values(), *wanted.cni_plugins.values()]
-    cached = cache_dir() / "artifacts"
-
-    def is_there(key: str) -> bool:
-        if any((folder / key).exists() for folder in (*FOLDERS, artifacts.directory())):
-            return True
-        return any((cached / key).parent.glob(f"{Path(key).name}@*"))
-
-    return sorted({str(Path(file.key).parent) for file in files if not is_there(file.key)})
+RUNTIMES = ("containerd", "docker", "upstream")
+"""With ``upstream``, containerd and runc are not the distribution's but the projects' own."""
+CASES = list(product(VERSIONS, RUNTIMES, SYSTEMS))
 
 
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     version, runtime, system = request.param
-    absent = missing(version, runtime)
-    if absent:
-        where = ", ".join(map(str, [*FOLDERS, artifacts.directory(), cache_dir() / "artifacts"]))
-        pytest.skip(f"Kubernetes {version} is not there: {', '.join(absent)} of it not whole in {where}")
+    source = "upstream" if runtime == "upstream" else "distribution"
+    name = "docker" if runtime == "docker" else "containerd"
+    require(version, name, source)
     options = ["--masters", "1", "--workers", "1", "--os", system]
-    options += ["--kubernetes-version", version, "--runtime", runtime]
+    options += ["--kubernetes-version", version, "--runtime", name]
     for folder in FOLDERS:
         options += ["--artifacts", str(folder)]
-    yield from make_lab(tmp_path_factory.mktemp("release"), *options)
+    for lab in make_lab(tmp_path_factory.mktemp("release"), *options):
+        bring(lab, version)
+        lab.variant("cluster.yaml", lambda config: config["runtime"].update(source=source))
+        yield lab
 
 
 @pytest.fixture(scope="module")

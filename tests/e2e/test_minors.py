@@ -1,0 +1,141 @@
+"""From minor to minor, three masters and two workers under load, for the releases whose programs are at hand.
+
+Which ones is said by the environment: see at_hand.py. They are gone through from the oldest to the
+newest; the first upgrade is held up by a PodDisruptionBudget, every other one is killed in the middle.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from at_hand import FOLDERS, SYSTEMS, VERSIONS, bring, require
+from labs import Lab, kill, make_lab, wait_for
+from load import KUBELET_CLIENT, WEB, Counted, Load, load
+
+from k8sbootstrap.catalog.data import numbers
+from k8sbootstrap.lab import artifacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.e2e
+
+STEPS = sorted(VERSIONS, key=numbers)
+CASES = list(product(("containerd", "docker"), SYSTEMS)) if len(STEPS) > 1 else []
+HELD = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: held}
+spec:
+  selector: {matchLabels: {app: held}}
+  template:
+    metadata: {labels: {app: held}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers: [{name: held, image: "docker.io/library/busybox:1.35.0", command: [sleep, "100000"]}]
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: held}
+spec: {maxUnavailable: 0, selector: {matchLabels: {app: held}}}
+"""
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A cluster of the oldest release."""
+    runtime, system = request.param
+    for version in STEPS:
+        require(version, runtime)
+    artifacts.fill(STEPS, print, FOLDERS)
+    options = ["--masters", "3", "--workers", "2", "--os", system]
+    options += ["--kubernetes-version", STEPS[0], "--runtime", runtime]
+    for folder in FOLDERS:
+        options += ["--artifacts", str(folder)]
+    for lab in make_lab(tmp_path_factory.mktemp("minors"), *options):
+        bring(lab, *STEPS)
+        lab.k("up")
+        _apply(lab, WEB.replace("policy/v1beta1", "policy/v1"))
+        lab.kubectl("rollout status deployment web --timeout=60s")
+        yield lab
+
+
+def test_drain_is_held_up_by_a_budget(lab: Lab) -> None:
+    """`up` stops after the timeout and says why, the node takes pods again, and the next `up` goes on."""
+    _apply(lab, HELD)
+    lab.kubectl("rollout status deployment held --timeout=60s")
+    new = lab.variant("cluster.yaml", _to(STEPS[1]))
+    said = lab.k("up", file=new, code=4).stderr
+    assert "upgrade-budgets: no pod may go of default/held (1 of 1 pods are healthy, 1 must be)" in said
+    with _loads(lab) as loads:
+        said = lab.k("up", "--ignore-preflight", "upgrade-budgets", file=new, code=5).stderr
+        assert "it was not upgraded; it takes pods again, because its pods did not all go within 30 s" in said
+        assert "is held by PodDisruptionBudget default/held, which lets no pod go" in said
+        assert "SchedulingDisabled" not in lab.kubectl("get nodes")
+        lab.kubectl("delete poddisruptionbudget held")
+        lab.k("up", file=new)
+        counted = [each.end() for each in loads]
+    lab.kubectl("delete deployment held")
+    _went_well(lab, STEPS[1], counted)
+
+
+@pytest.mark.parametrize("version", STEPS[2:])
+def test_killed_in_the_middle(lab: Lab, version: str) -> None:
+    new = lab.variant("cluster.yaml", _to(version))
+    before = set((lab.state / "runs").iterdir())
+    drained = '"role": "node_drain", "action": "kube_drain", "host": "worker1"'
+    with _loads(lab) as loads:
+        process = lab.start("up")
+
+        def is_drained() -> bool:
+            assert process.poll() is None, process.communicate()[0]
+            runs = set((lab.state / "runs").iterdir()) - before
+            return any(drained in (run / "events.jsonl").read_text() for run in runs)
+
+        wait_for(is_drained, 900, "worker1 is drained")
+        kill(process)
+        assert "SchedulingDisabled" in lab.kubectl("get node worker1")
+        lab.k("up", file=new)
+        counted = [each.end() for each in loads]
+    _went_well(lab, version, counted)
+
+
+@contextmanager
+def _loads(lab: Lab) -> Iterator[list[Load]]:
+    """Requests to the API and a watch, each through a worker's haproxy, and requests to a Service."""
+    service = lab.kubectl("get service web -o jsonpath={.spec.clusterIP}")
+    api = "https://127.0.0.1:6443/api/v1/nodes/"
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(load(lab, "api", "worker1", f"{api}worker1", KUBELET_CLIENT)),
+            stack.enter_context(load(lab, "watch", "worker2", f"{api}worker2", KUBELET_CLIENT, watch=True)),
+            stack.enter_context(load(lab, "service", "master1", f"http://{service}/")),
+        ]
+
+
+def _went_well(lab: Lab, version: str, counted: list[Counted]) -> None:
+    print(f"to {version}:", *counted, sep="\n")  # noqa: T201
+    nodes = lab.kubectl("get nodes --no-headers")
+    assert nodes.count(f"v{version}") == len(lab.hosts)
+    assert "SchedulingDisabled" not in nodes
+    assert {each.name: each.lost for each in counted} == {each.name: [] for each in counted}
+    assert all(each.sent > 100 for each in counted)
+    lab.k("verify")
+    assert "Nothing to change" in lab.k("up").stdout
+
+
+def _to(version: str) -> Any:
+    def change(config: dict[str, Any]) -> None:
+        config["kubernetes"]["version"] = version
+        config["upgrade"] = {"drainTimeout": 30}
+
+    return change
+
+
+def _apply(lab: Lab, manifest: str) -> None:
+    lab.sh(
+        "master1", f"cat <<'END' | kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f -\n{manifest}END"
+    )
