@@ -23,6 +23,8 @@ from ansible.module_utils.k8sbootstrap_selinux import SELinuxError, set_boolean
 _KUBELET_FIRST = ("kubelet", "kube_proxy")
 _NETWORK = "/etc/k8sbootstrap/pod-network"
 _KEEP_LONGEST = ("pod_network", "container_runtime", "host")
+_PODS_MOUNTS = "/run/containerd/io.containerd.grpc.v1.cri"
+"""Where containerd mounts pods' shared memory."""
 
 
 class ResetError(Exception):
@@ -105,7 +107,7 @@ class Reset:
 
     def _unmount(self) -> None:
         made = [path for part in self.components.values() for path in part["directories"]]
-        roots = made + self.record.data["residue"]
+        roots = [*made, *self.record.data["residue"], _PODS_MOUNTS]
         with open("/proc/self/mounts", encoding="utf-8") as handle:
             points = [line.split()[1].encode().decode("unicode_escape") for line in handle]
         for point in sorted(points, reverse=True):
