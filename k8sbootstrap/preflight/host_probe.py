@@ -26,9 +26,11 @@ LEFTOVERS = (
 """What a cluster leaves on a host."""
 MODULES = {
     "br_netfilter": "CONFIG_BRIDGE_NETFILTER=y",
+    "ipip": "CONFIG_NET_IPIP=y",
     "nf_conntrack": "CONFIG_NF_CONNTRACK=y",
     "overlay": "CONFIG_OVERLAY_FS=y",
     "vxlan": "CONFIG_VXLAN=y",
+    "wireguard": "CONFIG_WIREGUARD=y",
 }
 """Kernel modules, and the line of the kernel's configuration that builds one in."""
 

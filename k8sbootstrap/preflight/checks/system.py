@@ -6,12 +6,13 @@ from pathlib import Path
 from k8sbootstrap.bundle.reader import open_bundle
 from k8sbootstrap.catalog.distributions import platform_of, supported
 from k8sbootstrap.catalog.runtimes import misfit
+from k8sbootstrap.config.models import Network
 from k8sbootstrap.preflight.checks.base import Case
 from k8sbootstrap.preflight.models import Verdict, failed, ok, skipped, warning
 
 GIB = 1024**3
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-WANTED_MODULES = ("overlay", "br_netfilter", "nf_conntrack", "vxlan")
+WANTED_MODULES = ("overlay", "br_netfilter", "nf_conntrack")
 KERNEL_OF_MODE = {"iptables": (0, 0), "nftables": (5, 13)}
 """The oldest kernel that each mode of kube-proxy works with."""
 SKEW_FAILS = 5.0
@@ -138,22 +139,39 @@ def kernel(case: Case) -> Verdict:
 
 
 def kernel_modules(case: Case) -> Verdict:
-    """The kernel has overlay, br_netfilter and nf_conntrack, and vxlan for nodes on different networks."""
+    """The kernel has overlay, br_netfilter, nf_conntrack, and what the pod network needs (vxlan, for one)."""
     if not case.host.is_node:
         return ok("no pods run here")
-    missing = [name for name in WANTED_MODULES if name not in case.facts.modules]
+    network = case.plan.config.network
+    wanted = [*WANTED_MODULES, *_tunnel(network)]
+    missing = [name for name in wanted if name not in case.facts.modules]
     if not missing:
-        return ok(", ".join(WANTED_MODULES))
-    if missing == ["vxlan"]:
+        return ok(", ".join(wanted))
+    if missing == ["vxlan"] and network.plugin == "routed":
         return warning(
             "vxlan is missing: pods reach only pods of nodes on the same network",
             "Install a kernel that has the vxlan module if nodes are on different networks.",
+        )
+    if set(missing) <= set(_tunnel(network)):
+        return failed(
+            f"the kernel has no {missing[0]}, which {network.plugin} needs",
+            f"Install a kernel that has it, or have {network.plugin} reach other nodes in another way "
+            f"(network.{network.plugin} in cluster.yaml).",
         )
     return failed(
         f"the kernel has no {', '.join(missing)}",
         f"Install the distribution's own kernel with its modules ({_kernel(case)}), all of one version, "
         "and reboot into it.",
     )
+
+
+def _tunnel(network: Network) -> list[str]:
+    """The kernel module by which pods' packets get to other nodes, if it is one that is known."""
+    if network.plugin == "flannel":
+        return [network.flannel.backend] if network.flannel.backend != "host-gw" else []
+    if network.plugin == "calico":
+        return [network.calico.encapsulation] if network.calico.encapsulation != "none" else []
+    return ["vxlan"] if network.plugin == "routed" else []
 
 
 def swap(case: Case) -> Verdict:

@@ -437,3 +437,26 @@ def test_a_pod_network_in_the_cluster_makes_addresses_and_routes_of_its_own(judg
     plan = make_plan(network={"plugin": plugin})
     assert (judge("cidr-overlap", plan=plan, base="master", **seen).status is Status.OK) is good
     assert judge("cidr-overlap", plan=plan, **seen).status is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("network", "module"),
+    [
+        ({"plugin": "flannel"}, "vxlan"),
+        ({"plugin": "flannel", "flannel": {"backend": "wireguard"}}, "wireguard"),
+        ({"plugin": "flannel", "flannel": {"backend": "host-gw"}}, None),
+        ({"plugin": "calico"}, "ipip"),
+        ({"plugin": "calico", "calico": {"encapsulation": "vxlan"}}, "vxlan"),
+        ({"plugin": "calico", "calico": {"encapsulation": "none"}}, None),
+        ({"plugin": "none"}, None),
+    ],
+)
+def test_what_the_pod_network_needs_of_the_kernel(judge, make_plan, network, module):
+    there = ["overlay", "br_netfilter", "nf_conntrack"]
+    plan = make_plan(network=network)
+    verdict = judge("kernel-modules", plan=plan, modules=there)
+    if module:
+        assert verdict.status is Status.FAILED
+        assert verdict.message == f"the kernel has no {module}, which {network['plugin']} needs"
+        verdict = judge("kernel-modules", plan=plan, modules=[*there, module])
+    assert verdict.status is Status.OK
