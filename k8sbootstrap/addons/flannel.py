@@ -34,6 +34,8 @@ def set_flannel(objects: list[Sourced], network: Network) -> list[Sourced]:
     # the node's own address in the cluster: hosts may have more networks than one, or no default route
     set_env(container, "NODE_ADDRESS", {"valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}})
     container["args"] = [*container["args"], "--iface=$(NODE_ADDRESS)"]
+    # its containers write to folders of the host: SELinux lets only this type do that
+    workload["spec"]["template"]["spec"]["securityContext"] = {"seLinuxOptions": {"type": "spc_t"}}
     restart_with(workload, config["data"])
     return objects
 

@@ -126,6 +126,8 @@ def test_flannel(tmp_path: Path, settings: str, backend: dict[str, Any], mtu: in
     wanted = {"Network": "10.8.0.0/16", "EnableNFTables": False, "Backend": backend}
     assert json.loads(data["net-conf.json"]) == wanted
     assert json.loads(data["cni-conf.json"])["plugins"][0]["delegate"].get("mtu") == mtu
+    pod = found["DaemonSet/kube-flannel-ds"]["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"seLinuxOptions": {"type": "spc_t"}}
     container = container_of(found["DaemonSet/kube-flannel-ds"])
     assert container["args"] == ["--ip-masq", "--iface=$(NODE_ADDRESS)"]
     assert container["env"][0]["valueFrom"] == {"fieldRef": {"fieldPath": "status.hostIP"}}
