@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ class Group:
 def files(plan: ClusterPlan) -> list[ArtifactFile]:
     """The files to fetch before ``write_addons``."""
     network = [plan.pod_network.manifest] if plan.pod_network else []
-    return [*network, *own.files(plan.config.manifests)]
+    program = [own.helm_file()] if plan.pod_network and plan.pod_network.is_chart else []
+    return [*network, *program, *own.files(plan.config.manifests)]
 
 
 def write_addons(
@@ -67,18 +69,25 @@ def write_addons(
     Raises:
         ConfigError: A manifest can't be used, a chart can't be rendered, or two describe the same object.
     """
-    entries = own.entries(plan.config, cluster_file, fetched, state.charts)
-    try:
-        network = pod_network_objects(plan, fetched)
-    except ObjectError as exc:
-        raise ConfigError([Problem(cluster_file, 0, "network.plugin", str(exc), "")]) from exc
+    charts = own.renderer(plan.config, fetched, state.charts)
+    with _problems_of("network.plugin", cluster_file):
+        network, notes = pod_network_objects(plan, fetched, charts)
+    entries = own.entries(plan.config, cluster_file, fetched, charts)
     groups = [*_groups(plan, network, entries)]
-    try:
+    with _problems_of("manifests", cluster_file):
         _require_unique(groups)
-    except ObjectError as exc:
-        raise ConfigError([Problem(cluster_file, 0, "manifests", str(exc), "")]) from exc
+    charts.forget_others()
     _write(json.dumps([group.to_json() for group in groups], sort_keys=True), state.addons)
-    return [note for entry in entries for note in entry.notes]
+    return [*notes, *(note for entry in entries for note in entry.notes)]
+
+
+@contextmanager
+def _problems_of(path: str, cluster_file: Path) -> Iterator[None]:
+    """Errors of the block as problems of a part of cluster.yaml."""
+    try:
+        yield
+    except ObjectError as exc:
+        raise ConfigError([Problem(cluster_file, 0, path, str(exc), "")]) from exc
 
 
 def _write(text: str, target: Path) -> None:

@@ -33,10 +33,25 @@ def files(manifests: Sequence[Manifest]) -> list[ArtifactFile]:
     found = [remote_file(each) for each in manifests if isinstance(each, UrlManifest)]
     charts = [each for each in manifests if isinstance(each, ChartManifest)]
     found += [file for each in charts if (file := chart_file(each))]
-    return [*found, *([_helm()] if charts else [])]
+    return [*found, *([helm_file()] if charts else [])]
 
 
-def entries(config: Cluster, cluster_file: Path, fetched: Mapping[str, Path], kept: Path) -> list[Entry]:
+def renderer(config: Cluster, fetched: Mapping[str, Path], kept: Path) -> Renderer:
+    """What renders charts for a cluster.
+
+    Args:
+        config: The cluster.
+        fetched: ``ArtifactFile.key`` to where the file is; it has helm, where a chart is to be rendered.
+        kept: Folder that rendered charts are kept in.
+    """
+    program = helm_file()
+    path = fetched.get(program.key, Path())
+    return Renderer(Helm(path, program.version), config.kubernetes.version, kept)
+
+
+def entries(
+    config: Cluster, cluster_file: Path, fetched: Mapping[str, Path], charts: Renderer
+) -> list[Entry]:
     """Read files and render charts.
 
     Args:
@@ -44,16 +59,12 @@ def entries(config: Cluster, cluster_file: Path, fetched: Mapping[str, Path], ke
         cluster_file: cluster.yaml; paths in it are relative to its folder.
         fetched: ``ArtifactFile.key`` to where the file is. An entry that needs one which is not there comes
             to nothing but a note.
-        kept: Folder that rendered charts are kept in.
+        charts: Renders charts.
 
     Raises:
         ConfigError: Something can't be read or rendered; names the entry.
     """
     base = cluster_file.resolve().parent
-    program = _helm()
-    renderer = Renderer(
-        Helm(fetched.get(program.key, Path()), program.version), config.kubernetes.version, kept
-    )
     scopes = Scopes()
     found = []
     for index, manifest in enumerate(config.manifests):
@@ -62,20 +73,19 @@ def entries(config: Cluster, cluster_file: Path, fetched: Mapping[str, Path], ke
             found.append(
                 Entry(notes=[f"manifests[{index}] was not looked into: {', '.join(missing)} is not here yet"])
                 if missing
-                else _entry(manifest, base, fetched, renderer, scopes)
+                else _entry(manifest, base, fetched, charts, scopes)
             )
         except ObjectError as exc:
             location = ("manifests", index, _key(manifest))
             raise ConfigError([document.read(cluster_file).problem(location, str(exc), "")]) from exc
-    renderer.forget_others()
     return [*_with_namespaces(config.manifests, found)]
 
 
 def _entry(
-    manifest: Manifest, base: Path, fetched: Mapping[str, Path], renderer: Renderer, scopes: Scopes
+    manifest: Manifest, base: Path, fetched: Mapping[str, Path], charts: Renderer, scopes: Scopes
 ) -> Entry:
     if isinstance(manifest, ChartManifest):
-        rendered = renderer.render(chart_of(manifest, base, fetched), scopes)
+        rendered = charts.render(chart_of(manifest, base, fetched), scopes)
         return Entry(rendered.objects, rendered.notes)
     if isinstance(manifest, UrlManifest):
         objects = url_objects(manifest, fetched)
@@ -103,7 +113,8 @@ def _namespace(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "annotations": KEEP}}
 
 
-def _helm() -> ArtifactFile:
+def helm_file() -> ArtifactFile:
+    """The program that renders charts, for this machine."""
     machine = platform.machine()
     return helm(_ARCHITECTURES.get(machine, machine))
 

@@ -80,7 +80,7 @@ class PodNetworkEntry(_Model):
     least: str
     """The oldest Kubernetes minor that it works with."""
     url: str
-    """Address of the project's manifest; takes {version}."""
+    """Address of the project's manifest or chart; takes {version}."""
     sha256: Sha256
     images: Mapping[str, str]
     """Name of each image's artifact to its reference; takes {version}."""

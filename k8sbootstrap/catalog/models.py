@@ -66,9 +66,14 @@ class PodNetwork:
     name: str
     version: str
     manifest: ArtifactFile
-    """The project's own manifest; settings are written into it."""
+    """The project's own manifest, which settings are written into, or its Helm chart."""
     images: tuple[Image, ...]
     """All that the manifest names."""
+
+    @property
+    def is_chart(self) -> bool:
+        """Whether it is a chart, and settings are its values."""
+        return self.manifest.file.endswith(".tgz")
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ DnsServer = Annotated[str, StringConstraints(pattern=DNS_SERVER)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Role = Literal["master", "worker", "etcd"]
 KubeProxyMode = Literal["iptables", "nftables"]
-PodNetworkName = Literal["routed", "flannel", "calico", "none"]
+PodNetworkName = Literal["routed", "flannel", "calico", "cilium", "none"]
 Mtu = Annotated[int, Field(ge=576, le=65535)]
 Arch = Literal["amd64", "arm64"]
 """Architectures that the catalogue has releases for (a test says so)."""
@@ -313,17 +313,36 @@ class Calico(Model):
     """MTU of pods' interfaces in bytes. Default: calico finds it out."""
 
 
+class Cilium(Model):
+    """Settings of the pod network cilium."""
+
+    routing: Literal["vxlan", "geneve", "native"] = "vxlan"
+    """How pods' packets get to other nodes: in UDP, by one of two protocols, or as they are (native), for
+    nodes on one network."""
+    ipam: Literal["kubernetes", "cluster-pool"] = "kubernetes"
+    """Who gives nodes their parts of podCIDR: Kubernetes, or cilium's operator."""
+    kube_proxy_replacement: bool = False
+    """Whether cilium forwards what is sent to Services, and nodes have no kube-proxy. It can't be switched on
+    where kube-proxy runs."""
+    mtu: Mtu | None = None
+    """MTU of the network under the pods' in bytes. Default: cilium finds it out."""
+    values: dict[str, Any] = Field(default_factory=dict)
+    """More values of cilium's Helm chart; they win over those that k8sbootstrap sets."""
+
+
 class Network(Model):
     """Addresses of pods and Services, and the pod network."""
 
     plugin: PodNetworkName = "routed"
     """Pod network. routed: a bridge per node, plain routes on one network, VXLAN between networks. flannel,
-    calico: these projects' own manifests. none: bring one yourself; nodes are Ready when they have it. Once
-    the cluster is up only none can be changed to another."""
+    calico: these projects' own manifests. cilium: its own Helm chart. none: bring one yourself; nodes are
+    Ready when they have it. Once the cluster is up only none can be changed to another."""
     flannel: Flannel = Field(default_factory=Flannel)
     """Settings of flannel, where that is the pod network."""
     calico: Calico = Field(default_factory=Calico)
     """Settings of calico, where that is the pod network."""
+    cilium: Cilium = Field(default_factory=Cilium)
+    """Settings of cilium, where that is the pod network."""
     pod_cidr: IPv4Network = Field(default=IPv4Network("10.244.0.0/16"), alias="podCIDR")
     """Range of pod addresses; every node gets a /nodeCIDRMaskSize of it."""
     service_cidr: IPv4Network = Field(default=IPv4Network("10.96.0.0/16"), alias="serviceCIDR")

@@ -123,7 +123,7 @@ ssh:
 network:
   podCIDR: {pod_cidr}
   serviceCIDR: {service_cidr}
-  # What connects pods: routed, unless it says flannel, calico, or none to bring your own.
+  # What connects pods: routed, unless it says flannel, calico, cilium, or none to bring your own.
   #plugin: flannel
 
 # A load balancer in front of the masters, if there is one, and more names for the API's certificate.

@@ -38,6 +38,8 @@ class Survey:
     """Hosts that were made ready for another pod network than the planned one, to its name."""
     other_ranges: Mapping[str, str] = field(default_factory=dict)
     """Hosts that were made ready for a range of pods which is not part of the planned one, to that range."""
+    needless_proxies: tuple[str, ...] = ()
+    """Hosts that have a kube-proxy, where the pod network is to do its work."""
     upgrade: Upgrade | None = None
     """How the cluster gets from the release that it runs to another one, where it does."""
 
@@ -115,6 +117,11 @@ def compare(
             for host, finding in findings.items()
             if finding.pod_range and not _is_part(finding.pod_range, plan)
         },
+        needless_proxies=tuple(
+            host
+            for host, finding in findings.items()
+            if "kube_proxy" in finding.digests and not plan.has_kube_proxy
+        ),
     )
 
 

@@ -116,6 +116,12 @@ class ClusterPlan:
         return self.release.pod_networks.get(self.config.network.plugin)
 
     @property
+    def has_kube_proxy(self) -> bool:
+        """Whether nodes run kube-proxy; cilium can do its work."""
+        network = self.config.network
+        return network.plugin != "cilium" or not network.cilium.kube_proxy_replacement
+
+    @property
     def masters(self) -> tuple[HostPlan, ...]:
         """Hosts that run the control plane, in the file's order."""
         return tuple(host for host in self.hosts if host.is_master)
@@ -140,7 +146,7 @@ class ClusterPlan:
         node: tuple[Purpose, ...] = ("node",) if host.is_node else ()
         if host.is_node and runtime.source == "distribution":
             node = (*node, runtime.name)
-        if host.is_node and self.config.network.kube_proxy_mode == "nftables":
+        if host.is_node and self.has_kube_proxy and self.config.network.kube_proxy_mode == "nftables":
             node = (*node, "nftables")
         return (*node, "load_balancer") if self.balances(host) else node
 

@@ -70,9 +70,10 @@ _APPLIES: dict[str, Applies] = {
         lambda plan, host: host.is_master,  # noqa: ARG005
     ),
     **dict.fromkeys(
-        ("container_runtime", "kubelet", "pod_network", "kube_proxy"),
+        ("container_runtime", "kubelet", "pod_network"),
         lambda plan, host: host.is_node,  # noqa: ARG005
     ),
+    "kube_proxy": lambda plan, host: host.is_node and plan.has_kube_proxy,
 }
 RETIRABLE = ("api_loadbalancer",)
 """Roles whose work hosts may cease to need: ``retired`` takes it off them, and runs nowhere else."""

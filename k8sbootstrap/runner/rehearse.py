@@ -45,5 +45,6 @@ def rehearse(config: Cluster, cluster_file: Path) -> list[str]:
             optional=own.files(config.manifests),
         )
         fetched = {key: file.path for key, file in files.items()}
-        entries = own.entries(config, cluster_file, fetched, scratch.charts)
+        charts = own.renderer(config, fetched, scratch.charts)
+        entries = own.entries(config, cluster_file, fetched, charts)
     return [note for entry in entries for note in entry.notes]

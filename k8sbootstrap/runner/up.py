@@ -119,7 +119,7 @@ def look(run: Run, plan: ClusterPlan, inventory: Path, limit: Collection[str] = 
         limit: Names of the only hosts to change; all, if empty.
 
     Raises:
-        PreflightError: The cluster has another pod network, or another range of pods.
+        PreflightError: The cluster has another pod network or range of pods, or a kube-proxy too many.
     """
     run.record.keep_inventory(inventory)
     with run.step("look", "Look at hosts") as step:
@@ -151,6 +151,12 @@ def _require_same_network(plan: ClusterPlan, found: Survey) -> None:
             f"{host}: its pods are in {range_}, and network.podCIDR in cluster.yaml is "
             f"{plan.config.network.pod_cidr}: nodes keep the ranges that they have; nothing was changed",
             hint=f"Set network.podCIDR back to {range_}, or to a range around it.",
+        )
+    if found.needless_proxies:
+        raise PreflightError(
+            f"{found.needless_proxies[0]}: kube-proxy runs there, and network.cilium.kubeProxyReplacement is "
+            "true: its rules can't be replaced on a running cluster; nothing was changed",
+            hint="Set it to false, or make a new cluster: k8sbootstrap reset, then up.",
         )
 
 

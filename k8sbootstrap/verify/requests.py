@@ -36,7 +36,8 @@ def health_endpoints(plan: ClusterPlan, host: HostPlan) -> dict[str, Get]:
         endpoints["kube-scheduler"] = Get("https://127.0.0.1:10259/healthz")
     if host.is_node:
         endpoints["kubelet"] = Get("http://127.0.0.1:10248/healthz")
-        endpoints["kube-proxy"] = Get("http://127.0.0.1:10256/healthz")
+        if plan.has_kube_proxy:
+            endpoints["kube-proxy"] = Get("http://127.0.0.1:10256/healthz")
     return endpoints
 
 

@@ -9,7 +9,7 @@ import subprocess
 
 _TABLES = ("ip kube-proxy", "ip6 kube-proxy", "ip calico", "ip6 calico")
 """nftables tables of kube-proxy and calico."""
-_OURS = re.compile(r"^(KUBE-|K8SBOOTSTRAP-|CNI-|FLANNEL-|cali-)")
+_OURS = re.compile(r"^(KUBE-|K8SBOOTSTRAP-|CNI-|FLANNEL-|cali-|CILIUM_|OLD_CILIUM_)")
 
 
 def list_nft_tables() -> list:

@@ -22,6 +22,16 @@ from ansible.module_utils.k8sbootstrap_selinux import SELinuxError, set_boolean
 
 _KUBELET_FIRST = ("kubelet", "kube_proxy")
 _NETWORK = "/etc/k8sbootstrap/pod-network"
+_LINKS = (
+    "cni0",
+    "k8s-vxlan",
+    "flannel.1",
+    "flannel-wg",
+    "vxlan.calico",
+    "cilium_host",
+    "cilium_vxlan",
+    "cilium_geneve",
+)
 _KEEP_LONGEST = ("pod_network", "container_runtime", "host")
 _PODS_MOUNTS = "/run/containerd/io.containerd.grpc.v1.cri"
 """Where containerd mounts pods' shared memory."""
@@ -92,7 +102,7 @@ class Reset:
         _quietly("ip", "-4", "route", "flush", "proto", "75")
         if self.pods:
             _quietly("ip", "-4", "route", "flush", "root", self.pods)
-        for link in ("cni0", "k8s-vxlan", "flannel.1", "flannel-wg", "vxlan.calico"):
+        for link in _LINKS:
             _quietly("ip", "link", "del", link)
         for name in _quietly("ip", "-o", "netns", "list").stdout.splitlines():
             if name.startswith("cni-"):

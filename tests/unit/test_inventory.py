@@ -237,6 +237,18 @@ def test_connections_alone_hold_no_settings_of_roles(
     assert yaml.safe_load(texts["host_vars/worker2.yml"])["ansible_port"] == 2222
 
 
+def test_no_kube_proxy_where_cilium_replaces_it(
+    cluster: Callable[[str], ClusterPlan], tmp_path: Path
+) -> None:
+    network = "network: {plugin: cilium, cilium: {kubeProxyReplacement: true}}\n"
+    render(cluster(CLUSTER + network), tmp_path)
+    everywhere = yaml.safe_load((tmp_path / "inventory/group_vars/all.yml").read_text())
+    assert everywhere["kube_proxy_mode"] == "none"
+    digests = yaml.safe_load((tmp_path / "inventory/host_vars/worker1.yml").read_text())
+    assert "kubelet_digest" in digests
+    assert "kube_proxy_digest" not in digests
+
+
 def test_workers_with_an_external_endpoint_keep_no_load_balancer(
     cluster: Callable[[str], ClusterPlan], tmp_path: Path
 ) -> None:

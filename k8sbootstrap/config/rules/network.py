@@ -61,7 +61,7 @@ def plugin(draft: Draft) -> Iterator[Finding]:
     network = draft.network
     if network is None:
         return
-    for name in ("flannel", "calico"):
+    for name in ("flannel", "calico", "cilium"):
         if name != network.plugin and getattr(network, name) != type(getattr(network, name))():
             fix = f"remove them, or set network.plugin: {name}"
             yield Finding(("network", name), f"the pod network is {network.plugin}", fix)

@@ -111,8 +111,9 @@ def _ports(plan: ClusterPlan, host: HostPlan) -> Iterator[_Port]:
         yield _Port(2381, "etcd.service", local=True)
     if host.is_node:
         yield _Port(10248, "kubelet.service", local=True)
-        yield _Port(10249, "kube-proxy.service", local=True)
         yield _Port(10250, "kubelet.service")
+    if host.is_node and plan.has_kube_proxy:
+        yield _Port(10249, "kube-proxy.service", local=True)
         yield _Port(10256, "kube-proxy.service")
 
 

@@ -15,6 +15,7 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 WANTED_MODULES = ("overlay", "br_netfilter", "nf_conntrack")
 KERNEL_OF_MODE = {"iptables": (0, 0), "nftables": (5, 13)}
 """The oldest kernel that each mode of kube-proxy works with."""
+KERNEL_OF_CILIUM = (5, 10)
 SKEW_FAILS = 5.0
 """Seconds. etcd and leases suffer beyond it, and so does anybody who reads logs of two hosts."""
 SKEW_WARNS = 1.0
@@ -127,15 +128,22 @@ def runtime(case: Case) -> Verdict:
 
 
 def kernel(case: Case) -> Verdict:
-    """The kernel is new enough for kube-proxy: Linux 5.13 where network.kubeProxyMode is nftables."""
-    found, mode = case.facts.kernel, case.plan.config.network.kube_proxy_mode
-    wanted = KERNEL_OF_MODE[mode]
-    if not case.host.is_node or found >= wanted:
+    """The kernel is new enough: Linux 5.13 for network.kubeProxyMode nftables, 5.10 for cilium."""
+    found, network = case.facts.kernel, case.plan.config.network
+    mode = network.kube_proxy_mode
+    if not case.host.is_node:
         return ok(f"Linux {_dotted(found)}")
-    return failed(
-        f"Linux {_dotted(found)}: kube-proxy's mode {mode} needs {_dotted(wanted)}",
-        "Boot a newer kernel, or set network.kubeProxyMode: iptables in cluster.yaml.",
-    )
+    if case.plan.has_kube_proxy and found < KERNEL_OF_MODE[mode]:
+        return failed(
+            f"Linux {_dotted(found)}: kube-proxy's mode {mode} needs {_dotted(KERNEL_OF_MODE[mode])}",
+            "Boot a newer kernel, or set network.kubeProxyMode: iptables in cluster.yaml.",
+        )
+    if network.plugin == "cilium" and found < KERNEL_OF_CILIUM:
+        return failed(
+            f"Linux {_dotted(found)}: cilium needs {_dotted(KERNEL_OF_CILIUM)}",
+            "Boot a newer kernel, or set another network.plugin in cluster.yaml.",
+        )
+    return ok(f"Linux {_dotted(found)}")
 
 
 def kernel_modules(case: Case) -> Verdict:
@@ -171,6 +179,8 @@ def _tunnel(network: Network) -> list[str]:
         return [network.flannel.backend] if network.flannel.backend != "host-gw" else []
     if network.plugin == "calico":
         return [network.calico.encapsulation] if network.calico.encapsulation != "none" else []
+    if network.plugin == "cilium":
+        return [network.cilium.routing] if network.cilium.routing != "native" else []
     return ["vxlan"] if network.plugin == "routed" else []
 
 

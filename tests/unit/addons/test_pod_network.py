@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from k8sbootstrap.addons import own
 from k8sbootstrap.addons.bundle import files, write_addons
-from k8sbootstrap.addons.objects import ObjectError
+from k8sbootstrap.addons.objects import ObjectError, Sourced
 from k8sbootstrap.addons.pod_network import pod_network_objects
 from k8sbootstrap.errors import ConfigError
 from k8sbootstrap.plan.build import load_plan
@@ -96,8 +97,14 @@ def rendered(
     if without is not None:
         del manifest[without]
     (folder / "manifest.yaml").write_text(yaml.safe_dump_all(manifest))
-    found = pod_network_objects(plan, {plan.pod_network.manifest.key: folder / "manifest.yaml"})
+    found = objects_of(plan, {plan.pod_network.manifest.key: folder / "manifest.yaml"})
     return {f"{each.object['kind']}/{each.object['metadata']['name']}": each.object for each in found}
+
+
+def objects_of(plan: ClusterPlan, fetched: dict[str, Path]) -> list[Sourced]:
+    found, notes = pod_network_objects(plan, fetched, own.renderer(plan.config, fetched, Path("/nowhere")))
+    assert notes == []
+    return found
 
 
 def container_of(item: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +115,7 @@ def container_of(item: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("plugin", ["routed", "none"])
 def test_no_objects_where_hosts_or_others_make_it(tmp_path: Path, plugin: str) -> None:
     plan = plan_of(tmp_path, plugin)
-    assert (plan.pod_network, files(plan), pod_network_objects(plan, {})) == (None, [], [])
+    assert (plan.pod_network, files(plan), objects_of(plan, {})) == (None, [], [])
 
 
 @pytest.mark.parametrize(

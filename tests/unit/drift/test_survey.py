@@ -169,3 +169,12 @@ def test_routes_are_the_pod_networks_own_where_it_is_objects(tmp_path: Path) -> 
     (tmp_path / "cluster.yaml").write_text(CLUSTER + "network: {plugin: flannel}\n")
     plan = load_plan(tmp_path / "cluster.yaml")
     assert seen(plan, worker1={"routes": {}}).settled
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_hosts_with_a_kube_proxy_that_is_to_be_replaced(tmp_path: Path, *, replaced: bool) -> None:
+    settings = f"{{kubeProxyReplacement: {str(replaced).lower()}}}"
+    (tmp_path / "cluster.yaml").write_text(f"{CLUSTER}network: {{plugin: cilium, cilium: {settings}}}\n")
+    plan = load_plan(tmp_path / "cluster.yaml")
+    before = {**wanted(plan)["worker1"], "kube_proxy": "x"}
+    assert seen(plan, worker1={"digests": before}).needless_proxies == (("worker1",) if replaced else ())

@@ -101,10 +101,12 @@ def test_pod_networks_rules_go_too() -> None:
 :FORWARD DROP [0:0]
 :FLANNEL-FWD - [0:0]
 :cali-FORWARD - [0:0]
+:CILIUM_FORWARD - [0:0]
 -A FORWARD -m comment --comment "cali:wUHhoiAYhphO9Mso" -j cali-FORWARD
 -A FORWARD -m comment --comment "cali:S93hcgKJrXEqnTfs" -m mark --mark 0x10000/0x10000 -j ACCEPT
 -A FORWARD -m comment --comment "about cali: mine" -j ACCEPT
 -A FORWARD -m comment --comment "flanneld forward" -j FLANNEL-FWD
+-A FORWARD -m comment --comment "cilium-feeder: CILIUM_FORWARD" -j CILIUM_FORWARD
 -A FLANNEL-FWD -s 10.244.0.0/16 -j ACCEPT
 COMMIT
 """
@@ -113,5 +115,10 @@ COMMIT
         '-D FORWARD -m comment --comment "cali:wUHhoiAYhphO9Mso" -j cali-FORWARD',
         '-D FORWARD -m comment --comment "cali:S93hcgKJrXEqnTfs" -m mark --mark 0x10000/0x10000 -j ACCEPT',
         '-D FORWARD -m comment --comment "flanneld forward" -j FLANNEL-FWD',
+        '-D FORWARD -m comment --comment "cilium-feeder: CILIUM_FORWARD" -j CILIUM_FORWARD',
     ]
-    assert [line for line in lines if line.startswith("-X")] == ["-X FLANNEL-FWD", "-X cali-FORWARD"]
+    assert [line for line in lines if line.startswith("-X")] == [
+        "-X FLANNEL-FWD",
+        "-X cali-FORWARD",
+        "-X CILIUM_FORWARD",
+    ]

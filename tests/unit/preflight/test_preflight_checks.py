@@ -186,6 +186,22 @@ def test_kernel(judge, make_plan, *, mode, kernel, status):
 
 
 @pytest.mark.parametrize(
+    ("settings", "kernel", "fix"),
+    [
+        ({}, "5.10.0-33-amd64", ""),
+        ({}, "5.4.0-200-generic", "set another network.plugin"),
+        ({"kubeProxyMode": "nftables"}, "5.10.0-33-amd64", "network.kubeProxyMode: iptables"),
+        ({"kubeProxyMode": "nftables", "cilium": {"kubeProxyReplacement": True}}, "5.10.0-33-amd64", ""),
+    ],
+)
+def test_kernel_for_cilium(judge, make_plan, settings, kernel, fix):
+    plan = make_plan("1.36.4", network={"plugin": "cilium", **settings}, runtime={"name": "containerd"})
+    verdict = judge("kernel", plan=plan, kernel=kernel)
+    assert verdict.status is (Status.FAILED if fix else Status.OK)
+    assert fix in verdict.fix
+
+
+@pytest.mark.parametrize(
     "settings",
     [
         {"extraConfig": {"kubelet": {"failSwapOn": False}}},
@@ -448,6 +464,9 @@ def test_a_pod_network_in_the_cluster_makes_addresses_and_routes_of_its_own(judg
         ({"plugin": "calico"}, "ipip"),
         ({"plugin": "calico", "calico": {"encapsulation": "vxlan"}}, "vxlan"),
         ({"plugin": "calico", "calico": {"encapsulation": "none"}}, None),
+        ({"plugin": "cilium"}, "vxlan"),
+        ({"plugin": "cilium", "cilium": {"routing": "geneve"}}, "geneve"),
+        ({"plugin": "cilium", "cilium": {"routing": "native"}}, None),
         ({"plugin": "none"}, None),
     ],
 )

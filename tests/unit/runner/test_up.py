@@ -213,6 +213,16 @@ def test_another_range_of_pods_on_a_running_cluster_is_refused(
     assert "playbook" not in calls
 
 
+def test_a_kube_proxy_that_is_to_be_replaced_on_a_running_cluster_is_refused(
+    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
+) -> None:
+    todo = {"worker1": {"pod_network": Work(("configuration",))}}
+    settled(plan, cluster_file, calls, Survey(todo, needless_proxies=("worker1",)))
+    with pytest.raises(PreflightError, match=r"worker1: kube-proxy runs there, and .* nothing was changed"):
+        run_up(plan, cluster_file, UpOptions(), reporter)
+    assert "playbook" not in calls
+
+
 def test_none_can_be_changed_to_a_pod_network(
     plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
 ) -> None:

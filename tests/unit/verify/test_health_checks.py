@@ -92,6 +92,15 @@ def test_an_inactive_unit_is_not_taken_for_an_active_one(facts):
     assert "haproxy.service is unknown" in failing(components.CHECK, broken)["w1"]
 
 
+def test_kube_proxy_is_not_wanted_where_cilium_replaces_it(tmp_path, plan):
+    network = "network: {plugin: cilium, cilium: {kubeProxyReplacement: true}}\n"
+    text = (tmp_path / "cluster.yaml").read_text().replace("1.20.2", "1.36.4") + network
+    replaced = make_plan(tmp_path, text)
+    for host in (0, 3):
+        assert "kube-proxy" in components.units(plan, plan.hosts[host])
+        assert "kube-proxy" not in components.units(replaced, replaced.hosts[host])
+
+
 def test_haproxy_is_only_wanted_where_workers_use_it(tmp_path, plan):
     text = (tmp_path / "cluster.yaml").read_text() + "api: {endpoint: 'lb.example.com:8443'}\n"
     external = make_plan(tmp_path, text)
