@@ -1,5 +1,6 @@
 """Rules about Helm charts."""
 
+import re
 from collections.abc import Iterator
 from os.path import isdir, isfile
 from pathlib import Path
@@ -14,12 +15,16 @@ from k8sbootstrap.config.rules.finding import Finding
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OF_REPOSITORY = ("version", "sha256")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def sources(draft: Draft) -> Iterator[Finding]:
-    """Charts of repositories are pinned; others have neither version nor hash."""
+    """Charts of repositories have a name and are pinned; others have neither version nor hash."""
     for index, chart in _charts(draft):
         location = ("manifests", index)
+        if chart.repository and not _NAME.fullmatch(str(chart.chart)):
+            fix = "write it as the repository's index.yaml does, such as ingress-nginx"
+            yield Finding((*location, "chart"), f"{chart.chart} is not the name of a chart", fix)
         for key in _OF_REPOSITORY:
             given = getattr(chart, key) is not None
             if chart.repository and not given:
