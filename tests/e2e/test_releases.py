@@ -17,6 +17,7 @@ from k8sbootstrap.catalog.resolve import release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.e2e
 
@@ -104,3 +105,27 @@ def test_reset_leaves_hosts_as_they_were(installed: Lab, bare: dict[str, dict[st
     installed.k("reset", "--yes")
     for name in installed.hosts:
         assert differences(bare[name], snapshot(installed, name)) == {}
+
+
+def test_flannel(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> None:
+    """Its own manifest, with an artifact directory's images: another backend later, no other pod network."""
+    flannel = release(lab.config["kubernetes"]["version"], ARCH, "containerd").pod_networks["flannel"]
+    wanted = [flannel.manifest.key, *(image.artifact.key for image in flannel.images)]
+    absent = [key for key in wanted if not any((folder / key).exists() for folder in FOLDERS)]
+    if absent:
+        pytest.skip(f"flannel is not there: no {', '.join(absent)} in {', '.join(map(str, FOLDERS))}")
+
+    def plugin(settings: dict[str, Any]) -> Path:
+        network = {"plugin": "flannel", "flannel": settings}
+        return lab.variant("flannel.yaml", lambda config: config.update(network=network))
+
+    for settings, way in (({}, "dev flannel.1"), ({"backend": "host-gw"}, f"via {lab.address('worker1')}")):
+        file = plugin(settings)
+        lab.k("up", file=file)
+        lab.k("verify", file=file)
+        assert "Nothing to change" in lab.k("up", file=file).stdout
+        assert way in lab.sh("master1", "ip -4 route show root 10.244.0.0/16")
+    assert "its pod network is flannel" in lab.k("up", code=4).stderr
+    lab.k("reset", "--yes", file=file)
+    for name in lab.hosts:
+        assert differences(bare[name], snapshot(lab, name)) == {}
