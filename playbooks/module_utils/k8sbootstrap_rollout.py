@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
-from ansible.module_utils.k8sbootstrap_kubectl import ADMIN, KubectlError, kubectl_json
+from ansible.module_utils.k8sbootstrap_kubectl import ADMIN, KubectlError, kubectl, kubectl_json
 from ansible.module_utils.k8sbootstrap_objects import key_of, live_objects
 
 WORKLOADS = ("DaemonSet", "Deployment")
@@ -107,23 +108,37 @@ def _reasons(item: dict | None) -> str:
 
 
 def _explained(reason: str, pod: dict) -> str:
-    """A reason that says nothing (an image that takes long has it) with what was last noted of the pod."""
-    if reason.rsplit(maxsplit=1)[-1] not in _VAGUE:
-        return reason
-    of_pod = "--field-selector=involvedObject.uid={}".format(pod["metadata"]["uid"])
-    events = kubectl_json("-n", pod["metadata"]["namespace"], "get", "events", of_pod)["items"]
-    noted = sorted(events, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
-    return "{} ({})".format(reason, noted[-1]["message"]) if noted else reason
+    """A reason that says nothing (an image that takes long has it) with what was last noted of the pod.
+
+    Where a container ends again and again, with the last line that it wrote.
+    """
+    of, name = ("-n", pod["metadata"]["namespace"]), pod["metadata"]["name"]
+    noted = ""
+    for container, waiting in _waiting(pod):
+        if waiting.get("reason") == "CrashLoopBackOff":
+            with contextlib.suppress(KubectlError):
+                noted = kubectl(*of, "logs", name, "-c", container, "--previous", "--tail=1").strip()
+    if reason.rsplit(maxsplit=1)[-1] in _VAGUE:
+        of_pod = "--field-selector=involvedObject.uid={}".format(pod["metadata"]["uid"])
+        events = kubectl_json(*of, "get", "events", of_pod)["items"]
+        newest = sorted(events, key=lambda each: each.get("lastTimestamp") or each.get("eventTime") or "")
+        noted = newest[-1]["message"] if newest else ""
+    return f"{reason} ({noted})" if noted else reason
+
+
+def _waiting(pod: dict) -> list:
+    """Name of each container of a pod that waits, and why it does."""
+    status = pod.get("status", {})
+    containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+    waiting = [(each.get("name", ""), each.get("state", {}).get("waiting")) for each in containers]
+    return [(name, state) for name, state in waiting if state]
 
 
 def trouble(pod: dict) -> list:
     """Why a pod is not ready."""
-    status = pod.get("status", {})
-    for container in [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]:
-        waiting = container.get("state", {}).get("waiting")
-        if waiting:
-            return [f"waits: {waiting.get('reason', '')} {waiting.get('message', '')}".strip()]
-    for condition in status.get("conditions", ()):
+    for _, waiting in _waiting(pod):
+        return ["waits: {} {}".format(waiting.get("reason", ""), waiting.get("message", "")).strip()]
+    for condition in pod.get("status", {}).get("conditions", ()):
         if condition["status"] != "True" and condition.get("message"):
             return [f"is not {condition['type']}: {condition['message']}"]
     return []

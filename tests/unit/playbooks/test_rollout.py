@@ -86,6 +86,27 @@ def test_what_was_noted_last_explains_a_vague_reason(
     assert rollout._reasons(item) == 'pod p waits: PodInitializing (Pulling image "x")'
 
 
+def test_what_a_container_wrote_last_tells_why_it_ends(
+    rollout: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = {"reason": "CrashLoopBackOff", "message": "back-off 10s"}
+    pod = {
+        "metadata": {"name": "p", "namespace": "n"},
+        "status": {"containerStatuses": [{"state": {"waiting": waiting}}]},
+    }
+    item = {"metadata": {"namespace": "n"}, "spec": {"selector": {"matchLabels": {"a": "b"}}}}
+    monkeypatch.setattr(rollout, "kubectl_json", lambda *_arguments: {"items": [pod]})
+    monkeypatch.setattr(rollout, "kubectl", lambda *_arguments: "plugin/forward: no nameservers found\n")
+    told = "pod p waits: CrashLoopBackOff back-off 10s"
+    assert rollout._reasons(item) == f"{told} (plugin/forward: no nameservers found)"
+
+    def none(*_arguments: str) -> str:
+        raise rollout.KubectlError("previous terminated container not found")
+
+    monkeypatch.setattr(rollout, "kubectl", none)
+    assert rollout._reasons(item) == told
+
+
 @pytest.mark.parametrize(
     ("status", "told"),
     [
