@@ -132,6 +132,24 @@ class Cache:
                 raise
             path.unlink(missing_ok=True)
 
+    def part(self, digest: str) -> Path | None:
+        """A part of an image, by ``sha256:HEX``, that was kept within the last day, if there is one."""
+        path = self._part(digest)
+        if not path.exists():
+            return None
+        if f"sha256:{self.hash_of(path)}" != digest:
+            path.unlink()
+            return None
+        path.touch()
+        return path
+
+    def keep_part(self, temporary: Path, digest: str) -> Path:
+        """Keep a checked part of an image for others that have it too, and for runs that go on."""
+        return temporary.replace(self._part(digest))
+
+    def _part(self, digest: str) -> Path:
+        return self.root / "tmp" / f"{digest.replace(':', '-')}.image-part"
+
     def store(self, temporary: Path, file: ArtifactFile, sha256: str) -> Path:
         """Move a file from ``temporary()``, whose hash was just computed, to its place.
 

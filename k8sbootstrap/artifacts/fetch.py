@@ -11,6 +11,7 @@ from typing import Literal
 from k8sbootstrap.artifacts.cache import Cache
 from k8sbootstrap.artifacts.failures import Failure, artifact_error
 from k8sbootstrap.artifacts.pins import Pins
+from k8sbootstrap.artifacts.registries import RegistriesSource, RegistryImages
 from k8sbootstrap.artifacts.source import AbsentError, Expected, Obtained, RefusedError, Source, SourceError
 from k8sbootstrap.artifacts.sources import DirectorySource, MirrorSource
 from k8sbootstrap.artifacts.trust import Trust
@@ -62,6 +63,8 @@ class Progress:
     total: int | None
     """Bytes in all, where known."""
     state: ProgressState
+    why: str = ""
+    """What every place answered, when the state is missing."""
 
 
 def fetch_all(
@@ -73,6 +76,7 @@ def fetch_all(
     *,
     optional: Iterable[ArtifactFile] = (),
     proxy: models.Proxy | None = None,
+    images: RegistryImages | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, Fetched]:
     """Get files: from the cache, then from the sources in their order, then from upstream.
@@ -87,6 +91,7 @@ def fetch_all(
         cache: Cache directory, usually ``cache.cache_dir()``.
         optional: Files that are welcome but not needed, such as images that nodes can pull.
         proxy: ``proxy`` of cluster.yaml; the environment's proxy is used where it names none.
+        images: Images that are pulled from their registries where no other place has them; None: none are.
         progress: Told of every step, by one thread at a time.
 
     Returns:
@@ -104,8 +109,10 @@ def fetch_all(
     web = Web(proxy or models.Proxy(), stopped)
     named = _named(config, base.absolute(), web, kept)
     closed = "a bundle is used" if config.bundle else "" if config.upstream else "artifacts.upstream is false"
-    upstream = None if closed else UpstreamSource(web, kept, everything.values())
-    run = _Run(kept, Trust(named, pins, kept), named, upstream, closed, progress)
+    last: list[Source] = [UpstreamSource(web, kept, everything.values())] if not closed else []
+    if images and not config.bundle:
+        last.append(RegistriesSource(images, kept, pins, proxy or models.Proxy(), stopped))
+    run = _Run(kept, Trust(named, pins, kept), named, last, closed, progress)
     executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="artifacts")
     try:
         if progress:
@@ -193,7 +200,8 @@ class _Run:
     cache: Cache
     trust: Trust
     named: list[Source]
-    upstream: UpstreamSource | None
+    last: list[Source]
+    """Upstream and image registries, as far as they may be asked."""
     closed: str
     """Why upstream is not asked; empty where it is."""
     progress: Callable[[Progress], None] | None
@@ -202,7 +210,7 @@ class _Run:
     @property
     def _places(self) -> list[Source]:
         """Where files are looked for that are not in the cache."""
-        return [*self.named, *([self.upstream] if self.upstream else [])]
+        return [*self.named, *self.last]
 
     def measure(self, file: ArtifactFile) -> None:
         """Tell how much is to come for a file that is not in the cache, where a place says so beforehand."""
@@ -231,7 +239,8 @@ class _Run:
             found, source = self._search(hunt)
             place = source.label if source else ""
         if found is None:
-            self._tell(file, None, "missing")
+            why = "; ".join(f"{place}: {answer}" for place, answer in hunt.answers)
+            self._tell(file, None, "missing", why=why)
             return Failure(file, tuple(hunt.answers), hunt.refused, bool(expected and expected.pinned))
         self.trust.learn(file, found, place, expected)
         size = found.path.stat().st_size
@@ -293,9 +302,11 @@ class _Run:
         state: ProgressState,
         received: int = 0,
         total: int | None = None,
+        *,
+        why: str = "",
     ) -> None:
         if self.progress:
             unit = place.unit(file) if place else file.key
             label = place.label if place else CACHE_LABEL if state == "done" else ""
             with self.lock:
-                self.progress(Progress(file.key, unit, label, received, total, state))
+                self.progress(Progress(file.key, unit, label, received, total, state, why))

@@ -1,14 +1,18 @@
 """Container images in docker archives: what ``docker save`` and skopeo write and both runtimes load."""
 
+import hashlib
+import io
 import json
 import re
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _HOST = re.compile(r"localhost|.*[.:].*")
 _DOCKER_HUB = "docker.io"
+_OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
 class ImageArchiveError(Exception):
@@ -27,6 +31,64 @@ class ImageArchive:
     """Full references of its images, such as docker.io/library/busybox:1.36."""
     arch: str
     """Architecture of all of them, as the catalogue names it."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The configuration of an image, or one of its layers, as a registry has it."""
+
+    digest: str
+    """``sha256:HEX`` of the content."""
+    path: Path
+
+
+def digest_of(content: bytes) -> str:
+    """What registries call a content."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def write_archive(target: Path, ref: str, manifest: bytes, parts: Sequence[Part]) -> None:
+    """Write an image that came from a registry, to be loaded by any runtime; always the same bytes for it.
+
+    It is an OCI layout and a docker archive at once: ``ctr images import`` reads ``index.json`` and so keeps
+    the image's digest, docker reads ``manifest.json``.
+
+    Args:
+        target: The file.
+        ref: Full reference that the image is loaded as.
+        manifest: The image's manifest, byte for byte as the registry has it.
+        parts: What the manifest lists: the configuration first, then the layers in order.
+
+    Raises:
+        OSError: The file can't be written, or a part not read.
+    """
+    paths = [f"blobs/{part.digest.replace(':', '/')}" for part in parts]
+    digest = digest_of(manifest)
+    described = {
+        "mediaType": json.loads(manifest).get("mediaType", _OCI_MANIFEST),
+        "digest": digest,
+        "size": len(manifest),
+        "annotations": {"io.containerd.image.name": ref, "org.opencontainers.image.ref.name": ref},
+    }
+    texts = {
+        "oci-layout": json.dumps({"imageLayoutVersion": "1.0.0"}).encode(),
+        "index.json": json.dumps({"schemaVersion": 2, "manifests": [described]}).encode(),
+        "manifest.json": json.dumps([{"Config": paths[0], "RepoTags": [ref], "Layers": paths[1:]}]).encode(),
+        f"blobs/{digest.replace(':', '/')}": manifest,
+    }
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, text in texts.items():
+            tar.addfile(_member(name, len(text)), io.BytesIO(text))
+        for name, path in dict(zip(paths, (part.path for part in parts), strict=True)).items():
+            with path.open("rb") as content:
+                tar.addfile(_member(name, path.stat().st_size), content)
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    info.mode = 0o644
+    return info
 
 
 def read_archive(path: Path) -> ImageArchive:

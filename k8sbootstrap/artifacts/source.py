@@ -55,6 +55,8 @@ class Obtained:
     """Computed from the content."""
     vouched: bool = False
     """Whether a checksum that upstream published covers it."""
+    place: str = ""
+    """Where it came from, if the source's label alone does not say so: an image with its digest."""
 
 
 class Source(ABC):

@@ -63,7 +63,7 @@ class Trust:
             self._cache.remember_verified(file, found.sha256)
         if expected is None:
             if not found.vouched:
-                self._pins.set(file.key, Pin(found.sha256, source, "first use"))
+                self._pins.set(file.key, Pin(found.sha256, found.place or source, "first use"))
             elif file.url_sha256 is None:
                 self._pins.set(file.key, Pin(found.sha256, source, "upstream checksum"))
         elif expected.listed_by and found.sha256 != file.sha256:

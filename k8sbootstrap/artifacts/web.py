@@ -4,9 +4,11 @@ import hashlib
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from ssl import SSLContext
+from types import MappingProxyType
 from urllib.request import getproxies
 
 import urllib3
@@ -29,6 +31,7 @@ READ_SECONDS = 10.0
 _RESUMES = 2
 _CHUNK = 1 << 20
 _TEXT_LIMIT = 4 << 20
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _OK, _PARTIAL, _NOT_FOUND, _GONE, _NO_SUCH_PART = 200, 206, 404, 410, 416
 
 
@@ -50,10 +53,12 @@ class Web:
     Args:
         proxy: The cluster's proxy settings; the environment's where they name no proxy.
         stopped: Ends downloads when set.
+        tls: How servers' certificates are checked; as the system does where None.
     """
 
-    def __init__(self, proxy: Proxy, stopped: threading.Event) -> None:
+    def __init__(self, proxy: Proxy, stopped: threading.Event, tls: SSLContext | None = None) -> None:
         self._stopped = stopped
+        self._tls = tls
         configured = {"http": proxy.http, "https": proxy.https}
         if any(configured.values()):
             self._proxies, self._no_proxy = configured, proxy.no_proxy
@@ -73,9 +78,16 @@ class Web:
         Raises:
             WebError: It could not be had.
         """
-        with self._get(url) as response, _translated(self._server(url)):
-            body = response.read(_TEXT_LIMIT)
-        return body.decode("utf-8", errors="replace")
+        return self.content(url).decode("utf-8", errors="replace")
+
+    def content(self, url: str, headers: Mapping[str, str] = _NO_HEADERS) -> bytes:
+        """The small body at ``url``, as it is.
+
+        Raises:
+            WebError: It could not be had.
+        """
+        with self._get(url, headers=headers) as response, _translated(self._server(url)):
+            return response.read(_TEXT_LIMIT)
 
     def exists(self, url: str) -> bool:
         """Whether the server has ``url``; False also when it does not answer."""
@@ -137,7 +149,9 @@ class Web:
         raise NoAnswerError(server.dead)
 
     @contextmanager
-    def _get(self, url: str, *, method: str = "GET", offset: int = 0) -> Iterator[urllib3.BaseHTTPResponse]:
+    def _get(
+        self, url: str, *, method: str = "GET", offset: int = 0, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
         """An open response with a good status. One thread alone makes the first contact with a server."""
         if self._stopped.is_set():
             raise WebError("stopped")
@@ -146,11 +160,11 @@ class Web:
             if server.dead:
                 raise NoAnswerError(server.dead)
             if not server.reached:
-                response = self._open(url, method, offset, server)
+                response = self._open(url, method, offset, headers)
                 server.reached = True
             else:
                 response = None
-        response = response or self._open(url, method, offset, server)
+        response = response or self._open(url, method, offset, headers)
         try:
             if response.status in {_NOT_FOUND, _GONE}:
                 raise NotThereError("not there")
@@ -160,9 +174,9 @@ class Web:
         finally:
             response.close()
 
-    def _open(self, url: str, method: str, offset: int, server: "_Server") -> urllib3.BaseHTTPResponse:
-        parsed = parse_url(url)
-        headers = {"User-Agent": f"k8sbootstrap/{__version__}", "Accept-Encoding": "identity"}
+    def _open(self, url: str, method: str, offset: int, more: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        parsed, server = parse_url(url), self._server(url)
+        headers = {"User-Agent": f"k8sbootstrap/{__version__}", "Accept-Encoding": "identity", **more}
         if parsed.auth:
             headers |= make_headers(basic_auth=parsed.auth)
         if offset:
@@ -187,15 +201,15 @@ class Web:
     def _pool(self, proxy: str | None) -> urllib3.PoolManager:
         with self._lock:
             if proxy not in self._pools:
-                self._pools[proxy] = _new_pool(proxy)
+                self._pools[proxy] = _new_pool(proxy, self._tls)
             return self._pools[proxy]
 
 
-def _new_pool(proxy: str | None) -> urllib3.PoolManager:
+def _new_pool(proxy: str | None, tls: SSLContext | None) -> urllib3.PoolManager:
     timeout = Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
     retries = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5)
     if proxy is None:
-        return urllib3.PoolManager(timeout=timeout, retries=retries, maxsize=4)
+        return urllib3.PoolManager(timeout=timeout, retries=retries, maxsize=4, ssl_context=tls)
     address = parse_url(proxy if "://" in proxy else f"http://{proxy}")
     return urllib3.ProxyManager(
         address._replace(auth=None).url,
@@ -203,6 +217,7 @@ def _new_pool(proxy: str | None) -> urllib3.PoolManager:
         timeout=timeout,
         retries=retries,
         maxsize=4,
+        ssl_context=tls,
     )
 
 

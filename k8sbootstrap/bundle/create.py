@@ -7,12 +7,14 @@ from pathlib import Path
 
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.artifacts.fetch import Fetched, Progress, fetch_all
+from k8sbootstrap.artifacts.registries import RegistryImages
 from k8sbootstrap.artifacts.source import SUMS
 from k8sbootstrap.bundle import repository
 from k8sbootstrap.bundle.apt import SYSTEMS
 from k8sbootstrap.bundle.manifest import PACKAGES, Entry, Manifest
 from k8sbootstrap.bundle.writer import Content, write_bundle
 from k8sbootstrap.catalog.distributions import platform_of
+from k8sbootstrap.logins import read_logins
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.runner.prepare import extras, images, programs
 from k8sbootstrap.state import State
@@ -25,6 +27,8 @@ class Created:
     manifest: Manifest
     size: int
     sha256: str
+    missing: Mapping[str, str]
+    """Image that nobody has to what every place answered."""
 
 
 @dataclass
@@ -65,7 +69,14 @@ def create(
         ArtifactError: Something could not be had, or the bundle can't be written.
     """
     parts = _Parts({}, {})
-    fetched = _fetch(plan, cluster_file, progress)
+    answers: dict[str, str] = {}
+
+    def hear(step: Progress) -> None:
+        if step.state == "missing":
+            answers[step.key] = step.why
+        progress(step)
+
+    fetched = _fetch(plan, cluster_file, hear)
     for key, file in fetched.items():
         parts.add(key, file.path, file.path.stat().st_size, file.sha256)
     packages = {}
@@ -77,12 +88,13 @@ def create(
                 _add_packages(parts, system, arch, names, status)
     parts.add_text(SUMS, "".join(f"{e.sha256}  {path}\n" for path, e in sorted(parts.files.items())).encode())
     refs = {image.artifact.key: image.ref for image in images(plan)}
+    missing = {f"{ref} ({key})": answers[key] for key, ref in refs.items() if key not in fetched}
     manifest = Manifest(
         cluster=plan.config.name,
         kubernetes=plan.config.kubernetes.version,
         architectures=tuple(plan.releases),
         images={key: ref for key, ref in refs.items() if key in fetched},
-        missing=tuple(sorted({f"{ref} ({key})" for key, ref in refs.items() if key not in fetched})),
+        missing=tuple(sorted(missing)),
         packages=packages,
         files=dict(sorted(parts.files.items())),
     )
@@ -92,20 +104,27 @@ def create(
         status(f"{output.name}: {written / 1e6:.0f} of {whole / 1e6:.0f} MB written")
 
     sha256 = write_bundle(output, manifest, parts.content, tell)
-    return Created(manifest, output.stat().st_size, sha256)
+    return Created(manifest, output.stat().st_size, sha256, missing)
 
 
 def _fetch(
     plan: ClusterPlan, cluster_file: Path, progress: Callable[[Progress], None]
 ) -> Mapping[str, Fetched]:
+    base = cluster_file.resolve().parent
     return fetch_all(
         programs(plan),
         plan.config.artifacts,
         State.beside(cluster_file, plan.config.name),
-        cluster_file.resolve().parent,
+        base,
         cache_dir(),
         optional=extras(plan),
         proxy=plan.config.proxy,
+        images=RegistryImages(
+            refs={image.artifact.key: image.ref for image in images(plan)},
+            registries=plan.registries,
+            logins=read_logins(plan.config.runtime.registries, base),
+            all=plan.config.artifacts.upstream,
+        ),
         progress=progress,
     )
 

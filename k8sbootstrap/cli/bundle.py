@@ -60,9 +60,9 @@ def command() -> None:
 def create(options: Globals, output: Path, systems: tuple[str, ...]) -> None:
     """Make a bundle for cluster.yaml.
 
-    Binaries and images come from where "up" takes them; packages with all that they depend on from the Debian
-    mirror of this machine's apt, whose signatures are checked. Images that no source has are named: hosts
-    pull those from their registries. No host is contacted.
+    Binaries come from where "up" takes them; images from there too, else from their registries; packages with
+    all that they depend on from the Debian mirror of this machine's apt, whose signatures are checked. Images
+    that can't be had are named: hosts pull those from their registries. No host is contacted.
     """
     plan = load_plan(options.file)
     transfers = Transfers()
@@ -77,8 +77,8 @@ def create(options: Globals, output: Path, systems: tuple[str, ...]) -> None:
         )
     for line in (*filter(None, [transfers.summary()]), *_summary(made.manifest)):
         options.console.print(line, markup=False)
-    for image in made.manifest.missing:
-        options.errors.print(f"Missing: {image}: no source has it as a file", markup=False)
+    for image, answers in sorted(made.missing.items()):
+        options.errors.print(f"Missing: {image}: {answers}", markup=False)
     options.console.print(f"{output}: {made.size / _MEGABYTE:.0f} MB, sha256 {made.sha256}", markup=False)
     options.console.print(f"Next: k8sbootstrap up --bundle {output}", markup=False)
 

@@ -1,6 +1,6 @@
 """How nodes reach image registries: every URL, CA and login of every registry and of its mirrors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from k8sbootstrap.config.models import Registry
 from k8sbootstrap.config.paths import local_path
 
 DOCKER_HUB = "docker.io"
+_API = "/v2"
 _SERVERS = {DOCKER_HUB: "registry-1.docker.io"}
 """Hosts that serve another name than images have."""
 
@@ -49,12 +50,32 @@ def plan_registries(registries: Sequence[Registry], base: Path) -> tuple[Registr
     return tuple(
         RegistryPlan(
             host=registry.host,
-            server=f"https://{_SERVERS.get(registry.host, registry.host)}",
+            server=_server(registry.host),
             ca=local_path(registry.ca, base) if registry.ca else None,
             mirrors=tuple(_mirror(url, known) for url in registry.mirrors),
         )
         for registry in registries
     )
+
+
+def endpoints(registries: Sequence[RegistryPlan], host: str) -> Iterator[tuple[str, str, Path | None]]:
+    """Where a registry's images are asked for, in order: URL with the API's path, its host and the host's CA.
+
+    Args:
+        registries: What cluster.yaml says of registries.
+        host: What names of the images begin with.
+    """
+    known = {registry.host: registry for registry in registries}
+    own = known.get(host)
+    for mirror in own.mirrors if own else ():
+        entry = known.get(mirror.host)
+        path = "" if parse_url(mirror.url).path else _API  # a path of its own stands for it
+        yield f"{mirror.url}{path}", mirror.host, entry.ca if entry else None
+    yield f"{own.server if own else _server(host)}{_API}", host, own.ca if own else None
+
+
+def _server(host: str) -> str:
+    return f"https://{_SERVERS.get(host, host)}"
 
 
 def registry_host(url: str) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from labs import Lab, make_lab
+from registry import PASSWORD, USER, serve
 from snapshot import differences, snapshot
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.e2e
 
@@ -29,15 +27,40 @@ def lab(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="module")
-def bundle(lab: Lab) -> Path:
-    path = lab.directory / "lab.tar"
-    said = lab.k("bundle", "create", "--os", "debian12", "--output", str(path)).stdout
-    again = lab.directory / "again.tar"
-    assert lab.k("bundle", "create", "--os", "debian12", "--output", str(again)).stdout.splitlines()[-2] == (
-        said.splitlines()[-2].replace(str(path), str(again))
-    ), "the same bytes"
-    again.unlink()
-    return path
+def bundle(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made of the lab's own files, but for an image that comes from a registry with a login and a CA."""
+    source = Path(lab.config["artifacts"]["sources"][-1]["directory"])
+    here = lab.directory / "files"
+    here.mkdir()
+    for each in source.iterdir():
+        if each.name not in {"busybox", "SHA256SUMS"}:
+            (here / each.name).symlink_to(each)
+    sums = (source / "SHA256SUMS").read_text().splitlines(keepends=True)
+    (here / "SHA256SUMS").write_text("".join(line for line in sums if "busybox" not in line))
+    made = []
+    with serve(tmp_path_factory.mktemp("registry"), "127.0.0.1") as registry:
+        image = next(source.glob("busybox/*/amd64/image.tar"))
+        registry.push(image, "library/busybox", image.parts[-3])
+        mirror = {"host": registry.host, "ca": str(registry.ca), "username": USER}
+        registries = [
+            {"host": "docker.io", "mirrors": [f"https://{registry.host}"]},
+            mirror | {"password": {"env": "LAB_REGISTRY"}},
+        ]
+        file = lab.variant(
+            "connected.yaml",
+            lambda config: config.update(
+                artifacts={"sources": [{"directory": "files"}], "upstream": False},
+                runtime=config["runtime"] | {"registries": registries},
+            ),
+        )
+        for path in (lab.directory / "lab.tar", lab.directory / "again.tar"):
+            command = ("bundle", "create", "--os", "debian12", "--output", str(path))
+            said = lab.k(*command, file=file, LAB_REGISTRY=PASSWORD).stdout.splitlines()
+            made.append(said[-2].replace(path.name, ""))
+        assert len(registry.requests(f'"GET /v2/library/busybox/manifests/{image.parts[-3]} ')) >= 1
+    assert made[0] == made[1], "the same bytes"
+    (lab.directory / "again.tar").unlink()
+    return lab.directory / "lab.tar"
 
 
 def test_inspect_and_verify(lab: Lab, bundle: Path) -> None:

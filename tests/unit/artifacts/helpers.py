@@ -42,6 +42,9 @@ class Server:
     redirects: dict[str, str] = field(default_factory=dict)
     break_after: dict[str, int] = field(default_factory=dict)
     """Path to bytes after which the first transfer breaks."""
+    challenge: str = ""
+    """WWW-Authenticate for requests without ``granted``."""
+    granted: str = ""
     delay: float = 0.0
     concurrent: int = 0
     most_concurrent: int = 0
@@ -67,19 +70,23 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - all
                 server.most_concurrent = max(server.most_concurrent, server.concurrent)
             try:
                 time.sleep(server.delay)
-                self.answer()
             finally:
                 with server.lock:
                     server.concurrent -= 1
+            self.answer()  # once the client has this it may ask again at once
 
         def answer(self):
             path = self.path if self.path.startswith("/") else "/" + self.path.split("/", 3)[3]
             content = server.files.get(path)
             status = server.status.get(path, 200 if content is not None else 404)
+            if server.challenge and self.headers.get("Authorization") != server.granted:
+                status = 401
             if status != 200 or content is None:
                 self.send_response(302 if path in server.redirects else status)
                 if path in server.redirects:
                     self.send_header("Location", server.redirects[path])
+                if status == 401:
+                    self.send_header("WWW-Authenticate", server.challenge)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return

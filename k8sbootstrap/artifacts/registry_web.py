@@ -1,0 +1,81 @@
+"""HTTP for image registries: logins and tokens, for whatever a registry asks when it is asked."""
+
+import json
+import re
+import ssl
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlencode
+
+import urllib3
+
+from k8sbootstrap.artifacts.web import Web, WebError
+from k8sbootstrap.config.models import Proxy
+
+_UNAUTHORIZED = 401
+_MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json,"
+    "application/vnd.docker.distribution.manifest.list.v2+json,"
+    "application/vnd.oci.image.manifest.v1+json,"
+    "application/vnd.docker.distribution.manifest.v2+json"
+)
+_REPOSITORY = re.compile(r"/v2/(.+)/(?:manifests|blobs)/")
+_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+
+
+class RegistryWeb(Web):
+    """HTTP client of one registry.
+
+    Args:
+        proxy: The cluster's proxy settings.
+        stopped: Ends downloads when set.
+        login: base64 of USER:PASSWORD, where one is known.
+        ca: PEM file with a CA that is believed beside the system's.
+    """
+
+    def __init__(self, proxy: Proxy, stopped: threading.Event, login: str | None, ca: Path | None) -> None:
+        tls = ssl.create_default_context()
+        if ca is not None:
+            tls.load_verify_locations(ca)
+        super().__init__(proxy, stopped, tls)
+        self._tokens = Web(proxy, stopped, tls)
+        self._login = login
+        self._granted: dict[str, str] = {}
+        """Repository to what gives access to it."""
+
+    def _open(self, url: str, method: str, offset: int, more: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        found = _REPOSITORY.search(url)
+        repository = found[1] if found else ""
+        response = super()._open(url, method, offset, {**self._headers(repository), **more})
+        if response.status != _UNAUTHORIZED:
+            return response
+        challenge = response.headers.get("WWW-Authenticate", "")
+        response.close()
+        self._granted[repository] = self._grant(challenge, repository)
+        return super()._open(url, method, offset, {**self._headers(repository), **more})
+
+    def _headers(self, repository: str) -> dict[str, str]:
+        granted = self._granted.get(repository)
+        return {"Accept": _MANIFESTS, **({"Authorization": granted} if granted else {})}
+
+    def _grant(self, challenge: str, repository: str) -> str:
+        """What a registry wants to be sent that answered 401."""
+        scheme, _, rest = challenge.partition(" ")
+        basic = f"Basic {self._login}" if self._login else ""
+        if scheme.lower() != "bearer":
+            if not basic:
+                raise WebError("asks for a login, and runtime.registries of cluster.yaml has none for it")
+            return basic
+        parameters = dict(_PARAMETER.findall(rest))
+        query = {"service": parameters.get("service", ""), "scope": f"repository:{repository}:pull"}
+        url = f"{parameters.get('realm', '')}?{urlencode({k: v for k, v in query.items() if v})}"
+        if not url.startswith("https://") and basic:
+            raise WebError("wants the login sent to a server without TLS")
+        try:
+            answer = json.loads(self._tokens.content(url, {"Authorization": basic} if basic else {}))
+            return f"Bearer {answer.get('token') or answer['access_token']}"
+        except WebError as exc:
+            raise WebError(f"its server for tokens: {exc}") from exc
+        except (ValueError, LookupError, AttributeError) as exc:
+            raise WebError("its server for tokens gave none") from exc

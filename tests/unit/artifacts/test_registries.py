@@ -1,0 +1,177 @@
+"""Images from registries; tests/e2e pulls the same way from Debian's docker-registry."""
+
+import json
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from k8sbootstrap.artifacts.image_archive import digest_of, read_archive
+from k8sbootstrap.artifacts.registries import RegistryImages
+from k8sbootstrap.artifacts.registry_web import RegistryWeb
+from k8sbootstrap.artifacts.web import WebError
+from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.config.models import Proxy, Registry
+from k8sbootstrap.errors import ArtifactError
+from k8sbootstrap.plan.registries import plan_registries
+
+REF = "registry.example.com/team/app:1.0"
+FILE = ArtifactFile("app", "1.0", "amd64", "image.tar")
+V2 = "/v2/team/app"
+LAYER = b"a layer" * 400_000
+
+
+def image(arch: str = "amd64", layer: bytes = LAYER) -> tuple[bytes, dict[str, bytes]]:
+    """A manifest, and the blobs that it names by path."""
+    config = json.dumps({"architecture": arch, "os": "linux"}).encode()
+    blobs = {f"{V2}/blobs/{digest_of(blob)}": blob for blob in (config, layer)}
+    described = [{"digest": digest_of(blob), "size": len(blob)} for blob in (config, layer)]
+    return json.dumps({"schemaVersion": 2, "config": described[0], "layers": described[1:]}).encode(), blobs
+
+
+def index(**manifests: bytes) -> bytes:
+    entries = [
+        {"digest": digest_of(manifest), "platform": {"os": "linux", "architecture": arch}}
+        for arch, manifest in manifests.items()
+    ]
+    other = {"digest": "sha256:0", "platform": {"os": "windows", "architecture": "amd64"}}
+    return json.dumps({"schemaVersion": 2, "manifests": [other, *entries]}).encode()
+
+
+@pytest.fixture
+def pull(site, server):
+    """Pulls FILE through a mirror of its registry."""
+    registries = [Registry(host="registry.example.com", mirrors=[server.url])]
+
+    def pull(logins=None, **more):
+        images = RegistryImages(
+            {FILE.key: REF}, plan_registries(registries, site.root), logins or {}, all=False
+        )
+        return site.fetch(optional=[FILE], images=images, upstream=True, **more)
+
+    return pull
+
+
+def test_an_image_becomes_an_archive_that_runtimes_load(pull, server):
+    manifest, blobs = image()
+    server.files = {f"{V2}/manifests/1.0": manifest, **blobs}
+    got = pull()[FILE.key]
+    assert (read_archive(got.path).refs, read_archive(got.path).arch) == ((REF,), "amd64")
+    with tarfile.open(got.path) as tar:
+        found = json.load(tar.extractfile("index.json"))["manifests"][0]
+        assert (found["digest"], found["annotations"]["io.containerd.image.name"]) == (
+            digest_of(manifest),
+            REF,
+        )
+        assert tar.extractfile(f"blobs/{found['digest'].replace(':', '/')}").read() == manifest
+        layer = json.load(tar.extractfile("manifest.json"))[0]["Layers"][0]
+        assert tar.extractfile(layer).read() == LAYER
+
+
+def test_the_image_of_the_hosts_architecture_is_taken(pull, server):
+    (amd, amd_blobs), (arm, arm_blobs) = image(), image("arm64")
+    server.files = {f"{V2}/manifests/1.0": index(arm64=arm, amd64=amd), **amd_blobs, **arm_blobs}
+    server.files |= {f"{V2}/manifests/{digest_of(each)}": each for each in (amd, arm)}
+    assert read_archive(pull()[FILE.key].path).arch == "amd64"
+
+
+@pytest.mark.parametrize("served", [image("arm64"), (index(arm64=b""), {})])
+def test_an_image_for_others_is_none(pull, server, served):
+    server.files = {f"{V2}/manifests/1.0": served[0], **served[1]}
+    why = []
+    assert pull(progress=lambda step: why.append(step.why)) == {}
+    assert "for arm64, not for amd64" in why[-1] or "is not there for amd64" in why[-1]
+
+
+def test_a_tag_is_pinned_by_the_digest_that_it_meant(pull, server, site):
+    first, blobs = image()
+    second, others = image(layer=b"another")
+    server.files = {f"{V2}/manifests/1.0": first, f"{V2}/manifests/{digest_of(first)}": first, **blobs}
+    got = pull()[FILE.key]
+    assert json.loads(site.state.artifact_pins.read_text())[FILE.key]["source"] == f"{REF}@{digest_of(first)}"
+    server.files |= {f"{V2}/manifests/1.0": second, **others}
+    got.path.unlink()
+    assert pull()[FILE.key].sha256 == got.sha256
+
+
+@pytest.mark.parametrize("what", ["manifest", "layer"])
+def test_what_has_another_digest_is_refused(pull, server, what):
+    manifest, blobs = image()
+    server.files = {f"{V2}/manifests/1.0": index(amd64=manifest), **blobs}
+    server.files[f"{V2}/manifests/{digest_of(manifest)}"] = manifest + b" " * (what == "manifest")
+    if what == "layer":
+        server.files[f"{V2}/blobs/{digest_of(LAYER)}"] = b"something else"
+    wanted = digest_of(LAYER if what == "layer" else manifest).removeprefix("sha256:")
+    host = server.url.removeprefix("http://")
+    with pytest.raises(ArtifactError, match=rf"image registries: {host}: refused: .*{wanted}"):
+        pull()
+
+
+def test_a_pull_goes_on_where_it_broke_off(pull, server):
+    manifest, blobs = image()
+    layer = f"{V2}/blobs/{digest_of(LAYER)}"
+    server.files = {f"{V2}/manifests/1.0": manifest, **blobs}
+    server.break_after = {layer: 2 << 20}
+    pull()
+    assert [headers["range"] for headers in server.headers if "range" in headers] == [f"bytes={2 << 20}-"]
+
+
+def test_a_layer_that_two_images_share_is_downloaded_once(site, server):
+    manifest, blobs = image()
+    server.files = {f"{V2}/manifests/{tag}": manifest for tag in ("1.0", "1.1")} | blobs
+    other = ArtifactFile("app", "1.1", "amd64", "image.tar")
+    registries = plan_registries([Registry(host="registry.example.com", mirrors=[server.url])], site.root)
+    for file, ref in ((FILE, REF), (other, REF.replace("1.0", "1.1"))):
+        images = RegistryImages({file.key: ref}, registries, {}, all=False)
+        assert site.fetch(optional=[file], images=images, upstream=True)
+    assert server.gets(f"{V2}/blobs/{digest_of(LAYER)}") == 1
+
+
+def test_a_token_is_fetched_when_it_is_asked_for(pull, server, new_server):
+    tokens = new_server()
+    query = "service=registry.example.com&scope=repository%3Ateam%2Fapp%3Apull"
+    tokens.files = {f"/token?{query}": b'{"token": "abc"}'}
+    manifest, blobs = image()
+    server.files = {f"{V2}/manifests/1.0": manifest, **blobs}
+    server.challenge = f'Bearer realm="{tokens.url}/token",service="registry.example.com",scope="x"'
+    server.granted = "Bearer abc"
+    assert FILE.key in pull()
+    assert len(tokens.requests) == 1
+
+
+def test_a_login_is_sent_where_it_is_asked_for_and_never_without_tls(pull, server):
+    host = server.url.removeprefix("http://")
+    manifest, blobs = image()
+    server.files = {f"{V2}/manifests/1.0": manifest, **blobs}
+    server.challenge, server.granted = 'Basic realm="x"', "Basic dXNlcjpwYXNz"
+    why = []
+    assert pull(progress=lambda step: why.append(step.why)) == {}
+    assert f"{host}: asks for a login, and runtime.registries of cluster.yaml has none for it" in why[-1]
+    assert FILE.key in pull({host: "dXNlcjpwYXNz"})
+    server.challenge = f'Bearer realm="{server.url}/token"'
+    web = RegistryWeb(Proxy(), threading.Event(), "dXNlcjpwYXNz", None)
+    with pytest.raises(WebError, match="wants the login sent to a server without TLS"):
+        web.content(f"{server.url}{V2}/manifests/2.0")
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"{}", b"<html>", b'{"config": {"digest": "../x", "size": 1}}'])
+def test_something_that_is_no_manifest_is_none(pull, server, answer):
+    server.files = {f"{V2}/manifests/1.0": answer}
+    why = []
+    assert pull(progress=lambda step: why.append(step.why)) == {}
+    assert "its manifest is none that runtimes take" in why[-1]
+
+
+def test_digests_name_no_other_paths(pull, server, site):
+    described = {"digest": "sha256:../../../../x", "size": 1}
+    server.files = {f"{V2}/manifests/1.0": json.dumps({"config": described, "layers": []}).encode()}
+    assert pull() == {}
+    assert not list(Path(site.root).rglob("x*"))
+
+
+def test_registries_that_nobody_names_are_left_alone_where_upstream_is(site):
+    why = []
+    images = RegistryImages({FILE.key: REF}, (), {}, all=False)
+    assert site.fetch(optional=[FILE], images=images, progress=lambda step: why.append(step.why)) == {}
+    assert "image registries: not asked, since artifacts.upstream is false" in why[-1]
