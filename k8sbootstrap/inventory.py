@@ -22,7 +22,7 @@ from k8sbootstrap.catalog.distributions import held_units, host_platforms, selin
 from k8sbootstrap.catalog.models import ArtifactFile, Image, Release
 from k8sbootstrap.digest import Digests
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
-from k8sbootstrap.plan.registries import RegistryPlan
+from k8sbootstrap.plan.registries import RegistryPlan, name_in_local, with_local
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.phases import RETIRABLE, runs_on
 from k8sbootstrap.state import State
@@ -62,6 +62,7 @@ def render_inventory(
     output: Path,
     own_images: Sequence[OwnImage] = (),
     *,
+    registry_images: Sequence[OwnImage] = (),
     repositories: Mapping[str, Path] = MappingProxyType({}),
 ) -> list[Path]:
     """Write the inventory of a cluster.
@@ -71,7 +72,8 @@ def render_inventory(
         state: Where the PKI and known_hosts are.
         artifacts: Every file to install by ``ArtifactFile.key``; images may be missing, nodes pull those.
         output: Directory to write into; made with mode 0700.
-        own_images: Images that cluster.yaml names.
+        own_images: Images that cluster.yaml names, for all nodes.
+        registry_images: Those that it names for the cluster's own registry alone.
         repositories: System, such as debian12/amd64, to the folder with packages for it, on sites whose hosts
             have no mirror.
 
@@ -82,7 +84,8 @@ def render_inventory(
         KeyError: ``artifacts`` lacks a file that the release needs.
     """
     environment = _environment()
-    shared = _shared(plan, state)
+    stored = _stored(plan, artifacts, [*own_images, *registry_images])
+    shared = _shared(plan, state, stored)
     of_arch = {
         arch: _files(release, plan.images(arch), artifacts, own_images)
         for arch, release in plan.releases.items()
@@ -214,8 +217,12 @@ def _connection(host: HostPlan) -> dict[str, Any]:
     }
 
 
-def _shared(plan: ClusterPlan, state: State) -> dict[str, Any]:
+def _shared(plan: ClusterPlan, state: State, stored: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     release, config = plan.release, plan.config
+    registries = plan.registries
+    if plan.local_registry:
+        refs = [image["ref"] for image in stored]
+        registries = with_local(registries, plan.local_registry, refs, state.pki / "ca.crt")
     args = {component: dict(flags) for component, flags in config.kubernetes.extra_args.items()}
     return {
         "pki": str(state.pki),
@@ -234,7 +241,8 @@ def _shared(plan: ClusterPlan, state: State) -> dict[str, Any]:
         "extra_args": args,
         "extra_config": {name: dict(fields) for name, fields in config.kubernetes.extra_config.items()},
         "proxy": _proxy(plan),
-        "registries": [_registry(registry) for registry in plan.registries],
+        "registries": [_registry(registry) for registry in registries],
+        "registry_images": stored,
         "logins": _copied(state.registry_logins) if state.registry_logins.exists() else {},
         "docker": config.runtime.docker.model_dump(),
         "addons": _addons(state),
@@ -281,7 +289,11 @@ def _of_host(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
     return {
         "platforms": host_platforms(purposes),
         "hold_units": held_units(purposes),
-        "retired": [] if host.is_master else [role for role in RETIRABLE if not runs_on(role, plan, host)],
+        "retired": [
+            role
+            for role in RETIRABLE
+            if not runs_on(role, plan, host) and not (host.is_master and role == "api_loadbalancer")
+        ],
         "selinux_booleans": selinux_booleans(purposes),
         "firewall": firewall(plan, host),
         "api_server": f"https://{local if host.is_master else plan.node_api_endpoint}",
@@ -329,6 +341,28 @@ def _image(image: Image, artifacts: Mapping[str, FetchedFile]) -> dict[str, Any]
     return {"ref": image.ref, "artifact": _artifact(image.artifact, artifacts)}
 
 
+def _stored(
+    plan: ClusterPlan, artifacts: Mapping[str, FetchedFile], own: Sequence[OwnImage]
+) -> list[dict[str, Any]]:
+    """Images that the cluster's own registry has, for every architecture; none where there is no such."""
+    found: list[tuple[str, str, dict[str, str | None]]] = [
+        (image.ref, arch, _artifact(image.artifact, artifacts))
+        for arch in plan.releases
+        for image in plan.images(arch)
+        if image.artifact.key in artifacts
+    ]
+    found += [(image.ref, image.arch, _local(image.path, image.sha256)) for image in own]
+    return [
+        {
+            "ref": ref,
+            **dict(zip(("name", "tag"), name_in_local(ref), strict=True)),
+            "arch": arch,
+            "artifact": artifact,
+        }
+        for ref, arch, artifact in (found if plan.local_registry else [])
+    ]
+
+
 def _node(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
     labels = dict(host.labels)
     if host.is_master:
@@ -358,6 +392,7 @@ def _proxy(plan: ClusterPlan) -> dict[str, str]:
         return {}
     own = ["127.0.0.1", "localhost", ".svc", f".{plan.config.network.dns_domain}"]
     own += [str(plan.config.network.pod_cidr), str(plan.config.network.service_cidr)]
+    own += [plan.local_registry.address] if plan.local_registry else []
     values = {
         "http_proxy": proxy.http,
         "https_proxy": proxy.https,

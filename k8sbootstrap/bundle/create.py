@@ -7,16 +7,14 @@ from pathlib import Path
 
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.artifacts.fetch import Fetched, Progress, fetch_all
-from k8sbootstrap.artifacts.registries import RegistryImages
 from k8sbootstrap.artifacts.source import SUMS
 from k8sbootstrap.bundle import repository
 from k8sbootstrap.bundle.apt import SYSTEMS
 from k8sbootstrap.bundle.manifest import PACKAGES, Entry, Manifest
 from k8sbootstrap.bundle.writer import Content, write_bundle
 from k8sbootstrap.catalog.distributions import platform_of
-from k8sbootstrap.logins import read_logins
 from k8sbootstrap.plan.models import ClusterPlan
-from k8sbootstrap.runner.prepare import extras, images, programs
+from k8sbootstrap.runner.prepare import extras, images, programs, pulled
 from k8sbootstrap.state import State
 
 
@@ -119,12 +117,7 @@ def _fetch(
         cache_dir(),
         optional=extras(plan),
         proxy=plan.config.proxy,
-        images=RegistryImages(
-            refs={image.artifact.key: image.ref for image in images(plan)},
-            registries=plan.registries,
-            logins=read_logins(plan.config.runtime.registries, base),
-            all=plan.config.artifacts.upstream,
-        ),
+        images=pulled(plan, base),
         progress=progress,
     )
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Purpose = Literal["node", "nftables", "load_balancer", "containerd", "docker"]
-"""What packages are for: running pods, reaching the API servers, either runtime."""
+Purpose = Literal["node", "nftables", "load_balancer", "containerd", "docker", "registry"]
+"""What packages are for: running pods, reaching the API servers, either runtime, serving images."""
 
 
 class _Model(BaseModel):

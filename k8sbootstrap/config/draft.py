@@ -12,6 +12,7 @@ from k8sbootstrap.config.models import (
     Artifacts,
     Hook,
     Host,
+    ImageRegistry,
     Kubernetes,
     Manifest,
     Model,
@@ -40,6 +41,7 @@ class Draft:
     bad_releases: frozenset[str] | None
     """Versions of the others; None where not even these could be read."""
     runtime: Runtime | None
+    registry: ImageRegistry | None
     network: Network | None
     api: Api | None
     artifacts: Artifacts | None
@@ -94,6 +96,7 @@ class Draft:
             releases=releases,
             bad_releases=None if ("releases",) in bad else frozenset(bad_releases),
             runtime=part("runtime", Runtime),
+            registry=part("registry", ImageRegistry, required=True),
             network=part("network", Network),
             api=part("api", Api),
             artifacts=part("artifacts", Artifacts),

@@ -57,6 +57,7 @@ HookPoint = Literal[
     "etcd",
     "control_plane",
     "packages",
+    "image_registry",
     "upgrade",
     "container_runtime",
     "kubelet",
@@ -251,6 +252,20 @@ class Registry(Model):
     """User to pull as. Default: images are pulled without a login, or with their pods' imagePullSecrets."""
     password: Secret | None = None
     """Password or access token of that user."""
+
+
+class ImageRegistry(Model):
+    """An image registry of the cluster's own, which nodes ask before those that images are named after."""
+
+    host: DnsLabel
+    """Name of the host that it runs on."""
+    port: Port = 5000
+    """TCP port that it serves HTTPS on."""
+    data_folder: Folder = "/var/lib/k8sbootstrap-registry"
+    """Folder of its images on that host. Images that were put in stay when they are no longer used."""
+    images: list[Path] = Field(default_factory=list)
+    """Images that it has beside the cluster's own and those of runtime.images: docker archives (docker save),
+    relative to cluster.yaml; ~ is expanded."""
 
 
 class Docker(Model):
@@ -523,6 +538,8 @@ class Cluster(Model):
     """Kubernetes releases of your own for this cluster, by version; their minors must be in the catalogue."""
     runtime: Runtime = Field(default_factory=Runtime)
     """The container runtime."""
+    registry: ImageRegistry | None = None
+    """An image registry on one of the hosts. Default: none."""
     network: Network = Field(default_factory=Network)
     """Addresses of pods and Services, and the pod network."""
     dns: Dns = Field(default_factory=Dns)

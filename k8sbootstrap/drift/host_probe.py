@@ -22,6 +22,7 @@ from ansible.module_utils.k8sbootstrap_kubectl import KubectlError
 from ansible.module_utils.k8sbootstrap_objects import cluster_drift
 from ansible.module_utils.k8sbootstrap_packages import MANAGERS
 from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap_registry import registry_drift
 from ansible.module_utils.k8sbootstrap_selinux import boolean
 from ansible.module_utils.k8sbootstrap_units import unit_drift, unit_states
 
@@ -96,7 +97,8 @@ def main() -> None:
     for name, part in parts.items():
         waiting = [change("unit", "restart", unit) for unit in part["units"] if unit in pending]
         waiting += [change("unit", "reload", unit) for unit in part["units"] if unit in reloads]
-        drift[name] = file_drift(part) + image_drift(part) + unit_drift(part["units"], states) + waiting
+        drift[name] = file_drift(part) + image_drift(part) + registry_drift(part)
+        drift[name] += unit_drift(part["units"], states) + waiting
     wanted = record.data["wanted"]
     drift["packages"] = package_drift(wanted, record.data["package_manager"])
     drift.setdefault("host", []).extend(base_drift(wanted))

@@ -25,6 +25,7 @@ _MODULES = (
     "docker",
     "kubectl",
     "images",
+    "registry",
     "objects",
     "addons",
     "files",

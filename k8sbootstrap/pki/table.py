@@ -26,7 +26,7 @@ def _apiserver_sans(plan: ClusterPlan, host: HostPlan) -> tuple[str, ...]:
     return (*_own_sans(plan, host), *plan.api_sans)
 
 
-def _etcd_sans(plan: ClusterPlan, host: HostPlan) -> tuple[str, ...]:
+def _local_sans(plan: ClusterPlan, host: HostPlan) -> tuple[str, ...]:
     return (*_own_sans(plan, host), "localhost", "127.0.0.1", "::1")
 
 
@@ -100,13 +100,13 @@ class _HostLeaf:
     organization: str
     usages: frozenset[str]
     sans: HostSans
-    needed: Callable[[HostPlan], bool]
+    needed: Callable[[ClusterPlan, HostPlan], bool]
 
 
 _HOST_LEAVES = (
-    _HostLeaf("apiserver", CA, "kube-apiserver", "", SERVER, _apiserver_sans, lambda host: host.is_master),
-    _HostLeaf("etcd-server", ETCD_CA, "{host}", "", BOTH, _etcd_sans, lambda host: host.is_etcd),
-    _HostLeaf("etcd-peer", ETCD_CA, "{host}", "", BOTH, _etcd_sans, lambda host: host.is_etcd),
+    _HostLeaf("apiserver", CA, "kube-apiserver", "", SERVER, _apiserver_sans, lambda _, host: host.is_master),
+    _HostLeaf("etcd-server", ETCD_CA, "{host}", "", BOTH, _local_sans, lambda _, host: host.is_etcd),
+    _HostLeaf("etcd-peer", ETCD_CA, "{host}", "", BOTH, _local_sans, lambda _, host: host.is_etcd),
     _HostLeaf(
         "kubelet-serving",
         CA,
@@ -114,7 +114,16 @@ _HOST_LEAVES = (
         "system:nodes",
         SERVER,
         _own_sans,
-        lambda host: host.is_node,
+        lambda _, host: host.is_node,
+    ),
+    _HostLeaf(
+        "image-registry",
+        CA,
+        "{host}",
+        "",
+        SERVER,
+        _local_sans,
+        lambda plan, host: plan.serves_images(host),
     ),
 )
 
@@ -124,7 +133,7 @@ def leaves(plan: ClusterPlan) -> Iterator[Leaf]:
     yield from _CLUSTER_LEAVES
     for host in plan.hosts:
         for row in _HOST_LEAVES:
-            if row.needed(host):
+            if row.needed(plan, host):
                 subject = Subject(
                     row.common_name.format(host=host.name),
                     row.organization,

@@ -9,7 +9,7 @@ from k8sbootstrap.config.load import load_cluster, resolve_secret
 from k8sbootstrap.config.models import SSH, Cluster, Host, Taint
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.plan.models import BastionTarget, ClusterPlan, HostPlan, SSHTarget
-from k8sbootstrap.plan.registries import plan_registries
+from k8sbootstrap.plan.registries import plan_local_registry, plan_registries
 from k8sbootstrap.state import State
 
 DEFAULT_ENDPOINT_PORT = 6443
@@ -74,6 +74,7 @@ def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:
         api_sans=_api_sans(config, service_ip, external),
         bundle=local_path(config.artifacts.bundle, base) if config.artifacts.bundle else None,
         registries=plan_registries(config.runtime.registries, base),
+        local_registry=plan_local_registry(config.registry, config.hosts),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from k8sbootstrap.catalog.distributions import Purpose
 from k8sbootstrap.catalog.models import Image, PodNetwork, Release
 from k8sbootstrap.config.models import Arch, Cluster, Taint
-from k8sbootstrap.plan.registries import RegistryPlan
+from k8sbootstrap.plan.registries import LocalRegistry, RegistryPlan
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ class ClusterPlan:
     """SANs common to every API server's certificate: Service names, Service address, endpoint, extras."""
     registries: tuple[RegistryPlan, ...]
     """Image registries that cluster.yaml has something to say of."""
+    local_registry: LocalRegistry | None = None
+    """The cluster's own image registry, where it has one."""
     cgroup_driver: str = "systemd"
     """Who makes control groups, for the container runtime and the kubelet alike: pods fail where these two
     differ."""
@@ -136,14 +138,25 @@ class ClusterPlan:
         """Hosts that run a kubelet, in the file's order."""
         return tuple(host for host in self.hosts if host.is_node)
 
+    @property
+    def image_registries(self) -> tuple[HostPlan, ...]:
+        """The host that the cluster's own image registry runs on, if it has one."""
+        return tuple(host for host in self.hosts if self.serves_images(host))
+
     def balances(self, host: HostPlan) -> bool:
         """Whether the host reaches the API servers through a load balancer of its own."""
         return host.is_node and not host.is_master and self.config.api.endpoint is None
+
+    def serves_images(self, host: HostPlan) -> bool:
+        """Whether the cluster's own image registry runs on the host."""
+        return self.local_registry is not None and self.local_registry.host == host.name
 
     def package_purposes(self, host: HostPlan) -> tuple[Purpose, ...]:
         """What the host needs packages of its distribution for."""
         runtime = self.config.runtime
         node: tuple[Purpose, ...] = ("node",) if host.is_node else ()
+        if self.serves_images(host):
+            node = (*node, "registry")
         if host.is_node and runtime.source == "distribution":
             node = (*node, runtime.name)
         if host.is_node and self.has_kube_proxy and self.config.network.kube_proxy_mode == "nftables":

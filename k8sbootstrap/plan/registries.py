@@ -1,12 +1,12 @@
 """How nodes reach image registries: every URL, CA and login of every registry and of its mirrors."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from urllib3.util import parse_url
 
-from k8sbootstrap.config.models import Registry
+from k8sbootstrap.config.models import Host, ImageRegistry, Registry
 from k8sbootstrap.config.paths import local_path
 
 DOCKER_HUB = "docker.io"
@@ -37,6 +37,75 @@ class RegistryPlan:
     """URL that is asked after the mirrors."""
     ca: Path | None
     mirrors: tuple[MirrorPlan, ...]
+
+
+@dataclass(frozen=True)
+class LocalRegistry:
+    """The cluster's own registry."""
+
+    host: str
+    """Name of the host that it runs on."""
+    address: str
+    """IP address that nodes reach it at."""
+    port: int
+    data_folder: str
+
+    @property
+    def authority(self) -> str:
+        """ADDRESS:PORT, as names of images may begin with."""
+        return f"{self.address}:{self.port}"
+
+
+def plan_local_registry(registry: ImageRegistry | None, hosts: Sequence[Host]) -> LocalRegistry | None:
+    """Where the registry that cluster.yaml asks for will be.
+
+    Args:
+        registry: ``registry`` of cluster.yaml.
+        hosts: ``hosts`` of it.
+    """
+    if registry is None:
+        return None
+    address = next(host.cluster_address for host in hosts if host.name == registry.host)
+    return LocalRegistry(registry.host, str(address), registry.port, registry.data_folder)
+
+
+def name_in_local(ref: str) -> tuple[str, str]:
+    """Name and tag of an image in the cluster's own registry.
+
+    Those of docker.io keep their names, for docker asks mirrors for nothing else; others begin with theirs.
+
+    Args:
+        ref: Full reference, with a tag.
+    """
+    name, _, tag = ref.rpartition(":")
+    host, _, rest = name.partition("/")
+    return (rest if host == DOCKER_HUB else f"{_as_folder(host)}/{rest}"), tag
+
+
+def with_local(
+    registries: Sequence[RegistryPlan], local: LocalRegistry, refs: Iterable[str], ca: Path
+) -> tuple[RegistryPlan, ...]:
+    """Put the cluster's own registry before all others that images come from.
+
+    Args:
+        registries: What cluster.yaml says of registries.
+        local: The cluster's own.
+        refs: Full references of the images that it has.
+        ca: The CA of its certificate.
+    """
+    known = {registry.host: registry for registry in registries}
+    url = f"https://{local.authority}"
+    for host in dict.fromkeys(ref.partition("/")[0] for ref in refs):
+        path = "" if host == DOCKER_HUB else f"/v2/{_as_folder(host)}"
+        mirror = MirrorPlan(url + path, local.authority, ca=True, login=False)
+        given = known.get(host) or RegistryPlan(host, _server(host), None, ())
+        known[host] = replace(given, mirrors=(mirror, *given.mirrors))
+    return (*known.values(), RegistryPlan(local.authority, url, ca, ()))
+
+
+def _as_folder(host: str) -> str:
+    """A registry's host as a part of an image's name."""
+    return host.replace(":", "_")
 
 
 def plan_registries(registries: Sequence[Registry], base: Path) -> tuple[RegistryPlan, ...]:

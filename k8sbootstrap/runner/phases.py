@@ -39,6 +39,7 @@ PHASES = (
         ("kube_apiserver", "kube_controller_manager", "kube_scheduler", "cluster_rbac"),
     ),
     Phase("packages", "Packages", ("packages",)),
+    Phase("image_registry", "Image registry", ("image_registry",)),
     Phase("container_runtime", "Container runtime", ("container_runtime",)),
     Phase("kubelet", "Join nodes", ("api_loadbalancer", "kubelet")),
     Phase("pod_network", "Pod network", ("pod_network", "node_settings")),
@@ -57,6 +58,7 @@ NODE_ROLES = ("container_runtime", "kubelet", "kube_proxy")
 _APPLIES: dict[str, Applies] = {
     **dict.fromkeys(("host", "packages"), lambda plan, host: True),  # noqa: ARG005
     "etcd": lambda plan, host: host.is_etcd,  # noqa: ARG005
+    "image_registry": lambda plan, host: plan.serves_images(host),
     "api_loadbalancer": lambda plan, host: plan.balances(host),
     **dict.fromkeys(
         (
@@ -75,7 +77,7 @@ _APPLIES: dict[str, Applies] = {
     ),
     "kube_proxy": lambda plan, host: host.is_node and plan.has_kube_proxy,
 }
-RETIRABLE = ("api_loadbalancer",)
+RETIRABLE = ("image_registry", "api_loadbalancer")
 """Roles whose work hosts may cease to need: ``retired`` takes it off them, and runs nowhere else."""
 CLUSTER_ROLES = ("cluster_rbac", "node_settings", "addons")
 """Roles that change objects of Kubernetes: they run on one master for all."""

@@ -59,7 +59,7 @@ def write_playbook(survey: Survey, folder: Path, incoming: str = "") -> Path:
 def _phases(survey: Survey) -> Iterator[Phase]:
     for phase in PHASES:
         yield phase
-        if phase.name == "packages" and survey.upgrade:
+        if phase.name == "image_registry" and survey.upgrade:
             yield UPGRADE
 
 

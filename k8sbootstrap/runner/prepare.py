@@ -10,6 +10,7 @@ from k8sbootstrap.addons.bundle import write_addons
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.artifacts.fetch import fetch_all, summarize
 from k8sbootstrap.artifacts.own_images import own_images
+from k8sbootstrap.artifacts.registries import RegistryImages
 from k8sbootstrap.artifacts.transfers import Transfers
 from k8sbootstrap.bundle.reader import open_bundle
 from k8sbootstrap.bundle.unpack import unpack_packages
@@ -52,6 +53,24 @@ def extras(plan: ClusterPlan) -> list[ArtifactFile]:
     return [*(image.artifact for image in images(plan)), *(each.crictl for each in plan.releases.values())]
 
 
+def pulled(plan: ClusterPlan, base: Path) -> RegistryImages:
+    """How the cluster's images are pulled to this machine.
+
+    Args:
+        plan: The cluster.
+        base: The folder of cluster.yaml.
+
+    Raises:
+        ConfigError: A password cannot be read.
+    """
+    return RegistryImages(
+        refs={image.artifact.key: image.ref for image in images(plan)},
+        registries=plan.registries,
+        logins=read_logins(plan.config.runtime.registries, base),
+        all=plan.config.artifacts.upstream,
+    )
+
+
 def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path, step: Step) -> None:
     """Fetch files, issue certificates and write the inventory, each only as far as it is not there already.
 
@@ -79,12 +98,15 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
             cache_dir(),
             optional=extras(plan),  # the runtime can pull images, and crictl is for people
             proxy=plan.config.proxy,
+            images=pulled(plan, base) if plan.local_registry else None,
             progress=lambda progress: listener.status(transfers.hear(progress)),
         )
         repositories = unpack_packages(open_bundle(plan.bundle), cache_dir()) if plan.bundle else {}
         for line in [*filter(None, [transfers.summary()]), *summarize(files)]:
             listener.note(line)
         images_of_own = own_images(plan.config.runtime.images, base, cache_dir())
+        stored = plan.config.registry.images if plan.config.registry else []
+        images_for_registry = own_images(stored, base, cache_dir())
     with step("pki", "Certificates"):
         ensure_pki(plan, state)
     with step("inventory", "Inventory") as listener:
@@ -92,4 +114,12 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
         fetched = {key: file.path for key, file in files.items()}
         for line in write_addons(plan, cluster_file, fetched, state):
             listener.note(line)
-        render_inventory(plan, state, files, inventory, images_of_own, repositories=repositories)
+        render_inventory(
+            plan,
+            state,
+            files,
+            inventory,
+            images_of_own,
+            registry_images=images_for_registry,
+            repositories=repositories,
+        )

@@ -18,6 +18,8 @@ Options:
         module_utils/k8sbootstrap_units.py.
     images (list of {ref, artifact}), runtime (docker or containerd): Images to load when the runtime lacks
         them.
+    registry ({data, user, images}): Storage and user of a docker-registry here, and the images (list of {ref,
+        name, tag, arch, artifact}) that it is to have.
     sandbox_image (str): The one of them that the kubelet never removes to free disk space.
     needs (list): Paths that its programs made and without which it must be applied again.
     digest (str): Of all that the component is made from; in the host's record once it is applied.
@@ -51,6 +53,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         request = self._request(self._task.args, task_vars or {})
         sources = {item["dest"]: item.pop("path") for item in request["binaries"]}
+        sources.update((item["sha256"], item.pop("path")) for item in request["registry"].get("images", []))
         try:
             result.update(self._call(request, {}, task_vars))
             missing = result.pop("missing", None)
@@ -109,6 +112,7 @@ class ActionModule(ActionBase):
             "binaries": binaries,
             "units": units,
             "images": [{"ref": image["ref"], "tar": tars[image["artifact"]["sha256"]]} for image in images],
+            "registry": self._registry(args.get("registry")),
             "sandbox_image": args.get("sandbox_image") or "",
             "runtime": args.get("runtime") or "",
             "needs": args.get("needs") or [],
@@ -120,6 +124,18 @@ class ActionModule(ActionBase):
             "peers": args.get("peers") or [],
             "incoming": task_vars.get("k8sbootstrap_incoming") or "",
         }
+
+    @staticmethod
+    def _registry(registry):
+        images = [
+            {
+                **{key: image[key] for key in ("ref", "name", "tag", "arch")},
+                "sha256": image["artifact"]["sha256"],
+                "path": image["artifact"]["path"],
+            }
+            for image in (registry or {}).get("images", [])
+        ]
+        return dict(registry, images=images) if registry else {}
 
     @staticmethod
     def _binary(item, restarts):

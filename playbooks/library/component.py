@@ -7,9 +7,10 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_changes import DRIFT, NEW, change
-from ansible.module_utils.k8sbootstrap_files import FileSet
+from ansible.module_utils.k8sbootstrap_files import FileSet, arrived
 from ansible.module_utils.k8sbootstrap_images import ImageError, load_images
 from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap_registry import RegistryError, fill, lacking
 from ansible.module_utils.k8sbootstrap_retire import take_off
 from ansible.module_utils.k8sbootstrap_units import UnitError, Units
 
@@ -47,7 +48,7 @@ def _apply(request: dict, uploads: dict, record: Record) -> dict:
         record.save()
         changes = units.changes
         return {"changed": bool(changes), "changes": changes}
-    missing = files.missing_binaries(uploads)
+    missing = files.missing_binaries(uploads) + _missing_archives(request, part, uploads, check_mode)
     if missing:
         return {"changed": False, "missing": missing}
     files.apply(uploads)
@@ -59,6 +60,8 @@ def _apply(request: dict, uploads: dict, record: Record) -> dict:
         change("image", "load", ref, DRIFT if ref in part["images"] else NEW) for ref in images
     ]
     changes += units.changes
+    if request["registry"]:
+        changes += fill(request["registry"], part, uploads, check_mode)
     part["images"] = [image["ref"] for image in request["images"] if image["ref"] == request["sandbox_image"]]
     part["runtime"] = request["runtime"]
     part["needs"] = request["needs"]
@@ -74,6 +77,22 @@ def _apply(request: dict, uploads: dict, record: Record) -> dict:
     }
 
 
+def _missing_archives(request: dict, part: dict, uploads: dict, check_mode: bool) -> list:
+    """Hashes of archives of images that the registry lacks, where these neither came nor were sent ahead."""
+    refs = lacking(request["registry"], part) if request["registry"] and not check_mode else []
+    missing = []
+    for digest in {
+        image["sha256"] for image in request["registry"].get("images", []) if image["ref"] in refs
+    }:
+        if digest not in uploads:
+            path = arrived(request["incoming"], digest)
+            if path:
+                uploads[digest] = path
+            else:
+                missing.append(digest)
+    return missing
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -87,7 +106,7 @@ def main() -> None:
     record = Record(module.check_mode)
     try:
         result = _apply(request, module.params["uploads"], record)
-    except (UnitError, ImageError, ValueError, OSError) as error:
+    except (UnitError, ImageError, RegistryError, ValueError, OSError) as error:
         _fail(module, record, request["name"], str(error))
     except subprocess.CalledProcessError as error:
         said = error.stderr or b""

@@ -62,7 +62,7 @@ class FileSet:
                 continue
             if self.check_mode:
                 continue
-            fetched = _arrived(self.request["incoming"], binary["sha256"]) or self._download(binary)
+            fetched = arrived(self.request["incoming"], binary["sha256"]) or self._download(binary)
             if fetched:
                 uploads[dest] = fetched
             else:
@@ -273,7 +273,7 @@ class FileSet:
             self.record.save()
 
 
-def _arrived(folder: str, name: str):
+def arrived(folder: str, name: str):
     """The path of a file that was sent ahead; None when it was not, or does not get on."""
     path = os.path.join(folder, name)
     size, deadline = -1, 0.0

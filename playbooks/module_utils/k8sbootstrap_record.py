@@ -18,13 +18,13 @@ class Record:
     """The record of one host; ``save`` writes it atomically.
 
     ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, users,
-    units, images (that must stay), needs (paths that programs made and can't do without), digest (of the
-    inputs that were applied completely)), ``residue`` (paths that were not there before and that programs
-    create), ``package_manager`` (apt or dnf), ``packages`` (names that were installed), ``installing`` (an
-    installation of packages not seen to its end: what it was asked for, and what was there before),
-    ``sysctls`` (name to value before), ``modules`` (kernel modules loaded), ``selinux_booleans`` (name to
-    value before), ``firewall`` (openings that were made in firewalld),
-    ``firewall_files`` (that it made for them),
+    units, images (that must stay), registry (its storage, and the images that were put into it), needs (paths
+    that programs made and can't do without), digest (of the inputs that were applied completely)),
+    ``residue`` (paths that were not there before and that programs create), ``package_manager`` (apt or dnf),
+    ``packages`` (names that were installed), ``installing`` (an installation of packages not seen to its end:
+    what it was asked for, and what was there before), ``sysctls`` (name to value before), ``modules`` (kernel
+    modules loaded), ``selinux_booleans`` (name to value before),
+    ``firewall`` (openings that were made in firewalld), ``firewall_files`` (that it made for them),
     ``pending_restarts`` (units whose inputs changed since they were last started) and ``pending_reloads``
     (those that need not restart for it), ``wanted`` (packages, modules, sysctls, booleans and firewall that
     the host should have), and on the master that applied them ``objects`` (of Kubernetes), ``nodes`` (name →
@@ -76,6 +76,7 @@ class Record:
             ("users", []),
             ("units", []),
             ("images", []),
+            ("registry", {}),
             ("needs", []),
             ("digest", ""),
         ):

@@ -91,12 +91,13 @@ def image_file(archive: Path, name: str) -> bytes:
 
 
 @contextmanager
-def serve(folder: Path, address: str) -> Iterator[Registry]:
+def serve(folder: Path, address: str, *, login: bool = True) -> Iterator[Registry]:
     """Run a registry on one address of this machine, and stop it.
 
     Args:
         folder: Empty; gets its program, certificates and images.
         address: Of a lab's bridge: only that lab's hosts reach it.
+        login: Whether it wants one.
     """
     unpack("bookworm", ["docker-registry"], folder / "package")
     _certificates(folder, address)
@@ -107,7 +108,7 @@ def serve(folder: Path, address: str) -> Iterator[Registry]:
         "version": 0.1,
         "log": {"accesslog": {"disabled": False}},
         "storage": {"filesystem": {"rootdirectory": str(folder / "images")}},
-        "auth": {"htpasswd": {"realm": "lab", "path": str(folder / "htpasswd")}},
+        "auth": {"htpasswd": {"realm": "lab", "path": str(folder / "htpasswd")}} if login else {},
         "http": {
             "addr": f"{address}:{PORT}",
             "tls": {"certificate": str(folder / "server.crt"), "key": str(folder / "server.key")},

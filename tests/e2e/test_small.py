@@ -16,11 +16,18 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from labs import REPOSITORY, Lab, kill, make_lab, summary, wait_for
-from registry import PASSWORD, USER, image_file, serve
+from registry import PASSWORD, USER, Registry, image_file, serve
 from snapshot import differences, snapshot
 
+from k8sbootstrap.artifacts.fetch import fetch_all
+from k8sbootstrap.artifacts.image_archive import ImageArchive, read_archive
+from k8sbootstrap.artifacts.registries import RegistryImages
+from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.config import models
 from k8sbootstrap.lab.image_tar import write_image
 from k8sbootstrap.lab.root_image import PASSWORD_USER
+from k8sbootstrap.plan.registries import plan_registries
+from k8sbootstrap.state import State
 
 pytestmark = pytest.mark.e2e
 
@@ -290,6 +297,7 @@ def test_private_registry_and_own_images(lab: Lab, tmp_path: Path) -> None:
     before = lab.sh("worker1", units)
     with serve(tmp_path, f"{lab.address('master1').rpartition('.')[0]}.1") as registry:
         registry.push(image, "team/app", "1")
+        assert _pulled(registry, tmp_path).refs == (f"{registry.host}/team/app:1",)
         login = {"username": USER, "password": {"env": "LAB_REGISTRY"}}
         runtime = {
             "name": "docker",
@@ -318,6 +326,20 @@ def test_private_registry_and_own_images(lab: Lab, tmp_path: Path) -> None:
         if path.is_file() and any(secret in path.read_bytes() for secret in secrets)
     ]
     assert holders == ["registry-logins.json"]
+
+
+def _pulled(registry: Registry, folder: Path) -> ImageArchive:
+    """An image that this machine pulls, as for a bundle."""
+    file = ArtifactFile("app", "1", "amd64", "image.tar")
+    known = plan_registries([models.Registry(host=registry.host, ca=registry.ca)], folder)
+    login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    images = RegistryImages(
+        {file.key: f"{registry.host}/team/app:1"}, known, {registry.host: login}, all=False
+    )
+    state = State.beside(folder / "cluster.yaml", "pull")
+    config = models.Artifacts(upstream=False)
+    got = fetch_all([], config, state, folder, folder / "cache", optional=[file], images=images)
+    return read_archive(got[file.key].path)
 
 
 WEB = """\

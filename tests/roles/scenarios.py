@@ -61,6 +61,7 @@ runtime:
       username: puller
       password: {{file: password}}
 {more}
+registry: {{host: worker1, port: 5005, dataFolder: /srv/images}}
 network: {{podCIDR: 10.8.0.0/16, serviceCIDR: 10.9.0.0/20, nodeCIDRMaskSize: 25, dnsDomain: k8s.example.com}}
 api: {{endpoint: "api.example.com:8443", port: 7443, extraSANs: [k8s.example.com]}}
 proxy:

@@ -207,7 +207,7 @@ def test_private_keys_are_secret_and_closed(rendered: Rendered) -> None:
     for file in holders:
         assert file.secret, file
         assert file.mode == "0600", file
-        assert file.owner in {"root", "etcd"}, file
+        assert file.owner in {"root", "etcd", "docker-registry"}, file
 
 
 def test_cis_modes(rendered: Rendered) -> None:
@@ -256,6 +256,8 @@ def test_every_template_is_used(rendered: Rendered) -> None:
         unused.add(("container_runtime", "hosts.toml.j2"))
     if rendered.plan.config.api.endpoint:
         unused |= {("api_loadbalancer", "haproxy.cfg.j2"), ("api_loadbalancer", "dropin.conf.j2")}
+    if not rendered.plan.local_registry:
+        unused |= {("image_registry", "config.yml.j2"), ("image_registry", "dropin.conf.j2")}
     routed = {name for role, name in all_templates if role == "pod_network"} - {"plugin.j2"}
     unused |= {("pod_network", name) for name in ({"plugin.j2"} if is_routed(rendered) else routed)}
     assert all_templates - used == unused
@@ -284,7 +286,7 @@ def test_check_mode_reaches_the_end_on_bare_hosts(rendered: Rendered, tmp_path: 
     if rendered.scenario.name != "1.36-docker":
         pytest.skip("one scenario is enough")
     calls = play(tmp_path, rendered.inventory, {}, "--check")
-    assert calls["worker1"][-1]["arguments"]["name"] == "kube_proxy"
+    assert calls["worker1"][-1]["arguments"]["name"] == "retired"
 
 
 @pytest.mark.parametrize(
@@ -318,6 +320,11 @@ def test_pods_never_get_the_address_of_systemd_resolved(
     assert (tmp_path / "link").readlink() == tmp_path / used
 
 
-def test_workers_that_use_an_external_endpoint_lose_their_load_balancer(rendered: Rendered) -> None:
-    taken_off = [name for request in rendered.requests("worker1") for name in request["absent"]]
-    assert taken_off == (["api_loadbalancer"] if rendered.plan.config.api.endpoint else [])
+def test_hosts_lose_what_no_longer_belongs_to_them(rendered: Rendered) -> None:
+    """Workers their load balancer where there is an external endpoint, all but one host an image registry."""
+    taken_off = {
+        host: [name for request in rendered.requests(host) for name in request["absent"]] for host in HOSTS
+    }
+    no_registry = [] if rendered.plan.local_registry else ["image_registry"]
+    no_balancer = ["api_loadbalancer"] if rendered.plan.config.api.endpoint else []
+    assert taken_off == {"master1": ["image_registry"], "worker1": [*no_registry, *no_balancer]}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 TARGETS = ("basic", "local-fs", "multi-user", "network-online", "shutdown", "sysinit")
 """What units pull in by default or by name."""
-PACKAGED = ("containerd", "docker", "haproxy")
+PACKAGED = ("containerd", "docker", "docker-registry", "haproxy")
 """Services whose units come with distribution packages."""
 
 

@@ -6,11 +6,14 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from k8sbootstrap.artifacts.own_images import OwnImage
 from k8sbootstrap.inventory import render_connections, render_inventory, sudo_password_variable
+from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
@@ -38,6 +41,14 @@ hosts:
     privateAddress: 10.0.0.22
     roles: [worker]
     ssh: {port: 2222, bastion: {address: bastion.example.com}}
+"""
+
+
+REGISTRIES = """\
+proxy: {http: "http://proxy.example.com:3128"}
+runtime:
+  registries:
+    - {host: docker.io, mirrors: ["https://mirror.example.com"]}
 """
 
 
@@ -88,9 +99,11 @@ def rendered(cluster: Callable[[str], ClusterPlan], tmp_path: Path) -> Path:
     return tmp_path / "inventory"
 
 
-def render(plan: ClusterPlan, folder: Path) -> list[Path]:
+def render(plan: ClusterPlan, folder: Path, **more: Any) -> list[Path]:
     state = State.beside(folder / "cluster.yaml", plan.config.name)
-    return render_inventory(plan, state, fetched(plan), folder / "inventory")
+    if plan.local_registry:
+        ensure_pki(plan, state)
+    return render_inventory(plan, state, fetched(plan), folder / "inventory", **more)
 
 
 def files(folder: Path) -> dict[str, Path]:
@@ -207,7 +220,9 @@ def test_hosts_that_only_hold_etcd_get_nothing_else(
         "packages_digest",
         "packages_hold_units",
         "packages_platforms",
+        "retired_components",
     }
+    assert variables["retired_components"] == ["image_registry", "api_loadbalancer"]
     assert "etcd_address" not in (tmp_path / "inventory/host_vars/master1.yml").read_text()
 
 
@@ -257,7 +272,41 @@ def test_workers_with_an_external_endpoint_keep_no_load_balancer(
         host: yaml.safe_load((tmp_path / f"inventory/host_vars/{host}.yml").read_text())
         for host in ("master1", "worker1")
     }
-    assert found["worker1"]["retired_components"] == ["api_loadbalancer"]
-    assert "retired_components" not in found["master1"]
-    render(cluster(CLUSTER), tmp_path)
+    assert found["worker1"]["retired_components"] == ["image_registry", "api_loadbalancer"]
+    assert found["master1"]["retired_components"] == ["image_registry"]
+    render(cluster(CLUSTER.replace("hosts:", "registry: {host: worker1}\nhosts:", 1)), tmp_path)
     assert "retired_components" not in (tmp_path / "inventory/host_vars/worker1.yml").read_text()
+
+
+def test_nodes_ask_the_clusters_own_registry_first(
+    cluster: Callable[[str], ClusterPlan], tmp_path: Path
+) -> None:
+    own = OwnImage("registry.example.com:5000/team/app:1", "amd64", Path("/images/app.tar"), "ab" * 32)
+    text = CLUSTER.replace("hosts:", f"{REGISTRIES}registry: {{host: worker1, port: 5005}}\nhosts:", 1)
+    plan = cluster(text)
+    render(plan, tmp_path, registry_images=[own])
+    variables = yaml.safe_load((tmp_path / "inventory/group_vars/all.yml").read_text())
+    stored = [(image["name"], image["tag"], image["arch"]) for image in variables["image_registry_images"]]
+    pause = plan.release.pause.ref.rpartition(":")[2]
+    assert stored == [
+        ("registry.k8s.io/pause", pause, "amd64"),
+        ("registry.example.com_5000/team/app", "1", "amd64"),
+    ]
+    local = "https://10.0.0.21:5005"
+    found = {
+        registry["host"]: [mirror["url"] for mirror in registry["mirrors"]]
+        for registry in variables["container_runtime_registries"]
+    }
+    assert found == {
+        "docker.io": ["https://mirror.example.com"],
+        "registry.k8s.io": [f"{local}/v2/registry.k8s.io"],
+        "registry.example.com:5000": [f"{local}/v2/registry.example.com_5000"],
+        "10.0.0.21:5005": [],
+    }
+    assert variables["container_runtime_registries"][-1]["ca"]["path"].endswith("/pki/ca.crt")
+    assert "10.0.0.21" in variables["packages_proxy"]["no_proxy"].split(",")
+    hosts = yaml.safe_load((tmp_path / "inventory/hosts.yml").read_text())["all"]["children"]
+    assert list(hosts["image_registry"]["hosts"]) == ["worker1"]
+    worker = yaml.safe_load((tmp_path / "inventory/host_vars/worker1.yml").read_text())
+    assert any("docker-registry" in platform["packages"] for platform in worker["packages_platforms"])
+    assert worker["packages_platforms"] == [each for each in worker["packages_platforms"] if each["manager"] == "apt"]

@@ -12,6 +12,7 @@ from k8sbootstrap.config.rules import (
     kubernetes,
     manifests,
     network,
+    registry,
     releases,
     runtime,
 )
@@ -30,6 +31,9 @@ RULES = (
     runtime.mirrors,
     runtime.docker_settings,
     runtime.source,
+    registry.host,
+    registry.port,
+    registry.entry,
     hosts.unique_hosts,
     hosts.addresses,
     hosts.roles,

@@ -73,8 +73,12 @@ def registry_files(draft: Draft, base: Path) -> Iterator[Finding]:
 def image_archives(draft: Draft, base: Path) -> Iterator[Finding]:
     """Images to load are in archives that runtimes take, for an architecture that a host has."""
     archs = {host.arch for host in draft.hosts.values()}
-    for index, image in enumerate(draft.runtime.images if draft.runtime else ()):
-        file, location = local_path(image, base), ("runtime", "images", index)
+    named = [(("runtime", "images"), draft.runtime.images)] if draft.runtime else []
+    named += [(("registry", "images"), draft.registry.images)] if draft.registry else []
+    for image, location in [
+        (path, (*key, index)) for key, paths in named for index, path in enumerate(paths)
+    ]:
+        file = local_path(image, base)
         unreadable = list(_readable(file, location))
         yield from unreadable
         if unreadable:

@@ -109,6 +109,8 @@ def _ports(plan: ClusterPlan, host: HostPlan) -> Iterator[_Port]:
         yield _Port(2379, "etcd.service")
         yield _Port(2380, "etcd.service")
         yield _Port(2381, "etcd.service", local=True)
+    if plan.local_registry and plan.serves_images(host):
+        yield _Port(plan.local_registry.port, "docker-registry.service")
     if host.is_node:
         yield _Port(10248, "kubelet.service", local=True)
         yield _Port(10250, "kubelet.service")

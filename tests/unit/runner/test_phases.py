@@ -28,7 +28,7 @@ def test_every_phase_names_the_roles_of_its_playbook() -> None:
 
 def test_hooks_can_name_every_phase() -> None:
     names = [phase.name for phase in PHASES]
-    names.insert(names.index("packages") + 1, UPGRADE.name)
+    names.insert(names.index("image_registry") + 1, UPGRADE.name)
     assert get_args(HookPoint) == (*names, "up", "reset")
 
 

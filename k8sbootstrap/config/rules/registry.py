@@ -1,0 +1,51 @@
+"""Rules about the cluster's own image registry."""
+
+from collections.abc import Iterator
+
+from k8sbootstrap.config.draft import Draft
+from k8sbootstrap.config.models import Api
+from k8sbootstrap.config.rules.finding import Finding
+
+_TAKEN = frozenset({2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259})
+"""Ports of other components, on one kind of host or another."""
+
+
+def host(draft: Draft) -> Iterator[Finding]:
+    """It runs on a host of the cluster."""
+    if draft.registry is None or not draft.all_hosts:
+        return
+    names = [each.name for each in draft.hosts.values()]
+    if names and draft.registry.host not in names:
+        yield Finding(
+            ("registry", "host"),
+            f"{draft.registry.host} is no host of this file",
+            f"name one of {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}",  # noqa: PLR2004
+        )
+
+
+def port(draft: Draft) -> Iterator[Finding]:
+    """Its port is nobody else's."""
+    if draft.registry is None:
+        return
+    api = draft.api or Api()
+    if draft.registry.port in {*_TAKEN, api.port}:
+        yield Finding(
+            ("registry", "port"),
+            f"{draft.registry.port} is the port of another component",
+            "use another one, such as 5000",
+        )
+
+
+def entry(draft: Draft) -> Iterator[Finding]:
+    """Nodes know how to reach it: runtime.registries has nothing to say of it."""
+    local = draft.registry
+    if local is None or draft.runtime is None:
+        return
+    address = next((each.cluster_address for each in draft.hosts.values() if each.name == local.host), None)
+    for index, registry in enumerate(draft.runtime.registries):
+        if registry.host == f"{address}:{local.port}":
+            yield Finding(
+                ("runtime", "registries", index, "host"),
+                f"{registry.host} is the cluster's own registry, which nodes reach without an entry",
+                "remove the entry",
+            )
