@@ -1,11 +1,14 @@
-"""CoreDNS as the cluster's DNS."""
+"""CoreDNS as the cluster's DNS, and what may go with it: a cache on every node, and an autoscaler."""
 
+import json
 from importlib import resources
+from typing import Any
 
 import jinja2
 
 from k8sbootstrap.addons.objects import Sourced, read_objects
-from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.config.models import DnsAutoscale
+from k8sbootstrap.plan.models import NODE_LOCAL_DNS, ClusterPlan
 
 _NODES_PER_REPLICA = 16
 _HOST = ("/etc/resolv.conf",)
@@ -17,25 +20,63 @@ def dns_objects(plan: ClusterPlan) -> list[Sourced]:
     dns = plan.config.dns
     if dns.name == "none":
         return []
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        autoescape=False,  # noqa: S701 - YAML, not HTML
-    )
-    template = resources.files("k8sbootstrap.addons").joinpath("templates", "coredns.yaml.j2").read_text()
-    text = environment.from_string(template).render(
+    upstream = _HOST if dns.upstream is None else dns.upstream
+    taint = plan.release.minor.control_plane_taint
+    found = _rendered(
+        "coredns",
+        "CoreDNS",
         domain=plan.config.network.dns_domain,
         service_ip=plan.dns_service_ip,
         image=plan.release.coredns.ref,
-        replicas=replicas(plan),
-        upstream=_HOST if dns.upstream is None else dns.upstream,
+        replicas=None if dns.autoscale else replicas(plan),
+        upstream=upstream,
         pdb_api=plan.release.minor.pod_disruption_budget_api,
-        control_plane_taint=plan.release.minor.control_plane_taint,
+        control_plane_taint=taint,
     )
-    return read_objects(text, "CoreDNS")
+    if dns.node_local_cache:
+        found += _rendered(
+            "node-local-dns",
+            "the nodes' DNS cache",
+            domain=plan.config.network.dns_domain,
+            local_address=NODE_LOCAL_DNS,
+            addresses=tuple(dict.fromkeys((NODE_LOCAL_DNS, plan.pod_dns))),
+            image=plan.release.dns_node_cache.ref,
+            upstream=upstream,
+        )
+    if dns.autoscale:
+        found += _rendered(
+            "coredns-autoscaler",
+            "CoreDNS's autoscaler",
+            linear=json.dumps(_linear(dns.autoscale)),
+            image=plan.release.dns_autoscaler.ref,
+            control_plane_taint=taint,
+        )
+    return found
 
 
 def replicas(plan: ClusterPlan) -> int:
     """As many as cluster.yaml says; else one per 16 nodes, and two where a second node can have one."""
     nodes = len(plan.nodes)
     return plan.config.dns.replicas or max(min(nodes, 2), -(-nodes // _NODES_PER_REPLICA))
+
+
+def _linear(autoscale: DnsAutoscale) -> dict[str, Any]:
+    """What the autoscaler reads."""
+    return {
+        "nodesPerReplica": autoscale.nodes_per_replica,
+        "coresPerReplica": autoscale.cores_per_replica,
+        "min": autoscale.min,
+        **({"max": autoscale.max} if autoscale.max else {}),
+        "preventSinglePointFailure": True,
+        "includeUnschedulableNodes": True,
+    }
+
+
+def _rendered(name: str, title: str, **variables: Any) -> list[Sourced]:
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        autoescape=False,  # noqa: S701 - YAML, not HTML
+    )
+    template = resources.files("k8sbootstrap.addons").joinpath("templates", f"{name}.yaml.j2").read_text()
+    return read_objects(environment.from_string(template).render(variables), title)

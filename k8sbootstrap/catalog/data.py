@@ -71,6 +71,8 @@ class Images(_Model):
     pause: str
     coredns: str
     busybox: str
+    dns_node_cache: str
+    dns_autoscaler: str
 
 
 class PodNetworkEntry(_Model):
@@ -109,6 +111,8 @@ class Catalogue(_Model):
     projects: Projects
     images: Images
     test_image: str
+    dns_node_cache: str
+    dns_autoscaler: str
     helm: str
     pod_networks: Mapping[str, PodNetworkEntry]
     runtime_endpoints: Mapping[str, str]

@@ -147,5 +147,9 @@ class Release:
     coredns: Image
     pod_networks: Mapping[str, PodNetwork]
     """Pod networks that are objects in the cluster and work with this release, by name."""
+    dns_node_cache: Image
+    """A DNS cache for every node, where cluster.yaml asks for it."""
+    dns_autoscaler: Image
+    """What sets the number of CoreDNS's pods, where cluster.yaml asks for it."""
     test_image: Image
     """Small image with a shell, httpd, wget and nc (busybox), for verify's pods."""

@@ -105,6 +105,12 @@ def release(
             for name, entry in catalogue.pod_networks.items()
             if numbers(entry.least) <= numbers(minor.minor)
         },
+        dns_node_cache=_image(
+            catalogue.images.dns_node_cache, "dns-node-cache", catalogue.dns_node_cache, arch
+        ),
+        dns_autoscaler=_image(
+            catalogue.images.dns_autoscaler, "dns-autoscaler", catalogue.dns_autoscaler, arch
+        ),
         test_image=_image(catalogue.images.busybox, "busybox", catalogue.test_image, arch),
     )
 

@@ -10,6 +10,7 @@ from k8sbootstrap.config.models import (
     SSH,
     Api,
     Artifacts,
+    Dns,
     Hook,
     Host,
     ImageRegistry,
@@ -43,6 +44,7 @@ class Draft:
     runtime: Runtime | None
     registry: ImageRegistry | None
     network: Network | None
+    dns: Dns | None
     api: Api | None
     artifacts: Artifacts | None
     manifests: Mapping[int, Manifest]
@@ -98,6 +100,7 @@ class Draft:
             runtime=part("runtime", Runtime),
             registry=part("registry", ImageRegistry, required=True),
             network=part("network", Network),
+            dns=part("dns", Dns),
             api=part("api", Api),
             artifacts=part("artifacts", Artifacts),
             manifests=entries(

@@ -372,6 +372,19 @@ class Network(Model):
     """DNS domain of Services."""
 
 
+class DnsAutoscale(Model):
+    """How the number of CoreDNS's pods follows the cluster's size: the greater of both numbers."""
+
+    nodes_per_replica: int = Field(default=16, ge=1, le=5000)
+    """Nodes per pod."""
+    cores_per_replica: int = Field(default=256, ge=1, le=100000)
+    """Processor cores of all nodes per pod."""
+    min: int = Field(default=1, ge=1, le=100)
+    """Pods at least; two where there are two nodes."""
+    max: int | None = Field(default=None, ge=1, le=1000)
+    """Pods at most. Default: no limit."""
+
+
 class Dns(Model):
     """The cluster's DNS: names of Services and pods, and of everything else."""
 
@@ -380,6 +393,10 @@ class Dns(Model):
     tenth address of serviceCIDR."""
     replicas: int | None = Field(default=None, ge=1, le=100)
     """Number of pods. Default: one per 16 nodes, and two at least where there are two nodes."""
+    autoscale: DnsAutoscale | None = None
+    """Set the number of pods by the cluster's size, whoever adds and removes nodes. Default: replicas."""
+    node_local_cache: bool = False
+    """Whether every node has a cache of its own in front of CoreDNS, at 169.254.20.10."""
     upstream: list[DnsServer] | None = Field(default=None, max_length=15)
     """Servers for all other names, IP address or IP:PORT. Default: those in /etc/resolv.conf of the node that
     the pod is on. An empty list: other names are not answered."""

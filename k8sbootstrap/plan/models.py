@@ -1,6 +1,6 @@
 """The desired state: every address, endpoint, SAN and role of every host, computed once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -9,6 +9,9 @@ from k8sbootstrap.catalog.distributions import Purpose
 from k8sbootstrap.catalog.models import Image, PodNetwork, Release
 from k8sbootstrap.config.models import Arch, Cluster, Taint
 from k8sbootstrap.plan.registries import LocalRegistry, RegistryPlan
+
+NODE_LOCAL_DNS = IPv4Address("169.254.20.10")
+"""Where a node's own DNS cache answers: the address that Kubernetes' addon has."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +108,41 @@ class ClusterPlan:
         """The release for the first host's architecture; all but its files is the same for the others."""
         return self.releases[self.hosts[0].arch]
 
+    @property
+    def pod_dns(self) -> IPv4Address:
+        """Where pods ask for names.
+
+        With kube-proxy's iptables, a node's cache answers at the Service's address too, which leads to
+        CoreDNS where the cache does not run.
+        """
+        config = self.config
+        both = self.has_kube_proxy and config.network.kube_proxy_mode == "iptables"
+        return NODE_LOCAL_DNS if config.dns.node_local_cache and not both else self.dns_service_ip
+
     def images(self, arch: Arch) -> tuple[Image, ...]:
         """Images that nodes of one architecture use, and that a source may have."""
         release = self.releases[arch]
         network = release.pod_networks.get(self.config.network.plugin)
-        dns = [] if self.config.dns.name == "none" else [release.coredns]
-        return (release.pause, *(network.images if network else ()), *dns, release.test_image)
+        return (
+            release.pause,
+            *(network.images if network else ()),
+            *self._dns_images(release),
+            release.test_image,
+        )
 
     @property
     def pod_network(self) -> PodNetwork | None:
         """The pod network where it is objects in the cluster; None where hosts alone make it, or nobody."""
         return self.release.pod_networks.get(self.config.network.plugin)
+
+    def _dns_images(self, release: Release) -> Iterator[Image]:
+        dns = self.config.dns
+        if dns.name != "none":
+            yield release.coredns
+        if dns.node_local_cache:
+            yield release.dns_node_cache
+        if dns.autoscale:
+            yield release.dns_autoscaler
 
     @property
     def has_kube_proxy(self) -> bool:

@@ -9,6 +9,8 @@ import subprocess
 
 _TABLES = ("ip kube-proxy", "ip6 kube-proxy", "ip calico", "ip6 calico")
 """nftables tables of kube-proxy and calico."""
+_COMMENTS = ("cali:", "NodeLocal DNS Cache:")
+"""What comments in rules of calico and of the nodes' DNS cache begin with."""
 _OURS = re.compile(r"^(KUBE-|K8SBOOTSTRAP-|CNI-|FLANNEL-|cali-|CILIUM_|OLD_CILIUM_)")
 
 
@@ -49,11 +51,11 @@ def deletions(saved: str) -> str:
 
 
 def _is_ours(rule: str) -> bool:
-    """Whether a rule in somebody else's chain jumps to one of ours, or is one of calico's, which says so."""
+    """Whether a rule in somebody else's chain jumps to one of ours, or says in its comment whose it is."""
     words = shlex.split(rule)  # a comment is one word, whatever it says
     return any(
         (word in ("-j", "-g") and _OURS.match(words[i + 1]))
-        or (word == "--comment" and words[i + 1].startswith("cali:"))
+        or (word == "--comment" and words[i + 1].startswith(_COMMENTS))
         for i, word in enumerate(words[:-1])
     )
 

@@ -25,6 +25,7 @@ _NETWORK = "/etc/k8sbootstrap/pod-network"
 _LINKS = (
     "cni0",
     "k8s-vxlan",
+    "nodelocaldns",
     "flannel.1",
     "flannel-wg",
     "vxlan.calico",

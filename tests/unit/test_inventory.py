@@ -309,4 +309,6 @@ def test_nodes_ask_the_clusters_own_registry_first(
     assert list(hosts["image_registry"]["hosts"]) == ["worker1"]
     worker = yaml.safe_load((tmp_path / "inventory/host_vars/worker1.yml").read_text())
     assert any("docker-registry" in platform["packages"] for platform in worker["packages_platforms"])
-    assert worker["packages_platforms"] == [each for each in worker["packages_platforms"] if each["manager"] == "apt"]
+    assert worker["packages_platforms"] == [
+        each for each in worker["packages_platforms"] if each["manager"] == "apt"
+    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.rules import (
     charts,
+    dns,
     files,
     hooks,
     hosts,
@@ -47,6 +48,8 @@ RULES = (
     network.extra_sans,
     charts.sources,
     charts.releases,
+    dns.replicas,
+    dns.without_coredns,
     hooks.points,
     hooks.programs,
 )

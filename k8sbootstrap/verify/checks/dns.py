@@ -14,7 +14,7 @@ def judge(facts: Facts) -> Iterator[Verdict]:
     if facts.plan.config.dns.name == "none":
         yield skipped(CLUSTER, "cluster.yaml has no DNS (dns.name: none)")
         return
-    server = facts.plan.dns_service_ip
+    server = facts.plan.pod_dns
 
     def one(host: HostPlan, workload: Workload, pod: Pod) -> Verdict:
         ran = workload.execs.get(host.name)

@@ -122,3 +122,14 @@ COMMIT
         "-X cali-FORWARD",
         "-X CILIUM_FORWARD",
     ]
+
+
+def test_rules_of_the_nodes_dns_cache_go() -> None:
+    rule = '-A PREROUTING -d 169.254.20.10/32 -p udp -m udp --dport 53 -m comment --comment "{}" -j NOTRACK'
+    saved = ["*raw", ":PREROUTING ACCEPT [0:0]", rule.format("NodeLocal DNS Cache: skip conntrack")]
+    saved += [rule.format("somebody's"), "COMMIT"]
+    assert deletions("\n".join(saved)).splitlines() == [
+        "*raw",
+        rule.format("NodeLocal DNS Cache: skip conntrack").replace("-A", "-D", 1),
+        "COMMIT",
+    ]
