@@ -112,8 +112,6 @@ def main() -> None:
     )
     params, check = module.params, module.check_mode
     begin = params["begin"]
-    if begin and (check or params["indexes"]):
-        module.exit_json(changed=False, changes=[])
     record = Record(check)
     record.data["cluster"] = params["cluster"]
     if "nft_tables" not in record.data:
@@ -124,6 +122,8 @@ def main() -> None:
         platform = platform_of(params["platforms"])
         record.data["package_manager"] = platform["manager"]
         record.save()
+        if begin and (check or params["indexes"]):
+            module.exit_json(changed=False, changes=[])
         names = _installed(params, platform["packages"], record, check)
         if begin:
             module.exit_json(changed=bool(names), changes=[])
