@@ -126,7 +126,9 @@ def compare(
 
 
 def _is_part(range_: str, plan: ClusterPlan) -> bool:
-    return IPv4Network(range_).subnet_of(plan.config.network.pod_cidr)
+    network, before = plan.config.network, IPv4Network(range_)
+    # calico's pool never takes another range
+    return before == network.pod_cidr if network.plugin == "calico" else before.subnet_of(network.pod_cidr)
 
 
 def _why(finding: Finding, role: str, digest: str) -> Work | None:

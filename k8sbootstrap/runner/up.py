@@ -150,7 +150,7 @@ def _require_same_network(plan: ClusterPlan, found: Survey) -> None:
         raise PreflightError(
             f"{host}: its pods are in {range_}, and network.podCIDR in cluster.yaml is "
             f"{plan.config.network.pod_cidr}: nodes keep the ranges that they have; nothing was changed",
-            hint=f"Set network.podCIDR back to {range_}, or to a range around it.",
+            hint=f"Set network.podCIDR back to {range_}.",
         )
     if found.needless_proxies:
         raise PreflightError(

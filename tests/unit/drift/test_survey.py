@@ -168,6 +168,13 @@ def test_hosts_with_another_range_of_pods(plan: ClusterPlan) -> None:
     assert seen(plan, worker1={"pod_range": "10.8.0.0/16"}).other_ranges == {"worker1": "10.8.0.0/16"}
 
 
+def test_calicos_pool_keeps_its_range(plan: ClusterPlan, tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").write_text(CLUSTER + "network: {plugin: calico}\n")
+    plan = load_plan(tmp_path / "cluster.yaml")
+    assert not seen(plan, worker1={"pod_range": "10.244.0.0/16"}).other_ranges
+    assert seen(plan, worker1={"pod_range": "10.244.0.0/17"}).other_ranges == {"worker1": "10.244.0.0/17"}
+
+
 def test_routes_are_the_pod_networks_own_where_it_is_objects(tmp_path: Path) -> None:
     (tmp_path / "cluster.yaml").write_text(CLUSTER + "network: {plugin: flannel}\n")
     plan = load_plan(tmp_path / "cluster.yaml")
