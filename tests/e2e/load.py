@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _LOOP = """
 import json, os, ssl, sys, time, urllib.request
 url, stop, cert = sys.argv[1:]
+CUT = ConnectionError, ssl.SSLEOFError
 context = None
 if cert:
     context = ssl.create_default_context(cafile="/var/lib/kubelet/pki/ca.crt")
@@ -34,7 +35,7 @@ while not os.path.exists(stop):
         try:
             get()
         except OSError as error:
-            if not cert or not isinstance(getattr(error, "reason", error), ConnectionError):
+            if not cert or not isinstance(getattr(error, "reason", error), CUT):
                 raise
             again += 1
             get()
@@ -46,12 +47,14 @@ print(json.dumps({"sent": sent, "again": again, "lost": lost, "slowest": round(s
 """
 """Every request is a connection of its own, and any answer but 2xx in 30 s is a loss.
 
-With a certificate it is a read of the API, and tried once more when its connection was cut, as Kubernetes'
-clients do: haproxy cuts those to an API server that is too slow to say it is ready, as on a busy machine.
+With a certificate it is a read of the API, and tried once more when its connection was cut, also within TLS's
+handshake, as Kubernetes' clients do: haproxy cuts those to an API server that is too slow to say it is ready,
+as on a busy machine.
 """
 _WATCH = """
 import http.client, json, os, ssl, sys, threading, time, urllib.request
 url, stop, cert = sys.argv[1:]
+CUT = ConnectionError, ssl.SSLEOFError
 nodes, _, name = url.rpartition("/")
 context = ssl.create_default_context(cafile="/var/lib/kubelet/pki/ca.crt")
 context.load_cert_chain(cert)
@@ -88,7 +91,7 @@ while not os.path.exists(stop):
         try:
             write(number)
         except OSError as error:
-            if not isinstance(getattr(error, "reason", error), ConnectionError):
+            if not isinstance(getattr(error, "reason", error), CUT):
                 raise
             again += 1
             write(number)

@@ -5,7 +5,13 @@ Which ones is said by the environment: see at_hand.py. ``--durations=0`` shows h
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
+import sys
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +20,10 @@ from labs import Lab, make_lab, summary
 from snapshot import differences, snapshot
 
 from k8sbootstrap.catalog.resolve import release
+from k8sbootstrap.runner.playbook import plugin_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.e2e
 
@@ -98,6 +104,42 @@ def test_kube_proxy_changes_its_mode_and_leaves_nothing_of_the_other(installed: 
     for name in installed.hosts:
         assert services(installed, name) == {"iptables": True, "nftables": False}, name
     installed.k("up", file=changed)
+
+
+@pytest.mark.parametrize("plugin", ["calico", "cilium"])
+def test_the_api_server_takes_the_objects_of_a_pod_network(installed: Lab, plugin: str) -> None:
+    """Applied as `up` does, twice; their pods, whose images are not here, are not waited for."""
+    found = release(installed.config["kubernetes"]["version"], ARCH, "containerd").pod_networks.get(plugin)
+    if found is None or not any((folder / found.manifest.key).exists() for folder in FOLDERS):
+        pytest.skip(f"{plugin} is not there, or not for this release")
+    file = installed.variant(f"{plugin}.yaml", lambda config: config.update(network={"plugin": plugin}))
+    folder = installed.directory / plugin
+    installed.k("render", "--output", str(folder), file=file)
+    groups = json.loads((installed.state / "addons.json").read_text())
+    assert groups[0]["name"] == "pod-network"
+    (folder / "groups.json").write_text(json.dumps([group | {"wait": False} for group in groups]))
+    task = {
+        "kube_addons": {
+            "component": "addons",
+            "groups": "{{ lookup('ansible.builtin.file', 'groups.json') }}",
+        }
+    }
+    play = {"hosts": "master1", "gather_facts": False, "tasks": [task]}
+    (folder / "play.yml").write_text(json.dumps([play]))
+    assert applied(folder) > 0
+    assert applied(folder) == 0
+    pods = "get daemonsets -A -o jsonpath={.items[*].status.desiredNumberScheduled}"
+    assert "2" in installed.kubectl(pods).split()
+
+
+def applied(folder: Path) -> int:
+    """How many hosts the play of that folder changed."""
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(folder / "hosts.yml")]
+    command.append(str(folder / "play.yml"))
+    environment = {**os.environ, **plugin_settings(), "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    return int(re.findall(r"changed=(\d+)", done.stdout)[0])
 
 
 def test_reset_leaves_hosts_as_they_were(installed: Lab, bare: dict[str, dict[str, list[str]]]) -> None:
