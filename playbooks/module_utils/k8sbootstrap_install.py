@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import grp
+import json
 import os
 import pwd
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError
-from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record
+from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record, write_atomically
 
+_AFTER = DIRECTORY + "/packages-after.json"
+"""What the host had when an installation in the background ended: what comes later is somebody else's."""
 _LOCK = DIRECTORY + "/packages.lock"
 _UNSETTLED = "installing"
 """Key of the record: an installation that has not been seen to its end, and what the host had before it."""
@@ -72,16 +75,15 @@ class Installation:
         except (PackageError, OSError):
             pass
         finally:
+            with suppress(OSError):
+                text = json.dumps(_present(self._manager)).encode()
+                write_atomically(_AFTER, text, 0o600, os.getuid(), os.getgid())
             os._exit(0)
 
     def _note_before(self, names: list) -> None:
-        users, groups = _names()
-        self._record.data[_UNSETTLED] = {
-            "asked": names,
-            "packages": sorted(self._manager.installed()),
-            "users": sorted(users),
-            "groups": sorted(groups),
-        }
+        with suppress(FileNotFoundError):
+            os.unlink(_AFTER)
+        self._record.data[_UNSETTLED] = {"asked": names, **_present(self._manager)}
         self._record.save()
 
     def _install(self, names: list, origin: tuple) -> None:
@@ -106,18 +108,36 @@ def settle(record: Record) -> list:
     if before is None:
         return []
     with _locked():
-        there = MANAGERS[record.data["package_manager"]].installed()
-    users, groups = _names()
+        after = _after() or _present(MANAGERS[record.data["package_manager"]])
     made = {name for part in record.data["components"].values() for name in part.get("users", [])}
-    for key, new in (
-        ("packages", there - set(before["packages"])),
-        ("package_users", users - set(before["users"]) - made),
-        ("package_groups", groups - set(before["groups"]) - made),
+    for key, kind, others in (
+        ("packages", "packages", set()),
+        ("package_users", "users", made),
+        ("package_groups", "groups", made),
     ):
+        new = set(after[kind]) - set(before[kind]) - others
         record.data[key] = sorted({*record.data.get(key, []), *new})
     del record.data[_UNSETTLED]
     record.save()
-    return [name for name in before["asked"] if name in there]
+    return [name for name in before["asked"] if name in after["packages"]]
+
+
+def _after():
+    """What the installation in the background left behind; None where it did not come to its end."""
+    try:
+        with open(_AFTER, encoding="utf-8") as handle:
+            return json.load(handle)
+    except FileNotFoundError:
+        return None
+
+
+def _present(manager) -> dict:
+    """Packages, users and groups that the host has."""
+    return {
+        "packages": sorted(manager.installed()),
+        "users": sorted(user.pw_name for user in pwd.getpwall()),
+        "groups": sorted(group.gr_name for group in grp.getgrall()),
+    }
 
 
 @contextmanager
@@ -133,10 +153,6 @@ def _locked():
 def _open_lock() -> int:
     os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
     return os.open(_LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-
-
-def _names() -> tuple:
-    return {user.pw_name for user in pwd.getpwall()}, {group.gr_name for group in grp.getgrall()}
 
 
 def _systemctl(*arguments: str) -> int:

@@ -40,6 +40,7 @@ def ready(host: Path, new_record: Callable[..., Any], monkeypatch: pytest.Monkey
         return install.Installation(new_record(), "apt", [], {})
 
     monkeypatch.setattr(install, "DIRECTORY", str(host / "var/lib/k8sbootstrap"))
+    monkeypatch.setattr(install, "_AFTER", str(host / "var/lib/k8sbootstrap/packages-after.json"))
     monkeypatch.setattr(install, "_LOCK", str(host / "var/lib/k8sbootstrap/packages.lock"))
     return make
 
@@ -75,13 +76,33 @@ def test_what_failed_in_the_background_is_missing_afterwards(ready, new_record):
     assert new_record().data["packages"] == []
 
 
-def test_users_of_components_are_not_those_of_packages(ready, new_record, monkeypatch):
+def test_what_comes_after_a_run_that_was_killed_is_not_ours(ready, new_record, host):
+    """Reset would take it off."""
     ready().begin(["socat"])
+    with install._locked():
+        (host / "installed/tcpdump").touch()
+    assert install.settle(new_record()) == ["socat"]
+    assert new_record().data["packages"] == ["socat"]
+
+
+def test_a_background_that_was_killed_counts_by_what_is_there(ready, new_record, host):
+    here = ready()
+    here.begin(["socat"])
+    with install._locked():
+        (host / "var/lib/k8sbootstrap/packages-after.json").unlink()
+    assert install.settle(here._record) == ["socat"]
+    here.begin(["iptables"])
+    assert install.settle(here._record) == ["iptables"]
+    assert new_record().data["packages"] == ["iptables", "socat"]
+
+
+def test_users_of_components_are_not_those_of_packages(ready, new_record, monkeypatch):
+    here = ready()
+    here._note_before(["socat"])
     record = new_record()
     record.component("etcd")["users"].append("etcd")
-    users, groups = install._names()
-    monkeypatch.setattr(
-        install, "_names", lambda: (users | {"etcd", "haproxy"}, groups | {"etcd", "haproxy"})
-    )
+    before = install._present(here._manager)
+    new = {kind: [*before[kind], "etcd", "haproxy"] for kind in ("users", "groups")}
+    monkeypatch.setattr(install, "_present", lambda _: before | new)
     install.settle(record)
     assert record.data["package_users"] == record.data["package_groups"] == ["haproxy"]
