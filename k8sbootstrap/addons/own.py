@@ -9,13 +9,13 @@ from k8sbootstrap.addons.charts import KEEP, Helm, Renderer
 from k8sbootstrap.addons.manifests import chart_file, chart_of, local_objects, remote_file, url_objects
 from k8sbootstrap.addons.objects import Object, ObjectError, Sourced
 from k8sbootstrap.addons.scopes import Scopes
+from k8sbootstrap.catalog.data import MACHINES
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.catalog.resolve import helm
 from k8sbootstrap.config import document
 from k8sbootstrap.config.models import ChartManifest, Cluster, Manifest, UrlManifest
 from k8sbootstrap.errors import ConfigError
 
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _OWN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
@@ -116,7 +116,7 @@ def _namespace(name: str) -> Object:
 def helm_file() -> ArtifactFile:
     """The program that renders charts, for this machine."""
     machine = platform.machine()
-    return helm(_ARCHITECTURES.get(machine, machine))
+    return helm(MACHINES.get(machine, machine))
 
 
 def _key(manifest: Manifest) -> str:

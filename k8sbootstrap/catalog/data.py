@@ -16,7 +16,9 @@ from k8sbootstrap.catalog.models import Minor
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 RELEASES, CHECKSUMS = "releases.yaml", "checksums.yaml"
-ARCHITECTURES = ("amd64", "arm64")
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""What a machine calls itself, to what releases call it."""
+ARCHITECTURES = tuple(MACHINES.values())
 
 _HASH_KEY = (
     r"^(kubernetes|etcd|containerd|runc|cni-plugins|crictl|cri-dockerd|helm)/[\d.]+/(amd64|arm64)"

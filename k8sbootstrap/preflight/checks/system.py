@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from k8sbootstrap.bundle.reader import open_bundle
+from k8sbootstrap.catalog.data import ARCHITECTURES, MACHINES
 from k8sbootstrap.catalog.distributions import platform_of, supported
 from k8sbootstrap.catalog.runtimes import misfit
 from k8sbootstrap.config.models import Network
@@ -11,7 +12,6 @@ from k8sbootstrap.preflight.checks.base import Case
 from k8sbootstrap.preflight.models import Verdict, failed, ok, skipped, warning
 
 GIB = 1024**3
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 WANTED_MODULES = ("overlay", "br_netfilter", "nf_conntrack")
 KERNEL_OF_MODE = {"iptables": (0, 0), "nftables": (5, 13)}
 """The oldest kernel that each mode of kube-proxy works with."""
@@ -70,14 +70,14 @@ def _bundled(bundle: Path) -> tuple[str, ...]:
 
 def arch(case: Case) -> Verdict:
     """The processor is of the host's architecture in cluster.yaml (arch), which its binaries are for."""
-    found, wanted = ARCHITECTURES.get(case.facts.machine, case.facts.machine), case.host.arch
+    found, wanted = MACHINES.get(case.facts.machine, case.facts.machine), case.host.arch
     if found == wanted:
         return ok(found)
     return failed(
         f"the processor is {found}, the binaries are for {wanted}",
         f"Write arch: {found} at this host in cluster.yaml."
-        if found in ARCHITECTURES.values()
-        else f"Use hosts of {' or '.join(ARCHITECTURES.values())}.",
+        if found in ARCHITECTURES
+        else f"Use hosts of {' or '.join(ARCHITECTURES)}.",
     )
 
 
