@@ -406,9 +406,10 @@ class Api(Model):
     """How clients reach the Kubernetes API."""
 
     endpoint: str | None = None
-    """HOST or HOST:PORT (6443 when not given) of a load balancer in front of the masters. Default: none is
-    needed; workers reach every master through a local haproxy, and the admin kubeconfig names the first
-    master."""
+    """HOST or HOST:PORT (6443 when not given) of a load balancer in front of the masters, which sends nothing
+    new to one whose /readyz does not answer 200: an API server says so for 5 seconds before it stops, so it
+    should be asked every 2. Default: none is needed; workers reach every master through a local haproxy, and
+    the admin kubeconfig names the first master."""
     port: Port = 6443
     """TCP port of the API server on every master, and of the local haproxy on workers."""
     extra_sans: list[str] = Field(default_factory=list, alias="extraSANs")

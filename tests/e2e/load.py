@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _LOOP = """
 import json, os, ssl, sys, time, urllib.request
 url, stop, cert = sys.argv[1:]
-CUT = ConnectionError, ssl.SSLEOFError
+CUT = ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError
 context = None
 if cert:
     context = ssl.create_default_context(cafile="/var/lib/kubelet/pki/ca.crt")
@@ -54,7 +54,7 @@ as on a busy machine.
 _WATCH = """
 import http.client, json, os, ssl, sys, threading, time, urllib.request
 url, stop, cert = sys.argv[1:]
-CUT = ConnectionError, ssl.SSLEOFError
+CUT = ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError
 nodes, _, name = url.rpartition("/")
 context = ssl.create_default_context(cafile="/var/lib/kubelet/pki/ca.crt")
 context.load_cert_chain(cert)

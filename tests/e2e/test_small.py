@@ -352,6 +352,7 @@ spec:
   template:
     metadata: {labels: {app: web}}
     spec:
+      terminationGracePeriodSeconds: 1  # as process 1 it does not end when it is told to
       containers:
       - {name: web, image: "docker.io/library/busybox:1.35.0", command: [httpd, -f]}
 ---

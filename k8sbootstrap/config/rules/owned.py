@@ -23,7 +23,7 @@ OWNED_FLAGS: Mapping[str, Mapping[str, str]] = {
             "kubelet-certificate-authority kubelet-client-certificate kubelet-client-key "
             "proxy-client-cert-file proxy-client-key-file requestheader-allowed-names "
             "requestheader-client-ca-file service-account-key-file service-account-signing-key-file "
-            "tls-cert-file tls-private-key-file"
+            "shutdown-delay-duration tls-cert-file tls-private-key-file"
         ),
         "advertise-address": "hosts[].privateAddress",
         "secure-port": "api.port",
