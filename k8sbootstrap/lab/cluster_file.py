@@ -32,6 +32,7 @@ def write(
     key: Path,
     dns: bool,
     cgroup_v1: bool,
+    sealed: bool = False,
 ) -> bool:
     """Write cluster.yaml, unless it says the same already.
 
@@ -44,6 +45,7 @@ def write(
         key: Private SSH key.
         dns: Whether the image of the cluster's DNS can be had.
         cgroup_v1: Whether the hosts have cgroup v1.
+        sealed: Whether the hosts reach no name server.
 
     Returns:
         Whether the file was written.
@@ -72,6 +74,8 @@ def write(
     }
     if not dns:
         content["dns"] = {"name": "none"}
+    elif sealed:
+        content["dns"] = {"upstream": []}
     text = _HEADER + yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
     if path.exists():
         there = path.read_text()

@@ -100,6 +100,7 @@ def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
         key=model.lab_directory(file) / "id_ed25519",
         dns=artifacts.has_dns(wanted.version, sources),
         cgroup_v1=not cgroups.is_v2(),
+        sealed=lab.sealed,
     )
     return lab
 

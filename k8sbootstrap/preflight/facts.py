@@ -17,6 +17,7 @@ _CANDIDATE = re.compile(
 )
 _PACKAGES = {"containerd": "containerd", "docker.io": "docker"}
 """Package to the runtime that is in it."""
+_NAME_SERVER = re.compile(r"^nameserver\s+(\S+)", re.MULTILINE)
 _UNIT = re.compile(r"/([^/\n]+\.service)(?:/|$)", re.MULTILINE)
 
 
@@ -86,6 +87,8 @@ class Facts:
     """Whether it runs."""
     ufw: tuple[str, ...]
     """Words of its status, from ``Status:`` on; empty where ufw is not installed or inactive."""
+    name_servers: tuple[str, ...]
+    """Those that pods on the host are told of."""
     clock: tuple[float, float]
     """Seconds since 1970 on the host's clock, when the probe began and when it ended."""
     cluster: str
@@ -128,6 +131,7 @@ def parse(text: str) -> Facts:
             cgroup_v2=raw["cgroup_v2"],
             firewalld=raw["firewalld"],
             ufw=tuple(raw["ufw"].split()) if raw["ufw"].startswith("Status: active") else (),
+            name_servers=tuple(_NAME_SERVER.findall(raw["resolv_conf"])),
             clock=(raw["clock"][0], raw["clock"][1]),
             cluster=record.get("cluster", ""),
             recorded=frozenset(_recorded(record)),

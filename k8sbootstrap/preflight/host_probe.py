@@ -85,6 +85,17 @@ def disk_free(path: str) -> int:
     return stat.f_bavail * stat.f_frsize
 
 
+def resolv_conf() -> str:
+    """What pods are to resolve names by: systemd-resolved's own address is another one in a pod.
+
+    The kubelet's unit (roles/kubelet) takes the same.
+    """
+    text = read("/etc/resolv.conf")
+    if re.search("^nameserver 127.0.0.53", text, re.MULTILINE):
+        return read("/run/systemd/resolve/resolv.conf") or text
+    return text
+
+
 def leftovers() -> list[str]:
     """Existing files and non-empty folders of a cluster."""
     found = sorted(path for pattern in LEFTOVERS for path in glob.glob(pattern))  # noqa: PTH207
@@ -116,6 +127,7 @@ def main() -> None:
         "cgroup_v2": os.path.exists("/sys/fs/cgroup/cgroup.controllers"),  # noqa: PTH110
         "firewalld": run("systemctl", "is-active", "firewalld.service") is not None,
         "ufw": run("ufw", "status") or "",
+        "resolv_conf": resolv_conf(),
         "record": read("/var/lib/k8sbootstrap/record.json"),
         "leftovers": leftovers(),
         "runtimes": {

@@ -23,6 +23,7 @@ CHECKS: tuple[Check, ...] = (
     Check("cidr-overlap", network.cidr_overlap),
     Check("ports", network.ports),
     Check("firewall", network.firewall),
+    Check("name-servers", network.name_servers),
     Check("leftovers", leftovers.leftovers),
 )
 """Checks of what was seen on a host. Three more come before them: ssh, sudo and python."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
-from k8sbootstrap.preflight.checks.base import Case
+from k8sbootstrap.preflight.checks.base import Case, names
 from k8sbootstrap.preflight.facts import Facts, Listener
 from k8sbootstrap.preflight.models import Verdict, failed, ok, skipped, warning
 
@@ -95,6 +95,29 @@ def firewall(case: Case) -> Verdict:
         f"ufw is active, and has no rules for {', '.join(command.split()[-1] for command in commands)}",
         f"Run on the host: {'; '.join(commands)}.",
     )
+
+
+def name_servers(case: Case) -> Verdict:
+    """CoreDNS has servers to ask for names outside of the cluster: the host's, or those of dns.upstream."""
+    dns, kubelet = case.plan.config.dns, case.plan.config.kubernetes.extra_config.get("kubelet", {})
+    if not case.host.is_node or dns.name != "coredns":
+        return ok("CoreDNS does not run there")
+    if dns.upstream is not None:
+        return ok(f"dns.upstream: {', '.join(dns.upstream) or 'none wanted'}")
+    if "resolvConf" in kubelet:
+        return ok(f"those in {kubelet['resolvConf']}, as kubernetes.extraConfig says")
+    there = case.facts.name_servers
+    if any(not _is_loopback(server) for server in there):
+        return ok(", ".join(there))
+    seen = f"only {names(list(there))}, which in a pod is the pod itself" if there else "none"
+    return failed(
+        f"/etc/resolv.conf has no name server that pods could ask: {seen}",
+        "Set dns.upstream in cluster.yaml to servers that nodes reach, or to [] where there are none.",
+    )
+
+
+def _is_loopback(server: str) -> bool:
+    return server.startswith("127.") or server == "::1"
 
 
 def _ports(plan: ClusterPlan, host: HostPlan) -> Iterator[_Port]:

@@ -13,7 +13,13 @@ HOSTS = [Host("master1", "10.86.0.11", ("master",)), Host("worker1", "10.86.0.12
 
 
 def _write(
-    path: Path, version: str = "1.20.2", runtime: str = "docker", *, dns: bool = True, cgroup_v1: bool = True
+    path: Path,
+    version: str = "1.20.2",
+    runtime: str = "docker",
+    *,
+    dns: bool = True,
+    cgroup_v1: bool = True,
+    sealed: bool = False,
 ) -> bool:
     key = path.parent / "keys" / "id"
     key.parent.mkdir(exist_ok=True)
@@ -21,7 +27,15 @@ def _write(
     key.chmod(0o600)
     sources = [path.parent]
     return cluster_file.write(
-        path, HOSTS, version=version, runtime=runtime, sources=sources, key=key, dns=dns, cgroup_v1=cgroup_v1
+        path,
+        HOSTS,
+        version=version,
+        runtime=runtime,
+        sources=sources,
+        key=key,
+        dns=dns,
+        cgroup_v1=cgroup_v1,
+        sealed=sealed,
     )
 
 
@@ -57,6 +71,12 @@ def test_the_kubelet_is_told_of_cgroup_v1_where_it_would_refuse_it(
 def test_without_an_image_there_is_no_dns(tmp_path: Path) -> None:
     _write(tmp_path / "cluster.yaml", dns=False)
     assert load_cluster(tmp_path / "cluster.yaml").dns.name == "none"
+
+
+def test_sealed_hosts_have_nobody_to_ask_for_other_names(tmp_path: Path) -> None:
+    _write(tmp_path / "cluster.yaml", sealed=True)
+    dns = load_cluster(tmp_path / "cluster.yaml").dns
+    assert (dns.name, dns.upstream) == ("coredns", [])
 
 
 def test_writing_it_again_changes_nothing(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ ALL = [
     "cidr-overlap",
     "ports",
     "firewall",
+    "name-servers",
     "leftovers",
 ]
 SWAP = "Filename Type Size Used Priority\n/dev/sda2 partition 1048572 0 -2\n"
