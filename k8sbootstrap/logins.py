@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from k8sbootstrap.config.load import resolve_secret
-from k8sbootstrap.config.models import Registry
+from k8sbootstrap.config.models.runtime import Registry
 from k8sbootstrap.pki.files import PRIVATE, read, settle
 from k8sbootstrap.plan.registries import DOCKER_HUB
 from k8sbootstrap.state import State

@@ -6,7 +6,7 @@ from pathlib import Path
 from k8sbootstrap.addons.helm import Chart
 from k8sbootstrap.addons.objects import ObjectError, Sourced, read_objects
 from k8sbootstrap.catalog.models import ArtifactFile, RepositoryChart
-from k8sbootstrap.config.models import ChartManifest, DirectoryManifest, FileManifest, UrlManifest
+from k8sbootstrap.config.models.addons import ChartManifest, DirectoryManifest, FileManifest, UrlManifest
 from k8sbootstrap.config.paths import local_path
 
 SUFFIXES = (".json", ".yaml", ".yml")

@@ -13,7 +13,8 @@ from k8sbootstrap.catalog.data import MACHINES
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.catalog.resolve import helm
 from k8sbootstrap.config import document
-from k8sbootstrap.config.models import ChartManifest, Cluster, Manifest, UrlManifest
+from k8sbootstrap.config.models.addons import ChartManifest, Manifest, UrlManifest
+from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.errors import ConfigError
 
 _OWN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")

@@ -20,7 +20,8 @@ from k8sbootstrap.artifacts.web import Web
 from k8sbootstrap.bundle.reader import open_bundle
 from k8sbootstrap.bundle.source import BundleSource
 from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.config import models
+from k8sbootstrap.config.models import artifacts as configured
+from k8sbootstrap.config.models.network import Proxy
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.errors import ArtifactError
 from k8sbootstrap.state import State
@@ -69,13 +70,13 @@ class Progress:
 
 def fetch_all(
     files: Iterable[ArtifactFile],
-    config: models.Artifacts,
+    config: configured.Artifacts,
     state: State,
     base: Path,
     cache: Path,
     *,
     optional: Iterable[ArtifactFile] = (),
-    proxy: models.Proxy | None = None,
+    proxy: Proxy | None = None,
     images: RegistryImages | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, Fetched]:
@@ -106,12 +107,12 @@ def fetch_all(
     pins = Pins(state)
     kept = Cache(cache)
     stopped = threading.Event()
-    web = Web(proxy or models.Proxy(), stopped)
+    web = Web(proxy or Proxy(), stopped)
     named = _named(config, base.absolute(), web, kept)
     closed = "a bundle is used" if config.bundle else "" if config.upstream else "artifacts.upstream is false"
     last: list[Source] = [UpstreamSource(web, kept, everything.values())] if not closed else []
     if images and not config.bundle:
-        last.append(RegistriesSource(images, kept, pins, proxy or models.Proxy(), stopped))
+        last.append(RegistriesSource(images, kept, pins, proxy or Proxy(), stopped))
     run = _Run(kept, Trust(named, pins, kept), named, last, closed, progress)
     executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="artifacts")
     try:
@@ -158,16 +159,16 @@ def summarize(fetched: Mapping[str, Fetched]) -> list[str]:
     return lines + sorted({note for result in fetched.values() for note in result.notes})
 
 
-def _named(config: models.Artifacts, base: Path, web: Web, cache: Cache) -> list[Source]:
+def _named(config: configured.Artifacts, base: Path, web: Web, cache: Cache) -> list[Source]:
     if config.bundle:
         return [BundleSource(open_bundle(local_path(config.bundle, base)), cache)]
     return [_source(source, base, web, cache) for source in config.sources]
 
 
 def _source(
-    source: models.DirectorySource | models.MirrorSource, base: Path, web: Web, cache: Cache
+    source: configured.DirectorySource | configured.MirrorSource, base: Path, web: Web, cache: Cache
 ) -> DirectorySource | MirrorSource:
-    if isinstance(source, models.DirectorySource):
+    if isinstance(source, configured.DirectorySource):
         return DirectorySource(base / source.directory.expanduser(), cache)
     return MirrorSource(source.url, web, cache)
 

@@ -26,7 +26,7 @@ from k8sbootstrap.artifacts.source import (
 )
 from k8sbootstrap.artifacts.web import NotThereError, WebError
 from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.config.models import Proxy
+from k8sbootstrap.config.models.network import Proxy
 from k8sbootstrap.plan.registries import RegistryPlan, endpoints, registry_host
 
 _UNKNOWN = "its manifest is none that runtimes take"

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from k8sbootstrap.artifacts.web import Web, WebError
-from k8sbootstrap.config.models import Proxy
+from k8sbootstrap.config.models.network import Proxy
 
 _UNAUTHORIZED = 401
 _MANIFESTS = (

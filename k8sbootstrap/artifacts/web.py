@@ -24,7 +24,7 @@ from urllib3.exceptions import (
 from urllib3.util import Retry, Timeout, Url, make_headers, parse_url
 
 from k8sbootstrap import __version__
-from k8sbootstrap.config.models import Proxy
+from k8sbootstrap.config.models.network import Proxy
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0

@@ -16,7 +16,8 @@ from urllib3.util import parse_url
 from k8sbootstrap.artifacts.source import SourceError, parse_sums
 from k8sbootstrap.artifacts.web import Web, WebError
 from k8sbootstrap.catalog.data import ARCHITECTURES, CHECKSUMS, RELEASES, Catalogue, minor_of, numbers, parse
-from k8sbootstrap.config.models import VERSION, Proxy
+from k8sbootstrap.config.models.base import VERSION
+from k8sbootstrap.config.models.network import Proxy
 from k8sbootstrap.errors import ArtifactError
 
 NEWEST = "https://dl.k8s.io/release/stable-{minor}.txt"

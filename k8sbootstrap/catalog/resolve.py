@@ -14,7 +14,7 @@ from k8sbootstrap.catalog.data import (
     numbers,
 )
 from k8sbootstrap.catalog.models import ArtifactFile, Image, Minor, PodNetwork, Release
-from k8sbootstrap.config.models import OwnRelease
+from k8sbootstrap.config.models.releases import OwnRelease
 from k8sbootstrap.errors import UnknownReleaseError
 
 _NEAREST = 3

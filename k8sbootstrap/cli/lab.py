@@ -13,7 +13,7 @@ import click
 from k8sbootstrap.catalog.data import minor_of, numbers
 from k8sbootstrap.catalog.resolve import versions
 from k8sbootstrap.cli.main import Globals
-from k8sbootstrap.config.models import VERSION
+from k8sbootstrap.config.models.base import VERSION
 from k8sbootstrap.lab import model, nspawn, operations, vagrant
 from k8sbootstrap.lab.root_image import SUITES, USER
 from k8sbootstrap.state import State

@@ -6,21 +6,14 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from k8sbootstrap.config.models import (
-    SSH,
-    Api,
-    Artifacts,
-    Dns,
-    Hook,
-    Host,
-    ImageRegistry,
-    Kubernetes,
-    Manifest,
-    Model,
-    Network,
-    OwnRelease,
-    Runtime,
-)
+from k8sbootstrap.config.models.addons import Manifest
+from k8sbootstrap.config.models.artifacts import Artifacts
+from k8sbootstrap.config.models.base import Model
+from k8sbootstrap.config.models.cluster import Hook
+from k8sbootstrap.config.models.hosts import SSH, Host
+from k8sbootstrap.config.models.network import Api, Dns, Network
+from k8sbootstrap.config.models.releases import Kubernetes, OwnRelease
+from k8sbootstrap.config.models.runtime import ImageRegistry, Runtime
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")

@@ -8,36 +8,36 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from k8sbootstrap.config import models
 from k8sbootstrap.config.document import Document, Location
+from k8sbootstrap.config.models import base
 from k8sbootstrap.errors import Problem
 
 Words = tuple[str, str]
 """What is wrong, and what would be right."""
 
 _PATTERNS: Mapping[str, Words] = {
-    models.DNS_LABEL: (
+    base.DNS_LABEL: (
         "is not a valid name",
         "use lower case letters, digits and hyphens, at most 63, with a letter or digit at both ends",
     ),
-    models.DNS_NAME: (
+    base.DNS_NAME: (
         "is not a DNS name",
         "use lower case letters, digits and hyphens in parts separated by dots, such as cluster.local",
     ),
-    models.VERSION: (
+    base.VERSION: (
         "is not a release number",
         "write MAJOR.MINOR.PATCH without a leading v, such as 1.36.2",
     ),
-    models.IMAGE_VERSION: ("is not the version of an image", 'write it as in "3.10.1"'),
-    models.CHART_VERSION: ("is not a chart's version", "write it as in 1.2.3 or 1.2.3-rc.1"),
-    models.SHA256: ("is not a sha256", "write 64 hexadecimal digits, as sha256sum prints them"),
-    models.HTTP_URL: ("is not a URL", "write one that starts with http:// or https://"),
-    models.REGISTRY_HOST: (
+    base.IMAGE_VERSION: ("is not the version of an image", 'write it as in "3.10.1"'),
+    base.CHART_VERSION: ("is not a chart's version", "write it as in 1.2.3 or 1.2.3-rc.1"),
+    base.SHA256: ("is not a sha256", "write 64 hexadecimal digits, as sha256sum prints them"),
+    base.HTTP_URL: ("is not a URL", "write one that starts with http:// or https://"),
+    base.REGISTRY_HOST: (
         "is not a registry's host",
         "write HOST or HOST:PORT without scheme and path, such as registry.example.com:5000",
     ),
-    models.DOCKER_SIZE: ("is not a size", "write a number and k, m or g, such as 50m"),
-    models.FOLDER: ("is not a folder on hosts", "write an absolute path, such as /var/lib/docker"),
+    base.DOCKER_SIZE: ("is not a size", "write a number and k, m or g, such as 50m"),
+    base.FOLDER: ("is not a folder on hosts", "write an absolute path, such as /var/lib/docker"),
 }
 
 _SHAPES: Mapping[str, Words] = {
@@ -126,7 +126,7 @@ def _step(annotation: Any, step: str) -> Any:
     candidates = _models_in(annotation)
     for candidate in candidates:
         for name, field in candidate.model_fields.items():
-            if step == models.variant(name):
+            if step == base.variant(name):
                 return candidate
             if step == (field.alias or name):
                 return field.annotation

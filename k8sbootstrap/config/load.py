@@ -10,7 +10,9 @@ from k8sbootstrap.config import document, rules
 from k8sbootstrap.config.document import Document
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.explain import explain
-from k8sbootstrap.config.models import DNS_LABEL, Cluster, EnvSecret, Secret
+from k8sbootstrap.config.models.base import DNS_LABEL
+from k8sbootstrap.config.models.cluster import Cluster
+from k8sbootstrap.config.models.hosts import EnvSecret, Secret
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.errors import ConfigError, Problem
 

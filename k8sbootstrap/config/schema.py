@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from k8sbootstrap.config.models import Cluster
+from k8sbootstrap.config.models.cluster import Cluster
 
 
 def json_schema() -> dict[str, Any]:

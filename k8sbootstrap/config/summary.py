@@ -1,6 +1,6 @@
 """A cluster in one line."""
 
-from k8sbootstrap.config.models import Cluster
+from k8sbootstrap.config.models.cluster import Cluster
 
 
 def summary(config: Cluster) -> str:

@@ -18,7 +18,7 @@ from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.catalog.data import minor_of
 from k8sbootstrap.catalog.models import Release
 from k8sbootstrap.catalog.resolve import release
-from k8sbootstrap.config.models import OwnRelease
+from k8sbootstrap.config.models.releases import OwnRelease
 from k8sbootstrap.lab import debian_build
 from k8sbootstrap.lab.commands import run
 from k8sbootstrap.lab.image_tar import write_image

@@ -6,7 +6,8 @@ from pathlib import Path
 from k8sbootstrap.catalog.models import Release
 from k8sbootstrap.catalog.resolve import release
 from k8sbootstrap.config.load import load_cluster, resolve_secret
-from k8sbootstrap.config.models import SSH, Cluster, Host, Taint
+from k8sbootstrap.config.models.cluster import Cluster
+from k8sbootstrap.config.models.hosts import SSH, Host, Taint
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.plan.models import BastionTarget, ClusterPlan, HostPlan, SSHTarget
 from k8sbootstrap.plan.registries import plan_local_registry, plan_registries

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from k8sbootstrap.catalog.distributions import Purpose
 from k8sbootstrap.catalog.models import Image, PodNetwork, Release
-from k8sbootstrap.config.models import Arch, Cluster, Taint
+from k8sbootstrap.config.models.base import Arch
+from k8sbootstrap.config.models.cluster import Cluster
+from k8sbootstrap.config.models.hosts import Taint
 from k8sbootstrap.plan.registries import LocalRegistry, RegistryPlan
 
 NODE_LOCAL_DNS = IPv4Address("169.254.20.10")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from urllib3.util import parse_url
 
-from k8sbootstrap.config.models import Host, ImageRegistry, Registry
+from k8sbootstrap.config.models.hosts import Host
+from k8sbootstrap.config.models.runtime import ImageRegistry, Registry
 from k8sbootstrap.config.paths import local_path
 
 DOCKER_HUB = "docker.io"

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k8sbootstrap.config.models import Hook, HookPoint
+from k8sbootstrap.config.models.base import HookPoint
+from k8sbootstrap.config.models.cluster import Hook
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.errors import HookError
 from k8sbootstrap.plan.models import ClusterPlan

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from k8sbootstrap.config.models import HookPoint
+from k8sbootstrap.config.models.base import HookPoint
 from k8sbootstrap.runner.board import HostCount
 from k8sbootstrap.runner.events import Change, When
 from k8sbootstrap.runner.record import Outcome

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from k8sbootstrap.config.models import HookPoint
+from k8sbootstrap.config.models.base import HookPoint
 from k8sbootstrap.errors import HookError
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.runner.events import Change, Event, PhaseDue, TaskResult

@@ -8,7 +8,9 @@ from pathlib import Path
 from k8sbootstrap.addons import own
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.artifacts.fetch import fetch_all
-from k8sbootstrap.config.models import ChartManifest, Cluster, DirectorySource, UrlManifest
+from k8sbootstrap.config.models.addons import ChartManifest, UrlManifest
+from k8sbootstrap.config.models.artifacts import DirectorySource
+from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.state import State
 
 

@@ -18,7 +18,7 @@ import yaml
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.catalog.data import numbers
 from k8sbootstrap.catalog.resolve import release
-from k8sbootstrap.config.models import OwnRelease
+from k8sbootstrap.config.models.releases import OwnRelease
 from k8sbootstrap.lab import artifacts
 from k8sbootstrap.lab.image_tar import write_image
 

@@ -23,7 +23,8 @@ from k8sbootstrap.artifacts.fetch import fetch_all
 from k8sbootstrap.artifacts.image_archive import ImageArchive, read_archive
 from k8sbootstrap.artifacts.registries import RegistryImages
 from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.config import models
+from k8sbootstrap.config.models.artifacts import Artifacts
+from k8sbootstrap.config.models.runtime import Registry as KnownRegistry
 from k8sbootstrap.lab.image_tar import write_image
 from k8sbootstrap.lab.root_image import PASSWORD_USER
 from k8sbootstrap.plan.registries import plan_registries
@@ -331,13 +332,13 @@ def test_private_registry_and_own_images(lab: Lab, tmp_path: Path) -> None:
 def _pulled(registry: Registry, folder: Path) -> ImageArchive:
     """An image that this machine pulls, as for a bundle."""
     file = ArtifactFile("app", "1", "amd64", "image.tar")
-    known = plan_registries([models.Registry(host=registry.host, ca=registry.ca)], folder)
+    known = plan_registries([KnownRegistry(host=registry.host, ca=registry.ca)], folder)
     login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     images = RegistryImages(
         {file.key: f"{registry.host}/team/app:1"}, known, {registry.host: login}, all=False
     )
     state = State.beside(folder / "cluster.yaml", "pull")
-    config = models.Artifacts(upstream=False)
+    config = Artifacts(upstream=False)
     got = fetch_all([], config, state, folder, folder / "cache", optional=[file], images=images)
     return read_archive(got[file.key].path)
 

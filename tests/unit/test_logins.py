@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from k8sbootstrap.config.models import Registry
+from k8sbootstrap.config.models.runtime import Registry
 from k8sbootstrap.errors import ConfigError
 from k8sbootstrap.logins import read_logins, write_logins
 from k8sbootstrap.state import State

@@ -9,7 +9,7 @@ import yaml
 
 from k8sbootstrap.config.document import Location
 from k8sbootstrap.config.draft import Draft
-from k8sbootstrap.config.models import ChartManifest
+from k8sbootstrap.config.models.addons import ChartManifest
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.config.rules.finding import Finding
 

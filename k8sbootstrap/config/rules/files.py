@@ -10,7 +10,8 @@ from cryptography import x509
 from k8sbootstrap.artifacts.image_archive import ImageArchiveError, read_archive
 from k8sbootstrap.config.document import Location
 from k8sbootstrap.config.draft import Draft
-from k8sbootstrap.config.models import SSH, DirectorySource, FileSecret
+from k8sbootstrap.config.models.artifacts import DirectorySource
+from k8sbootstrap.config.models.hosts import SSH, FileSecret
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.config.rules.finding import Finding
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from k8sbootstrap.config.draft import Draft
-from k8sbootstrap.config.models import Api
+from k8sbootstrap.config.models.network import Api
 from k8sbootstrap.config.rules.finding import Finding
 
 _TAKEN = frozenset({2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259})

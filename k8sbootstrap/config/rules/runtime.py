@@ -7,7 +7,7 @@ from urllib3.util import parse_url
 from k8sbootstrap.catalog.data import minor_of
 from k8sbootstrap.catalog.runtimes import known_minors, minor, misfit
 from k8sbootstrap.config.draft import Draft
-from k8sbootstrap.config.models import Docker
+from k8sbootstrap.config.models.runtime import Docker
 from k8sbootstrap.config.rules.finding import Finding
 from k8sbootstrap.plan.registries import DOCKER_HUB, registry_host
 

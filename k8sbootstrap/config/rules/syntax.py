@@ -3,7 +3,7 @@
 import re
 from ipaddress import IPv4Address, ip_address
 
-from k8sbootstrap.config.models import DNS_NAME
+from k8sbootstrap.config.models.base import DNS_NAME
 
 _NAME_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _DNS_NAME = re.compile(DNS_NAME)

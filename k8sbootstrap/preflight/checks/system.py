@@ -7,7 +7,7 @@ from k8sbootstrap.bundle.reader import open_bundle
 from k8sbootstrap.catalog.data import ARCHITECTURES, MACHINES
 from k8sbootstrap.catalog.distributions import platform_of, supported
 from k8sbootstrap.catalog.runtimes import misfit
-from k8sbootstrap.config.models import Network
+from k8sbootstrap.config.models.network import Network
 from k8sbootstrap.preflight.checks.base import Case
 from k8sbootstrap.preflight.models import Verdict, failed, ok, skipped, warning
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from k8sbootstrap.artifacts.fetch import fetch_all
 from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.config.models import Artifacts
+from k8sbootstrap.config.models.artifacts import Artifacts
 from k8sbootstrap.state import State
 
 

@@ -12,7 +12,8 @@ from k8sbootstrap.artifacts.registries import RegistryImages
 from k8sbootstrap.artifacts.registry_web import RegistryWeb
 from k8sbootstrap.artifacts.web import WebError
 from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.config.models import Proxy, Registry
+from k8sbootstrap.config.models.network import Proxy
+from k8sbootstrap.config.models.runtime import Registry
 from k8sbootstrap.errors import ArtifactError
 from k8sbootstrap.plan.registries import plan_registries
 

@@ -6,7 +6,7 @@ import pytest
 
 from k8sbootstrap.artifacts import web as web_module
 from k8sbootstrap.artifacts.web import NoAnswerError, NotThereError, Web, WebError, is_bypassed
-from k8sbootstrap.config.models import Proxy
+from k8sbootstrap.config.models.network import Proxy
 
 
 @pytest.fixture

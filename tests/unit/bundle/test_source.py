@@ -8,7 +8,7 @@ import pytest
 from k8sbootstrap.artifacts.fetch import Fetched, fetch_all
 from k8sbootstrap.bundle.reader import open_bundle
 from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.config.models import Artifacts
+from k8sbootstrap.config.models.artifacts import Artifacts
 from k8sbootstrap.errors import ArtifactError, BundleError
 from k8sbootstrap.state import State
 

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue
 from k8sbootstrap.catalog.models import ArtifactFile, Release
 from k8sbootstrap.catalog.resolve import default_version, own_keys, release, versions
-from k8sbootstrap.config.models import Arch, OwnFile, OwnRelease
+from k8sbootstrap.config.models.base import Arch
+from k8sbootstrap.config.models.releases import OwnFile, OwnRelease
 from k8sbootstrap.errors import UnknownReleaseError
 
 EVERY = [(v, a, r) for v in versions() for a in ARCHITECTURES for r in ("docker", "containerd")]

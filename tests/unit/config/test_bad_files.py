@@ -13,7 +13,7 @@ from config_examples import BAD
 from k8sbootstrap.config import document, rules
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.load import load_cluster
-from k8sbootstrap.config.models import Cluster
+from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.errors import ConfigError
 
 FILES = sorted(BAD.glob("*.yaml"))

@@ -9,7 +9,8 @@ import pytest
 from config_examples import HEAD, HOSTS
 
 from k8sbootstrap.config.load import load_cluster, load_name, resolve_secret
-from k8sbootstrap.config.models import DirectorySource, EnvSecret, FileSecret, MirrorSource
+from k8sbootstrap.config.models.artifacts import DirectorySource, MirrorSource
+from k8sbootstrap.config.models.hosts import EnvSecret, FileSecret
 from k8sbootstrap.errors import ConfigError
 
 Write = Callable[[str], Path]

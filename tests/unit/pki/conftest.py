@@ -1,6 +1,6 @@
 import pytest
 
-from k8sbootstrap.config.models import Cluster
+from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.plan.build import build_plan
 from k8sbootstrap.state import State
 

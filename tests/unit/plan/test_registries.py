@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from k8sbootstrap.config.models import Registry
+from k8sbootstrap.config.models.runtime import Registry
 from k8sbootstrap.plan.registries import MirrorPlan, plan_registries
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from k8sbootstrap.config.models import Cluster
+from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.plan.build import build_plan
 from k8sbootstrap.preflight.checks import CHECKS
 from k8sbootstrap.preflight.checks.base import Case, Seen

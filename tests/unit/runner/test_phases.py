@@ -2,7 +2,7 @@ from typing import get_args
 
 import yaml
 
-from k8sbootstrap.config.models import HookPoint
+from k8sbootstrap.config.models.base import HookPoint
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.phases import NODE_ROLES, PHASES, UPGRADE, title
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from k8sbootstrap.config.models import Dns
+from k8sbootstrap.config.models.network import Dns
 from k8sbootstrap.verify.answers import Answer, HttpAnswer, RunAnswer
 from k8sbootstrap.verify.checks import cleanup, dns, exec_, logs, nodeport, pod_network, pods, service
 from k8sbootstrap.verify.facts import Pod

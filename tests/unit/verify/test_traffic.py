@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from k8sbootstrap.config.models import Dns
+from k8sbootstrap.config.models.network import Dns
 from k8sbootstrap.verify.traffic import (
     API_SERVICE,
     DNS,
