@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from k8sbootstrap.inventory import read_digests
+from k8sbootstrap.inventory.read import read_digests
 from k8sbootstrap.lab import artifacts, cluster_file, root_image
 from k8sbootstrap.lab.commands import run
 from k8sbootstrap.state import State

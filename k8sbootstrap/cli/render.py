@@ -10,7 +10,7 @@ from rich.console import Console
 
 from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.main import Globals
-from k8sbootstrap.inventory import sudo_password_variable
+from k8sbootstrap.inventory.connection import sudo_password_variable
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.runner import lock
 from k8sbootstrap.runner.ansible import command_line

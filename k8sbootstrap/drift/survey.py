@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 
 from k8sbootstrap.drift.probe import Finding, probe
 from k8sbootstrap.errors import K8sBootstrapError
-from k8sbootstrap.inventory import firewall
+from k8sbootstrap.inventory.variables import firewall
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.runner.events import Change
 from k8sbootstrap.runner.phases import CLUSTER_ROLES, PHASES, RETIRABLE

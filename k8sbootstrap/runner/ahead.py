@@ -14,7 +14,8 @@ from pathlib import Path
 from shutil import copyfileobj
 
 from k8sbootstrap.drift.survey import Survey
-from k8sbootstrap.inventory import files_to_send, ssh_command
+from k8sbootstrap.inventory.connection import ssh_command
+from k8sbootstrap.inventory.read import files_to_send
 from k8sbootstrap.plan.models import ClusterPlan
 
 _AT_ONCE = 20

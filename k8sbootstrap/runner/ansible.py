@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from k8sbootstrap.inventory import CIPHERS, sudo_password_variable
+from k8sbootstrap.inventory.connection import CIPHERS, sudo_password_variable
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.gate import Gate

@@ -15,7 +15,7 @@ from k8sbootstrap.artifacts.transfers import Transfers
 from k8sbootstrap.bundle.reader import open_bundle
 from k8sbootstrap.bundle.unpack import unpack_packages
 from k8sbootstrap.catalog.models import ArtifactFile, Image
-from k8sbootstrap.inventory import render_inventory
+from k8sbootstrap.inventory.render import render_inventory
 from k8sbootstrap.logins import read_logins, write_logins
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.models import ClusterPlan

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from k8sbootstrap.inventory import render_connections
+from k8sbootstrap.inventory.render import render_connections
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.runner.ansible import playbook_path
 from k8sbootstrap.runner.hooks import hooked

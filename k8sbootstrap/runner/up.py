@@ -7,7 +7,7 @@ from pathlib import Path
 from k8sbootstrap.drift import words
 from k8sbootstrap.drift.survey import Survey, survey
 from k8sbootstrap.errors import HostError, PreflightError
-from k8sbootstrap.inventory import read_digests
+from k8sbootstrap.inventory.read import read_digests
 from k8sbootstrap.pki.recover import recover_pki
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight import models as preflight

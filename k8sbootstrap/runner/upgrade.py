@@ -7,7 +7,7 @@ from pathlib import Path
 
 from k8sbootstrap.drift.survey import Survey
 from k8sbootstrap.errors import HostError
-from k8sbootstrap.inventory import read_version
+from k8sbootstrap.inventory.read import read_version
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight.models import Status
 from k8sbootstrap.preflight.run import require

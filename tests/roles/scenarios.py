@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from k8sbootstrap.inventory import render_inventory
+from k8sbootstrap.inventory.render import render_inventory
 from k8sbootstrap.logins import read_logins, write_logins
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.build import load_plan

@@ -9,7 +9,7 @@ import yaml
 
 from k8sbootstrap.bundle.manifest import Entry, Manifest
 from k8sbootstrap.bundle.writer import write_bundle
-from k8sbootstrap.inventory import read_digests
+from k8sbootstrap.inventory.read import read_digests
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner import lock

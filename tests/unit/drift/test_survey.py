@@ -9,7 +9,7 @@ from k8sbootstrap.drift import words
 from k8sbootstrap.drift.probe import Finding
 from k8sbootstrap.drift.survey import Survey, compare
 from k8sbootstrap.errors import HostError
-from k8sbootstrap.inventory import firewall
+from k8sbootstrap.inventory.variables import firewall
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.runner.events import Change
