@@ -26,6 +26,7 @@ LEFTOVERS = (
 """What a cluster leaves on a host."""
 MODULES = {
     "br_netfilter": "CONFIG_BRIDGE_NETFILTER=y",
+    "dummy": "CONFIG_DUMMY=y",
     "geneve": "CONFIG_GENEVE=y",
     "ipip": "CONFIG_NET_IPIP=y",
     "nf_conntrack": "CONFIG_NF_CONNTRACK=y",

@@ -9,7 +9,7 @@ from k8sbootstrap.preflight.checks.base import Case, names
 from k8sbootstrap.preflight.facts import Facts, Listener
 from k8sbootstrap.preflight.models import Verdict, failed, ok, skipped, warning
 
-OWN_DEVICES = frozenset({"cni0", "k8s-vxlan", "docker0"})
+OWN_DEVICES = frozenset({"cni0", "k8s-vxlan", "docker0", "nodelocaldns"})
 """Interfaces that this tool's own components make."""
 OWN_PROTOCOL = "75"
 """Mark of the routes that the pod network makes."""

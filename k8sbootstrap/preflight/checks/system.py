@@ -13,6 +13,8 @@ from k8sbootstrap.preflight.models import Verdict, failed, ok, skipped, warning
 
 GIB = 1024**3
 WANTED_MODULES = ("overlay", "br_netfilter", "nf_conntrack")
+_CACHE_MODULES = ["dummy"]
+"""What the interface of the DNS cache on every node needs."""
 KERNEL_OF_MODE = {"iptables": (0, 0), "nftables": (5, 13)}
 """The oldest kernel that each mode of kube-proxy works with."""
 KERNEL_OF_CILIUM = (5, 10)
@@ -147,11 +149,12 @@ def kernel(case: Case) -> Verdict:
 
 
 def kernel_modules(case: Case) -> Verdict:
-    """The kernel has overlay, br_netfilter, nf_conntrack, and what the pod network needs (vxlan, for one)."""
+    """The kernel has overlay, br_netfilter, nf_conntrack, and what networks and DNS need (vxlan, dummy)."""
     if not case.host.is_node:
         return ok("no pods run here")
     network = case.plan.config.network
-    wanted = [*WANTED_MODULES, *_tunnel(network)]
+    cache = _CACHE_MODULES if case.plan.config.dns.node_local_cache else []
+    wanted = [*WANTED_MODULES, *_tunnel(network), *cache]
     missing = [name for name in wanted if name not in case.facts.modules]
     if not missing:
         return ok(", ".join(wanted))
@@ -159,6 +162,11 @@ def kernel_modules(case: Case) -> Verdict:
         return warning(
             "vxlan is missing: pods reach only pods of nodes on the same network",
             "Install a kernel that has the vxlan module if nodes are on different networks.",
+        )
+    if missing == _CACHE_MODULES:
+        return failed(
+            "the kernel has no dummy, which the DNS cache on every node needs",
+            "Install a kernel that has it, or turn dns.nodeLocalCache off in cluster.yaml.",
         )
     if set(missing) <= set(_tunnel(network)):
         return failed(

@@ -1,5 +1,6 @@
 """Name servers for CoreDNS: where pods get none that they could ask, somebody has to name some."""
 
+import json
 import subprocess
 import sys
 from importlib import resources
@@ -77,3 +78,21 @@ def test_systemd_resolved(tmp_path, etc, resolved, wanted):
         probe = probe.replace(place, str(tmp_path / name))
     done = subprocess.run([sys.executable, "-"], input=probe, capture_output=True, text=True, check=True)
     assert parse(done.stdout).name_servers == wanted
+
+
+def test_the_cache_on_every_node_needs_the_module_dummy(judge, make_plan):
+    there = ["overlay", "br_netfilter", "nf_conntrack", "vxlan"]
+    plan = make_plan(dns={"nodeLocalCache": True})
+    verdict = judge("kernel-modules", plan=plan, modules=there)
+    assert verdict.status is Status.FAILED
+    assert "the kernel has no dummy" in verdict.message
+    assert "dns.nodeLocalCache" in verdict.fix
+    assert judge("kernel-modules", plan=plan, modules=[*there, "dummy"]).status is Status.OK
+    assert judge("kernel-modules", modules=there).status is Status.OK
+
+
+def test_the_cache_on_a_node_has_the_address_of_the_service(judge):
+    addresses = json.dumps(
+        [{"ifname": "nodelocaldns", "addr_info": [{"local": "10.96.0.10", "prefixlen": 32}]}]
+    )
+    assert judge("cidr-overlap", addresses=addresses).status is Status.OK
