@@ -8,6 +8,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_addons import (
     APPLY,
+    KEEP_SCALE,
     answered,
     by_identity,
     digest_of,
@@ -18,6 +19,7 @@ from ansible.module_utils.k8sbootstrap_addons import (
     reference,
     remember,
     remembered,
+    scale_to_keep,
     there,
 )
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
@@ -123,6 +125,7 @@ class _Addons:
         if self.causes:  # what a killed run has applied is known to the next one
             planned = [entry["object"] for entry in self.wanted if identity(entry["object"]) not in memory]
             remember(self.before + [dict(entry_of(item, item), digest="") for item in planned])
+        self._keep_scales()
         for group in self.groups:
             mine = [entry for entry in group["objects"] if identity(entry["object"]) in self.causes]
             first = [entry for entry in mine if entry["object"]["kind"] in _FIRST]
@@ -135,6 +138,17 @@ class _Addons:
         after = [memory[name] for name in ids]
         if after != self.before:
             remember(after)
+
+    def _keep_scales(self) -> None:
+        found = [
+            scale_to_keep(entry["object"], self.live[name])
+            for entry in self.wanted
+            for name in [identity(entry["object"])]
+            if name in self.causes and name in self.live
+        ]
+        kept = [item for item in found if item]
+        if kept:
+            kubectl(*KEEP_SCALE, stdin=json.dumps(_list(kept)))
 
 
 def _may_go(item: dict) -> bool:

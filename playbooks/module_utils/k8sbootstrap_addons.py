@@ -21,6 +21,8 @@ LABEL = "k8sbootstrap.io/addon"
 """On every object that was applied; its value is the group that the object belongs to."""
 MANAGER = "k8sbootstrap"
 APPLY = ("apply", "--server-side", "--force-conflicts", f"--field-manager={MANAGER}", "-f", "-")
+KEEP_SCALE = ("apply", "--server-side", f"--field-manager={MANAGER}-scale", "-f", "-")
+"""Keeps numbers of pods that are no longer ours, until an autoscaler takes them over."""
 _NAMESPACE, _NAME = "kube-system", "k8sbootstrap-addons"
 _SHOW = ["--show-managed-fields"]
 
@@ -43,6 +45,26 @@ def fields_of(item: dict) -> str:
         if entry.get("manager") == MANAGER and entry.get("operation") == "Apply":
             return digest_of(values(entry.get("fieldsV1", {}), item))
     return ""
+
+
+def scale_to_keep(wanted: dict, live: dict) -> dict | None:
+    """The number of pods that was applied under our name and is no longer wanted to be said, as an object.
+
+    A field that nobody applies any more is taken off, and without ``replicas`` there is one pod.
+
+    Args:
+        wanted: The object as it is about to be applied.
+        live: The same as the cluster has it.
+    """
+    spec = wanted.get("spec")
+    if not isinstance(spec, dict) or "replicas" in spec:
+        return None
+    for entry in live["metadata"].get("managedFields", ()):
+        mine = entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
+        if mine and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {}):
+            item = reference(entry_of(live, live))
+            return {**item, "spec": {"replicas": live["spec"]["replicas"]}}
+    return None
 
 
 def values(fields: dict, value):

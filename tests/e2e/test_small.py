@@ -426,6 +426,11 @@ def test_manifests_and_charts(lab: Lab, helm_directory: Path) -> None:
     lab.k("up", file=file)
     field = "-o jsonpath={.spec.replicas}{.metadata.annotations.theirs}"
     assert lab.kubectl(f"get -n shop deployment/web {field}") == "2stays"
+    (folder / "web.yaml").write_text(WEB.replace("  replicas: 2\n", ""))
+    lab.k("up", file=file)
+    lab.kubectl("scale -n shop deployment/web --replicas=3")
+    assert "Nothing to change" in lab.k("up", file=file).stdout
+    assert lab.kubectl(f"get -n shop deployment/web {field}") == "3stays"
 
     (folder / "more.yml").write_text(
         "apiVersion: v1\nkind: Service\nmetadata: {name: bad}\nspec: {ports: 1}\n"

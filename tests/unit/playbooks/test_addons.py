@@ -105,3 +105,18 @@ def test_kinds_that_are_gone_have_no_objects(addons: ModuleType, monkeypatch: py
     widget = {**LIVE, "apiVersion": "example.com/v1", "kind": "Widget"}
     entries = [addons.entry_of(item, item) for item in (LIVE, widget)]
     assert addons.there(entries) == {"Deployment.apps/default/web": LIVE}
+
+
+def test_a_number_of_pods_that_is_no_longer_written_stays(addons: ModuleType) -> None:
+    written: dict[str, Any] = {**LIVE, "spec": {"replicas": 3}}
+    assert addons.scale_to_keep(written, LIVE) is None
+    left: dict[str, Any] = {**LIVE, "spec": {"list": []}}
+    assert addons.scale_to_keep(left, LIVE) == {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"replicas": 2},
+    }
+    theirs: dict[str, Any] = {**LIVE, "metadata": {**LIVE["metadata"], "managedFields": []}}
+    assert addons.scale_to_keep(left, theirs) is None
+    assert addons.scale_to_keep({"kind": "ConfigMap"}, LIVE) is None
