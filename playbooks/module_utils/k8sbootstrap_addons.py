@@ -21,7 +21,7 @@ LABEL = "k8sbootstrap.io/addon"
 """On every object that was applied; its value is the group that the object belongs to."""
 MANAGER = "k8sbootstrap"
 APPLY = ("apply", "--server-side", "--force-conflicts", f"--field-manager={MANAGER}", "-f", "-")
-KEEP_SCALE = ("apply", "--server-side", f"--field-manager={MANAGER}-scale", "-f", "-")
+KEEP_SCALE = ("apply", "--server-side", "--validate=false", f"--field-manager={MANAGER}-scale", "-f", "-")
 """Keeps numbers of pods that are no longer ours, until an autoscaler takes them over."""
 _NAMESPACE, _NAME = "kube-system", "k8sbootstrap-addons"
 _SHOW = ["--show-managed-fields"]
