@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -202,6 +203,18 @@ def load(lab: Lab, name: str, host: str, url: str, cert: str = "", *, watch: boo
         yield Load(name, lab, host, process)
     finally:
         process.kill()
+
+
+def turned_away(lab: Lab, worker: str, since: float) -> set[str]:
+    """Masters that a worker's haproxy sent nothing new to because their API servers said that they stop.
+
+    Args:
+        lab: The lab.
+        worker: Name of the worker.
+        since: Seconds since 1970.
+    """
+    journal = lab.sh(worker, f"journalctl --no-pager -u haproxy -o cat --since=@{int(since)}")
+    return set(re.findall(r"masters/(\S+) is stopping", journal))
 
 
 def _stop_file(name: str) -> str:

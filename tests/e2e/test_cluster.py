@@ -6,12 +6,13 @@ import functools
 import http.server
 import json
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from labs import Lab, kill, make_lab, summary, wait_for
-from load import KUBELET_CLIENT, WEB, load
+from load import KUBELET_CLIENT, WEB, load, turned_away
 from snapshot import differences, snapshot
 
 if TYPE_CHECKING:
@@ -246,6 +247,7 @@ def test_quorum_is_never_put_at_risk(lab: Lab) -> None:
 
 def test_upgrade_loses_no_request(lab: Lab) -> None:
     """To another patch release, killed in the middle: neither the API nor a Service loses a request."""
+    began = time.time()
     new = lab.variant("upgraded.yaml", _to(UPGRADED))
     lab.sh("master1", f"cat <<'END' | kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f -\n{WEB}END")
     said = lab.k("up", file=lab.variant("skipped.yaml", _to("1.34.9")), code=4).stderr
@@ -282,6 +284,7 @@ def test_upgrade_loses_no_request(lab: Lab) -> None:
     assert "SchedulingDisabled" not in nodes
     assert [each.lost for each in counted] == [[], []]
     assert all(each.sent > 100 for each in counted)
+    assert turned_away(lab, "worker1", began) == {"master1", "master2", "master3"}
     kept = [lab.sh(name, "ls /var/lib/k8sbootstrap/etcd-snapshots", code=None) for name in lab.hosts[:3]]
     assert any(f"-before-{UPGRADED}-from-1.20.2.db" in names for names in kept)
     assert "going back to 1.20.2 is not possible" in lab.k("up", code=4).stderr

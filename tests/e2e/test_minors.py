@@ -6,6 +6,7 @@ newest; the first upgrade is held up by a PodDisruptionBudget, every other one i
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack, contextmanager
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from at_hand import FOLDERS, SYSTEMS, VERSIONS, bring, require
 from labs import Lab, kill, make_lab, wait_for
-from load import KUBELET_CLIENT, WEB, Counted, Load, load
+from load import KUBELET_CLIENT, WEB, Counted, Load, load, turned_away
 
 from k8sbootstrap.catalog.data import numbers
 from k8sbootstrap.lab import artifacts
@@ -67,6 +68,7 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 def test_drain_is_held_up_by_a_budget(lab: Lab) -> None:
     """`up` stops after the timeout and says why, the node takes pods again, and the next `up` goes on."""
+    began = time.time()
     _apply(lab, HELD)
     lab.kubectl("rollout status deployment held --timeout=60s")
     new = lab.variant("cluster.yaml", _to(STEPS[1]))
@@ -81,11 +83,12 @@ def test_drain_is_held_up_by_a_budget(lab: Lab) -> None:
         lab.k("up", file=new)
         counted = [each.end() for each in loads]
     lab.kubectl("delete deployment held")
-    _went_well(lab, STEPS[1], counted)
+    _went_well(lab, STEPS[1], counted, began)
 
 
 @pytest.mark.parametrize("version", STEPS[2:])
 def test_killed_in_the_middle(lab: Lab, version: str) -> None:
+    began = time.time()
     new = lab.variant("cluster.yaml", _to(version))
     before = set((lab.state / "runs").iterdir())
     drained = '"role": "node_drain", "action": "kube_drain", "host": "worker1"'
@@ -102,7 +105,7 @@ def test_killed_in_the_middle(lab: Lab, version: str) -> None:
         assert "SchedulingDisabled" in lab.kubectl("get node worker1")
         lab.k("up", file=new)
         counted = [each.end() for each in loads]
-    _went_well(lab, version, counted)
+    _went_well(lab, version, counted, began)
 
 
 @contextmanager
@@ -118,13 +121,14 @@ def _loads(lab: Lab) -> Iterator[list[Load]]:
         ]
 
 
-def _went_well(lab: Lab, version: str, counted: list[Counted]) -> None:
+def _went_well(lab: Lab, version: str, counted: list[Counted], began: float) -> None:
     print(f"to {version}:", *counted, sep="\n")  # noqa: T201
     nodes = lab.kubectl("get nodes --no-headers")
     assert nodes.count(f"v{version}") == len(lab.hosts)
     assert "SchedulingDisabled" not in nodes
     assert {each.name: each.lost for each in counted} == {each.name: [] for each in counted}
     assert all(each.sent > 100 for each in counted)
+    assert turned_away(lab, "worker1", began) == {"master1", "master2", "master3"}
     lab.k("verify")
     assert "Nothing to change" in lab.k("up").stdout
 
