@@ -104,11 +104,9 @@ def by_kubeadm(program: Path, pictures: Path) -> Sample:
 def _program() -> Path:
     """kubeadm, built once."""
     folder = _CACHE / "kubernetes" / artifacts.BUILT_VERSION / "amd64"
-    if not (folder / "kubeadm").exists():
+    if not debian_build.is_built(folder, ["kubeadm"]):
         print("building kubeadm from Debian's source (minutes, once)", flush=True)
-        # the source's own copy crashes with Go 1.18 and later where YAML is written, which kubeadm alone does
-        newer = {"github.com/modern-go/reflect2": "golang-github-modern-go-reflect2-dev"}
-        debian_build.build({debian_build.SOURCE_VERSION: folder}, ["kubeadm"], newer)
+        debian_build.build({debian_build.SOURCE_VERSION: folder}, ["kubeadm"])
     return folder / "kubeadm"
 
 

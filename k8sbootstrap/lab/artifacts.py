@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -39,8 +39,7 @@ def directory() -> Path:
 
 def binaries_are_built(version: str = BUILT_VERSION) -> bool:
     """Whether Kubernetes has been built here already."""
-    folder = directory() / "kubernetes" / version / _ARCH
-    return all((folder / name).exists() for name in debian_build.BINARIES)
+    return debian_build.is_built(directory() / "kubernetes" / version / _ARCH)
 
 
 def must_be_built(version: str) -> bool:
@@ -97,7 +96,7 @@ def fill(versions: Sequence[str], progress: Progress, others: Sequence[Path] = (
             _dns_image(top, version, (*others, top))
             if minor_of(version) == minor_of(BUILT_VERSION):
                 _from_packages(top, version)
-        _record_hashes(top)
+        _record_hashes(top, targets.values())
     return top
 
 
@@ -153,8 +152,13 @@ def _dns_image(top: Path, version: str, folders: Sequence[Path]) -> None:
         write_image(top / image.artifact.key, image.ref, {"coredns": found.read_bytes()}, config)
 
 
-def _record_hashes(top: Path) -> None:
-    """Add files that SHA256SUMS does not list yet; others keep the hash that they had when they were made."""
+def _record_hashes(top: Path, made: Collection[Path] = ()) -> None:
+    """Add files that SHA256SUMS does not list yet; others keep the hash that they had when they were made.
+
+    Args:
+        top: The artifact directory.
+        made: Folders whose files have just been made anew.
+    """
     sums = top / "SHA256SUMS"
     known = {}
     if sums.exists():
@@ -168,6 +172,7 @@ def _record_hashes(top: Path) -> None:
         for path in sorted(top.glob("*/*/*/*"))
         if not path.name.startswith(".")
     }
+    known = {name: digest for name, digest in known.items() if (top / name).parent not in made}
     lines = {name: known.get(name) or _sha256(path) for name, path in files.items()}
     if lines != known:
         partial = top / ".SHA256SUMS"

@@ -1,6 +1,8 @@
 """Kubernetes built from Debian's source package, for places that upstream's releases can't be fetched from.
 
-For the lab and tests only. The source (bookworm, 1.20.5+really1.20.2) holds all its dependencies.
+For the lab and tests only. The source (bookworm, 1.20.5+really1.20.2) holds all its dependencies. One of them
+is older than Debian's Go: where programs make JSON with it they write beyond their memory, and API servers
+crash now and then. Debian's own package of it takes its place.
 """
 
 import os
@@ -8,7 +10,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from k8sbootstrap.lab.commands import run
 from k8sbootstrap.lab.mirror import apt, unpack
@@ -16,23 +17,29 @@ from k8sbootstrap.lab.mirror import apt, unpack
 SUITE = "bookworm"
 SOURCE_VERSION = "1.20.2"
 BINARIES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+_NEWER = {"github.com/modern-go/reflect2": "golang-github-modern-go-reflect2-dev"}
+"""Import path of what is not taken from the source, to Debian's package with it."""
+_RECIPE = " ".join((SOURCE_VERSION, *_NEWER.values()))
+"""What builds are made of; those of another one are made anew."""
+_RECIPE_FILE = ".recipe"
 _COMMIT = "faecb196815e248d3ecfb03c680a4507229c2a56"
 """The commit of upstream's v1.20.2."""
 
 
-def build(
-    targets: Mapping[str, Path],
-    binaries: Sequence[str] = BINARIES,
-    newer: Mapping[str, str] = MappingProxyType({}),
-) -> None:
+def is_built(folder: Path, binaries: Sequence[str] = BINARIES) -> bool:
+    """Whether a folder has binaries, made as ``build`` makes them."""
+    recipe = folder / _RECIPE_FILE
+    made_so = recipe.exists() and recipe.read_text() == _RECIPE
+    return made_so and all((folder / name).exists() for name in binaries)
+
+
+def build(targets: Mapping[str, Path], binaries: Sequence[str] = BINARIES) -> None:
     """Build binaries; all of them take about 10 minutes on 2 cores, and each further version about one more.
 
     Args:
         targets: What the binaries say they are, such as 1.20.2, and the folder for those. The source is
             1.20.2 whatever they say: a second version is the same code with another number in it.
         binaries: Which ones.
-        newer: Go packages to take from Debian instead of the source's own copies: import path to the name of
-            Debian's package.
 
     Raises:
         LabError: the source can't be had or does not build.
@@ -45,7 +52,7 @@ def build(
             # apt checks the files against the signed index; unpacking need not check them again
             tool.get("source", "--download-only", "kubernetes", cwd=work)
         run("dpkg-source", "--no-check", "-x", str(next(work.glob("kubernetes_*.dsc"))), str(source))
-        for path, package in newer.items():
+        for path, package in _NEWER.items():
             unpack(SUITE, [package], work / "newer")
             shutil.rmtree(source / "vendor" / path)
             shutil.copytree(work / "newer/usr/share/gocode/src" / path, source / "vendor" / path)
@@ -57,6 +64,7 @@ def build(
                 shutil.copyfile(source / "_output/bin" / binary, partial)
                 partial.chmod(0o755)
                 partial.replace(target / binary)
+            (target / _RECIPE_FILE).write_text(_RECIPE)
         run("chmod", "-R", "u+w", str(work))
 
 

@@ -387,7 +387,6 @@ def test_manifests_and_charts(lab: Lab, helm_directory: Path) -> None:
     folder.mkdir()
     (folder / "web.yaml").write_text(WEB)
     chart = {"chart": str(CHART), "release": "store", "namespace": "shop", "valuesFiles": ["values.yaml"]}
-    chart["values"] = {"thing": False}  # the API server of the lab's own 1.20 dies of custom resources
 
     def change(config: dict) -> None:
         config["artifacts"]["sources"].append({"directory": str(helm_directory)})
@@ -399,10 +398,11 @@ def test_manifests_and_charts(lab: Lab, helm_directory: Path) -> None:
     assert "manifests[1].chart: chart store: helm: " in lab.k("up", file=file, code=3).stderr
     values.write_text("{replicas: 0, random: true}")
     assert "chart store: hooks are not run: Job/pre-install" in lab.k("up", file=file).stdout
-    there = lab.kubectl(f"get namespace,crd,secret,configmap,deployment {mine}").split()
+    there = lab.kubectl(f"get namespace,crd,things,secret,configmap,deployment {mine}").split()
     assert there == [
         "namespace/shop",
         "customresourcedefinition.apiextensions.k8s.io/things.example.com",
+        "thing.example.com/store",
         "secret/password",
         "secret/store",
         "configmap/store",
@@ -447,16 +447,15 @@ def test_manifests_and_charts(lab: Lab, helm_directory: Path) -> None:
         ("remove", "Deployment/shop/store", ["configuration"]),
         ("remove", "Deployment/shop/web", ["configuration"]),
         ("remove", "Secret/default/password", ["configuration"]),
+        ("remove", "Thing/store", ["configuration"]),
     ]
     lab.k("up")
-    kinds = "crd,secret,configmap,deployment"
+    kinds = "crd,things,secret,configmap,deployment"
     stays = ["customresourcedefinition.apiextensions.k8s.io/things.example.com"]
     wait_for(lambda: lab.kubectl(f"get {kinds} {mine}").split() == stays, 60, "all others to be gone")
     # the namespace goes once the kubelet has given its pods up, which that of 1.20 may take a minute for
-    assert lab.kubectl("get namespace shop --ignore-not-found -o jsonpath={.status.phase}") in {
-        "",
-        "Terminating",
-    }
+    phase = lab.kubectl("get namespace shop --ignore-not-found -o jsonpath={.status.phase}")
+    assert phase in {"", "Terminating"}
     kept = [path for path in lab.state.rglob("*") if path.is_file()]
     assert [path for path in kept if re.search("hunter2|aHVudGVyMg", path.read_text())] == []
 

@@ -27,6 +27,7 @@ def _put(top: Path, name: str, content: bytes) -> Path:
 def _built(top: Path) -> None:
     for binary in debian_build.BINARIES:
         _put(top, f"kubernetes/1.20.2/amd64/{binary}", b"")
+    _put(top, "kubernetes/1.20.2/amd64/.recipe", debian_build._RECIPE.encode())
 
 
 def test_hashes_are_those_of_the_files(top: Path) -> None:
@@ -87,6 +88,21 @@ def test_a_binary_that_is_missing_is_built(top: Path, monkeypatch: pytest.Monkey
     _built(top)
     (top / "kubernetes/1.20.2/amd64/kubelet").unlink()
     assert artifacts.must_be_built("1.20.2")
+
+
+def test_binaries_of_another_recipe_are_built_anew(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "_upstream_answers", lambda _: False)
+    _built(top)
+    (top / "kubernetes/1.20.2/amd64/.recipe").unlink()
+    assert artifacts.must_be_built("1.20.2")
+    other = _put(top, "etcd/3.4.23/amd64/etcd", b"etcd")
+    artifacts._record_hashes(top)
+    before = (top / "SHA256SUMS").read_text()
+    for path in (other, top / "kubernetes/1.20.2/amd64/kubelet"):
+        path.write_bytes(b"new")
+    artifacts._record_hashes(top, [top / "kubernetes/1.20.2/amd64"])
+    changed = set((top / "SHA256SUMS").read_text().splitlines()) - set(before.splitlines())
+    assert changed == {f"{hashlib.sha256(b'new').hexdigest()}  kubernetes/1.20.2/amd64/kubelet"}
 
 
 def test_the_dns_is_made_an_image_where_its_program_is(
