@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -90,13 +90,17 @@ def fill(versions: Sequence[str], progress: Progress, others: Sequence[Path] = (
         if targets:
             names = " and ".join(targets)
             progress(f"building Kubernetes {names} from Debian's source (about 10 minutes, once)")
+            # what is there was made in another way: its hashes must not outlive it, whenever this is killed
+            for target in targets.values():
+                shutil.rmtree(target, ignore_errors=True)
+            _record_hashes(top)
             debian_build.build(targets)
         for version in versions:
             _images(top, version)
             _dns_image(top, version, (*others, top))
             if minor_of(version) == minor_of(BUILT_VERSION):
                 _from_packages(top, version)
-        _record_hashes(top, targets.values())
+        _record_hashes(top)
     return top
 
 
@@ -152,13 +156,8 @@ def _dns_image(top: Path, version: str, folders: Sequence[Path]) -> None:
         write_image(top / image.artifact.key, image.ref, {"coredns": found.read_bytes()}, config)
 
 
-def _record_hashes(top: Path, made: Collection[Path] = ()) -> None:
-    """Add files that SHA256SUMS does not list yet; others keep the hash that they had when they were made.
-
-    Args:
-        top: The artifact directory.
-        made: Folders whose files have just been made anew.
-    """
+def _record_hashes(top: Path) -> None:
+    """Add files that SHA256SUMS does not list yet; others keep the hash that they had when they were made."""
     sums = top / "SHA256SUMS"
     known = {}
     if sums.exists():
@@ -172,7 +171,6 @@ def _record_hashes(top: Path, made: Collection[Path] = ()) -> None:
         for path in sorted(top.glob("*/*/*/*"))
         if not path.name.startswith(".")
     }
-    known = {name: digest for name, digest in known.items() if (top / name).parent not in made}
     lines = {name: known.get(name) or _sha256(path) for name, path in files.items()}
     if lines != known:
         partial = top / ".SHA256SUMS"

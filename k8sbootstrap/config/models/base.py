@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 API_VERSION = "k8sbootstrap/v1alpha1"
+
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 VERSION = r"^\d+\.\d+\.\d+$"
@@ -18,6 +19,7 @@ HTTP_URL = r"^https?://[^\s]+$"
 REGISTRY_HOST = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:\d{1,5})?$"
 DOCKER_SIZE = r"^[1-9]\d*[kmg]$"
 FOLDER = r"^(/[\w.-]+)+$"
+
 DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL)]
 """RFC 1123 label: lower case letters, digits and inner hyphens, 63 at most."""
 DnsName = Annotated[str, StringConstraints(pattern=DNS_NAME, max_length=253)]
@@ -43,6 +45,7 @@ Arch = Literal["amd64", "arm64"]
 Component = Literal[
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"
 ]
+
 HookPoint = Literal[
     "host",
     "etcd",

@@ -99,19 +99,21 @@ def firewall(case: Case) -> Verdict:
 
 def name_servers(case: Case) -> Verdict:
     """CoreDNS has servers to ask for names outside of the cluster: the host's, or those of dns.upstream."""
-    dns, kubelet = case.plan.config.dns, case.plan.config.kubernetes.extra_config.get("kubelet", {})
+    dns, settings = case.plan.config.dns, case.plan.config.kubernetes
     if not case.host.is_node or dns.name != "coredns":
         return ok("CoreDNS does not run there")
     if dns.upstream is not None:
         return ok(f"dns.upstream: {', '.join(dns.upstream) or 'none wanted'}")
-    if "resolvConf" in kubelet:
-        return ok(f"those in {kubelet['resolvConf']}, as kubernetes.extraConfig says")
+    own = settings.extra_args.get("kubelet", {}).get("resolv-conf")
+    own = own or settings.extra_config.get("kubelet", {}).get("resolvConf")
+    if own:
+        return ok(f"those in {own}, as the kubelet's settings in cluster.yaml say")
     there = case.facts.name_servers
     if any(not _is_loopback(server) for server in there):
         return ok(", ".join(there))
     seen = f"only {names(list(there))}, which in a pod is the pod itself" if there else "none"
     return failed(
-        f"/etc/resolv.conf has no name server that pods could ask: {seen}",
+        f"pods would get no name server that they could ask: /etc/resolv.conf has {seen}",
         "Set dns.upstream in cluster.yaml to servers that nodes reach, or to [] where there are none.",
     )
 

@@ -14,14 +14,17 @@ ETCD = [
     {"name": "e1", "address": "192.0.2.11", "roles": ["etcd"]},
     {"name": "m1", "address": "192.0.2.12", "roles": ["master"]},
 ]
-ELSEWHERE = {"extraConfig": {"kubelet": {"resolvConf": "/etc/resolv.pods"}}}
+ELSEWHERE = (
+    {"extraConfig": {"kubelet": {"resolvConf": "/etc/resolv.pods"}}},
+    {"extraArgs": {"kubelet": {"resolv-conf": "/etc/resolv.pods"}}},
+)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "has no name server that pods could ask: none"),
-        ("# nameserver 192.0.2.53\nsearch example.com\n", "could ask: none"),
+        ("", "pods would get no name server that they could ask: /etc/resolv.conf has none"),
+        ("# nameserver 192.0.2.53\nsearch example.com\n", "/etc/resolv.conf has none"),
         (
             "nameserver 127.0.0.1\nnameserver ::1\n",
             "only 127.0.0.1 and ::1, which in a pod is the pod itself",
@@ -45,7 +48,10 @@ def test_a_host_without_name_servers(judge, text, says):
         ),
         ({"dns": {"name": "none"}}, "CoreDNS does not run there"),
         ({"hosts": ETCD}, "CoreDNS does not run there"),
-        ({"kubernetes": ELSEWHERE}, "those in /etc/resolv.pods, as kubernetes.extraConfig says"),
+        *(
+            ({"kubernetes": way}, "those in /etc/resolv.pods, as the kubelet's settings in cluster.yaml say")
+            for way in ELSEWHERE
+        ),
     ],
 )
 def test_where_it_does_not_matter(judge, make_plan, settings, says):
