@@ -15,10 +15,11 @@ from ansible.module_utils.k8sbootstrap_addons import addon_drift
 from ansible.module_utils.k8sbootstrap_base import in_kernel, sysctl_value
 from ansible.module_utils.k8sbootstrap_changes import DRIFT, change
 from ansible.module_utils.k8sbootstrap_docker import DockerError
+from ansible.module_utils.k8sbootstrap_etcd import look
 from ansible.module_utils.k8sbootstrap_files import file_drift
 from ansible.module_utils.k8sbootstrap_firewalld import is_active, shut, words
 from ansible.module_utils.k8sbootstrap_images import missing_images
-from ansible.module_utils.k8sbootstrap_kubectl import KubectlError
+from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl
 from ansible.module_utils.k8sbootstrap_objects import cluster_drift
 from ansible.module_utils.k8sbootstrap_packages import MANAGERS
 from ansible.module_utils.k8sbootstrap_record import Record
@@ -80,6 +81,18 @@ def pod_network(record: Record) -> dict[str, Any]:
     }
 
 
+def require_api(data: dict[str, Any]) -> None:
+    """See in a few seconds that the API server here answers, where it is to be asked.
+
+    Without etcd it lets every request wait, for longer than the whole look at the host may take.
+
+    Raises:
+        KubectlError: It does not.
+    """
+    if data["objects"] or data["nodes"] or data["addons"]:
+        kubectl("get", "--raw", "/readyz", "--request-timeout=5s")
+
+
 def last_openings(wanted: dict[str, Any]) -> dict[str, Any] | None:
     """What was to get through firewalld when that was last seen to; None where it does not run."""
     if not wanted or not is_active():
@@ -110,8 +123,10 @@ def main() -> None:
         "pod_cidrs": None,
         "cordoned": [],
         "api_error": "",
+        "etcd": look(record),
     }
     try:
+        require_api(record.data)
         found, answer["pod_cidrs"], answer["cordoned"] = cluster_drift(record.data)
         if record.data["addons"]:
             found["addons"] = addon_drift()

@@ -4,12 +4,13 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 
 from pydantic import TypeAdapter, ValidationError
 
+from k8sbootstrap.drift.etcd_members import EtcdReport
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.events import Change
@@ -30,6 +31,7 @@ _MODULES = (
     "addons",
     "files",
     "units",
+    "etcd",
 )
 """``module_utils`` that the probe needs, each after those it imports."""
 _LOADER = """\
@@ -68,6 +70,8 @@ class Finding:
     """The range of all pods then."""
     cordoned: tuple[str, ...] = ()
     """Nodes that an upgrade has not given back, from the same master."""
+    etcd: EtcdReport = field(default_factory=EtcdReport)
+    """What the host has of etcd."""
 
 
 _FINDING = TypeAdapter(Finding)

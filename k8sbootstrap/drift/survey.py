@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
 
+from k8sbootstrap.drift.etcd_members import EtcdVerdict, judge_etcd
 from k8sbootstrap.drift.probe import Finding, probe
 from k8sbootstrap.errors import K8sBootstrapError
 from k8sbootstrap.inventory.variables import firewall
@@ -40,6 +41,10 @@ class Survey:
     """Hosts that were made ready for a range of pods which is not part of the planned one, to that range."""
     needless_proxies: tuple[str, ...] = ()
     """Hosts that have a kube-proxy, where the pod network is to do its work."""
+    etcd: EtcdVerdict = field(default_factory=EtcdVerdict)
+    """Whether etcd may be started as planned."""
+    etcd_asked: tuple[str, ...] = ()
+    """Hosts that the role etcd asks before members start without data; empty where none does."""
     upgrade: Upgrade | None = None
     """How the cluster gets from the release that it runs to another one, where it does."""
 
@@ -99,6 +104,7 @@ def compare(
     for role in CLUSTER_ROLES:
         for host, why in _on_one_master(plan, role, digests, findings):
             work[host][role] = why
+    etcd = judge_etcd(plan, {host: finding.etcd for host, finding in findings.items()})
     return Survey(
         {
             host: dict(sorted(roles.items(), key=lambda item: order[item[0]]))
@@ -122,6 +128,8 @@ def compare(
             for host, finding in findings.items()
             if "kube_proxy" in finding.digests and not plan.has_kube_proxy
         ),
+        etcd=etcd,
+        etcd_asked=tuple(findings) if etcd.begins else (),
     )
 
 

@@ -46,6 +46,8 @@ def write_playbook(survey: Survey, folder: Path, incoming: str = "") -> Path:
             plays = list(_upgrade(source, survey, survey.upgrade))
         else:
             plays = [part for play in source for part in _cut(play, survey)]
+        if phase.name == "etcd" and survey.etcd_asked:
+            plays = [_asking(play, survey.etcd_asked) for play in plays]
         for play in plays:
             play["vars"] = {**run, **play.get("vars", {})}
             play["tasks"] = [_import(role) for role in play.pop("roles")]
@@ -97,6 +99,13 @@ def _cut(play: dict[str, Any], survey: Survey) -> Sequence[dict[str, Any]]:
         else:
             plays.append({**play, "hosts": hosts, "roles": [role]})
     return plays
+
+
+def _asking(play: dict[str, Any], asked: Sequence[str]) -> dict[str, Any]:
+    """``play`` on all hosts whose word counts before etcd is begun; those that it had not are only asked."""
+    hosts = play["hosts"].split(",")
+    only_asked = [host for host in asked if host not in hosts]
+    return {**play, "hosts": ",".join([*hosts, *only_asked]), "vars": {"etcd_only_asked": only_asked}}
 
 
 def _import(role: dict[str, Any]) -> dict[str, Any]:

@@ -127,6 +127,7 @@ def look(run: Run, plan: ClusterPlan, inventory: Path, limit: Collection[str] = 
         for host in plan.hosts:
             run.board.hosts.setdefault(host.name, HostCount())
         _require_same_network(plan, found)
+        _require_same_etcd(found)
         todo = found.limited(limit) if limit else found
         for line in words.summary(todo):
             step.note(line)
@@ -157,6 +158,15 @@ def _require_same_network(plan: ClusterPlan, found: Survey) -> None:
             f"{found.needless_proxies[0]}: kube-proxy runs there, and network.cilium.kubeProxyReplacement is "
             "true: its rules can't be replaced on a running cluster; nothing was changed",
             hint="Set it to false, or make a new cluster: k8sbootstrap reset, then up.",
+        )
+
+
+def _require_same_etcd(found: Survey) -> None:
+    problems = found.etcd.problems
+    if problems:
+        raise PreflightError(
+            "\n".join([*(problem.text for problem in problems), "Nothing was changed."]),
+            hint="\n".join(problem.hint for problem in problems),
         )
 
 

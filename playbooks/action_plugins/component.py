@@ -23,6 +23,8 @@ Options:
     sandbox_image (str): The one of them that the kubelet never removes to free disk space.
     needs (list): Paths that its programs made and without which it must be applied again.
     digest (str): Of all that the component is made from; in the host's record once it is applied.
+    etcd ({members, begin}): Of etcd: its members (name → address), and the state (new, existing) that
+        the member here may start in without data; empty where it may not.
     absent (list of str): Components to take off instead; of the rest only cluster counts.
     restart (bool), peers (list of health): Only restart what waits for it, after seeing that every peer is
         healthy.
@@ -117,6 +119,7 @@ class ActionModule(ActionBase):
             "runtime": args.get("runtime") or "",
             "needs": args.get("needs") or [],
             "digest": args.get("digest") or "",
+            "etcd": args.get("etcd") or {},
             "absent": args.get("absent") or [],
             "restart": bool(args.get("restart")),
             "pending": args.get("pending_restarts") or [],

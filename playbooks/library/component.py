@@ -7,6 +7,7 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_changes import DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap_etcd import note_formed, permitted
 from ansible.module_utils.k8sbootstrap_files import FileSet, arrived
 from ansible.module_utils.k8sbootstrap_images import ImageError, load_images
 from ansible.module_utils.k8sbootstrap_record import Record
@@ -44,6 +45,8 @@ def _apply(request: dict, uploads: dict, record: Record) -> dict:
         record.data["pending_restarts"] += request["pending"] if check_mode else []
         units = Units(request["name"], request["units"], record, check_mode, request["inputs"])
         units.restart_one_by_one(request["peers"])
+        if request["etcd"]:
+            note_formed(record, request["etcd"]["members"])
         part["digest"] = request["digest"]
         record.save()
         changes = units.changes
@@ -53,7 +56,10 @@ def _apply(request: dict, uploads: dict, record: Record) -> dict:
         return {"changed": False, "missing": missing}
     files.apply(uploads)
     units = Units(request["name"], request["units"], record, check_mode, files.inputs)
-    units.apply()
+    with permitted(record, request["etcd"]):
+        units.apply()
+    if request["etcd"] and not units.pending:
+        note_formed(record, request["etcd"]["members"])
     units.wait_for_paths(request["needs"])
     images = load_images(request["runtime"], request["images"], check_mode)
     changes = files.changes + [

@@ -28,7 +28,9 @@ class Record:
     ``pending_restarts`` (units whose inputs changed since they were last started) and ``pending_reloads``
     (those that need not restart for it), ``wanted`` (packages, modules, sysctls, booleans and firewall that
     the host should have), and on the master that applied them ``objects`` (of Kubernetes), ``nodes`` (name →
-    labels and taints) and ``addons`` (how many of those objects).
+    labels and taints) and ``addons`` (how many of those objects). ``etcd``: ``members`` (name → address) that
+    the member here was begun with, and whether it has ``formed`` a cluster with them; empty where it was
+    never allowed to begin.
     """
 
     def __init__(self, check_mode: bool = False) -> None:
@@ -55,6 +57,7 @@ class Record:
             ("objects", []),
             ("nodes", {}),
             ("addons", 0),
+            ("etcd", {}),
         ):
             self.data.setdefault(key, empty)
         for key, empty in (

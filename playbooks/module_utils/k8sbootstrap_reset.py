@@ -11,6 +11,7 @@ import shutil
 import subprocess
 
 from ansible.module_utils.k8sbootstrap_docker import DockerError, remove_pods
+from ansible.module_utils.k8sbootstrap_etcd import withdraw
 from ansible.module_utils.k8sbootstrap_files import restore
 from ansible.module_utils.k8sbootstrap_firewall import clean
 from ansible.module_utils.k8sbootstrap_firewalld import close_all, remove_files, words
@@ -78,6 +79,7 @@ class Reset:
         self._kernel()
         _quietly("systemctl", "daemon-reload")
         _quietly("systemctl", "reset-failed")
+        withdraw()
         shutil.rmtree(DIRECTORY, ignore_errors=True)
 
     def _stop(self, names) -> None:

@@ -227,7 +227,7 @@ def _until_healthy(health: dict, timeout: float):
     while True:
         try:
             if context is None and health["url"].startswith("https:"):
-                context = _tls(health)
+                context = tls(health)
             with urllib.request.build_opener(
                 urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
             ).open(health["url"], timeout=5) as answer:
@@ -245,7 +245,13 @@ def _until_healthy(health: dict, timeout: float):
         pause = min(pause * 1.5, 1.0)
 
 
-def _tls(health: dict) -> ssl.SSLContext:
+def tls(health: dict) -> ssl.SSLContext:
+    """How a health endpoint (``ca``, ``cert``, ``key``: paths) is to be spoken to.
+
+    Raises:
+        ValueError: The CA's file is missing.
+        OSError: A file can't be used.
+    """
     if not health.get("ca"):
         # the component made its own certificate and answers on the loopback address only
         context = ssl.create_default_context()

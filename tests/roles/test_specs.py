@@ -11,7 +11,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 TYPES = {"bool": bool, "dict": dict, "int": int, "list": list, "path": str, "str": str}
-MODULES = {path.stem for path in (ROOT / "playbooks/library").glob("*.py")}
+MODULES = {
+    path.stem for kind in ("library", "action_plugins") for path in (ROOT / "playbooks" / kind).glob("*.py")
+}
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
@@ -35,7 +37,7 @@ def names(role: Path) -> dict[str, set[str]]:
     pattern = re.compile(rf"(?<![\w./-])(_{{0,2}})({role.name}_\w+|(?<=__){role.name}\b)")
     for path in sources(role):
         for underscores, name in pattern.findall(path.read_text()):
-            if name not in MODULES:
+            if underscores or name not in MODULES:
                 found[underscores].add(name)
     return found
 

@@ -89,7 +89,7 @@ def test_files_parse(rendered: Rendered) -> None:
         assert "{%" not in file.text, file
         assert file.text == file.text.rstrip("\n") + "\n", file
     runtime = ".json" if rendered.scenario.runtime == "docker" else ".toml"
-    assert parsed == {".yaml", runtime, *((".conflist", ".sh") if is_routed(rendered) else ())}
+    assert parsed == {".sh", ".yaml", runtime, *((".conflist",) if is_routed(rendered) else ())}
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")

@@ -9,13 +9,15 @@ TARGETS = ("basic", "local-fs", "multi-user", "network-online", "shutdown", "sys
 """What units pull in by default or by name."""
 PACKAGED = ("containerd", "docker", "docker-registry", "haproxy")
 """Services whose units come with distribution packages."""
+LAUNCHER = "/bin/sh /usr/local/lib/k8sbootstrap/start-etcd "
+"""Takes the command of etcd as its arguments."""
 
 
 def command(unit: str) -> list[str]:
     """The words of a unit's ExecStart, as systemd would pass them on."""
     joined = unit.replace("\\\n", " ")
     line = next(line for line in joined.splitlines() if line.startswith("ExecStart="))
-    words = shlex.split(line.removeprefix("ExecStart="))
+    words = shlex.split(line.removeprefix("ExecStart=").removeprefix(LAUNCHER))
     return [word.replace("%%", "%").replace("$$", "$") for word in words]
 
 

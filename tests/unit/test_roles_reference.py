@@ -31,7 +31,7 @@ def test_every_variable_of_every_role_is_a_row_of_its_section() -> None:
 
 def test_defaults_and_required_variables() -> None:
     page = roles_reference()
-    assert "| `etcd_address` | str | required | " in page
+    assert "| `etcd_cluster` | str | required | " in page
     assert "| `kube_apiserver_port` | int | `6443` | " in page
     assert "| `etcd_extra_args` | dict | empty | " in page
     assert "`net.ipv4.ip_forward: 1`<br>" in page

@@ -12,10 +12,11 @@ def _fixed(names: str) -> dict[str, str]:
 
 OWNED_FLAGS: Mapping[str, Mapping[str, str]] = {
     "etcd": _fixed(
-        "advertise-client-urls auto-tls cert-file client-cert-auth config-file data-dir "
-        "initial-advertise-peer-urls initial-cluster initial-cluster-state initial-cluster-token key-file "
-        "listen-client-urls listen-metrics-urls listen-peer-urls name peer-auto-tls peer-cert-file "
-        "peer-client-cert-auth peer-key-file peer-trusted-ca-file trusted-ca-file"
+        "advertise-client-urls auto-tls cert-file client-cert-auth config-file data-dir discovery "
+        "discovery-endpoints discovery-srv discovery-token force-new-cluster initial-advertise-peer-urls "
+        "initial-cluster initial-cluster-state initial-cluster-token key-file listen-client-urls "
+        "listen-metrics-urls listen-peer-urls name peer-auto-tls peer-cert-file peer-client-cert-auth "
+        "peer-key-file peer-trusted-ca-file proxy trusted-ca-file wal-dir"
     ),
     "kube-apiserver": {
         **_fixed(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from k8sbootstrap.drift import words
+from k8sbootstrap.drift.etcd_members import EtcdReport, EtcdVerdict
 from k8sbootstrap.drift.probe import Finding
 from k8sbootstrap.drift.survey import Survey, compare
 from k8sbootstrap.errors import HostError
@@ -146,6 +147,32 @@ def test_a_worker_that_no_longer_needs_its_load_balancer(tmp_path: Path) -> None
     survey = seen(plan, worker1={"digests": before, "drift": drift})
     assert todo(survey) == {"worker1": {"retired": ("configuration",)}}
     assert seen(plan).settled
+
+
+MEMBER = {
+    "cluster": "demo",
+    "data": True,
+    "members": {f"master{number}": f"10.0.0.1{number}" for number in (1, 2, 3)},
+    "formed": True,
+}
+
+
+def test_a_member_that_never_started_has_all_hosts_asked_first(plan: ClusterPlan) -> None:
+    begun = {"etcd": EtcdReport(**MEMBER | {"formed": False})}
+    bare = {"etcd": EtcdReport()}
+    survey = seen(plan, master1=begun, master2=begun, master3=bare, worker1=bare)
+    assert (survey.etcd.problems, survey.etcd.begins) == ((), ("master3",))
+    assert survey.etcd_asked == ("master1", "master2", "master3", "worker1")
+    assert survey.limited(["master3"]).etcd_asked == survey.etcd_asked
+
+
+def test_members_of_etcd_are_compared_with_the_plan(plan: ClusterPlan) -> None:
+    members = {f"master{number}": {"etcd": EtcdReport(**MEMBER)} for number in (1, 2, 3)}
+    survey = seen(plan, **members)
+    assert (survey.etcd, survey.etcd_asked) == (EtcdVerdict(), ())
+    members["master3"] = {"etcd": EtcdReport(**MEMBER | {"data": False})}
+    (problem,) = seen(plan, **members).etcd.problems
+    assert problem.text.startswith("etcd's data is gone from master3: ")
 
 
 def test_limit(plan: ClusterPlan) -> None:

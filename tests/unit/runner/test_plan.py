@@ -57,6 +57,22 @@ def test_roles_of_different_hosts_are_different_plays(tmp_path: Path) -> None:
     assert [play["hosts"] for play in plays] == ["master1", "master1,master2"]
 
 
+def test_all_hosts_are_asked_before_etcd_is_begun(tmp_path: Path) -> None:
+    work = {"master1": {"etcd": WHY}, "worker1": {"host": WHY}}
+    site = write_playbook(Survey(work, etcd_asked=("worker1", "master1", "master2")), tmp_path)
+    (play,) = yaml.safe_load((site.parent / "etcd.yml").read_text())
+    assert play["hosts"] == "master1,worker1,master2"
+    assert play["vars"]["etcd_only_asked"] == ["worker1", "master2"]
+    (host,) = yaml.safe_load((site.parent / "host.yml").read_text())
+    assert (host["hosts"], "etcd_only_asked" in host["vars"]) == ("worker1", False)
+
+
+def test_only_members_that_change_are_asked_otherwise(tmp_path: Path) -> None:
+    site = write_playbook(Survey({"master1": {"etcd": WHY}}), tmp_path)
+    (play,) = yaml.safe_load((site.parent / "etcd.yml").read_text())
+    assert (play["hosts"], "etcd_only_asked" in play["vars"]) == ("master1", False)
+
+
 def test_nodes_of_an_upgrade_do_their_roles_in_batches(tmp_path: Path) -> None:
     node = {"kubelet": WHY, "kube_proxy": WHY}
     survey = Survey(

@@ -1,0 +1,275 @@
+"""May etcd be started as planned? Judged from what all hosts report; nothing is asked or changed here.
+
+The role etcd and the commands plan and up (k8sbootstrap/drift/etcd_members.py) judge by these same rules.
+
+They rest on etcd's own: the id of a member is the hash of its peer URL and the cluster's token, and the id of
+a cluster that of its first members. So hosts that begin with the same list and token make one cluster, in
+whatever order they start. A first member that never started has no client URLs, and may still begin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+RESET = "make a new cluster: k8sbootstrap reset, then up"
+
+
+def judge(members: dict, cluster: str, reports: dict, must_answer: list, file: str = "cluster.yaml") -> dict:
+    """See whether the planned members are those of the cluster, and which of them may start without data.
+
+    Args:
+        members: The planned members, name → address.
+        cluster: Name of the cluster, which is etcd's token.
+        reports: Host → what ``look`` of k8sbootstrap_etcd returned there. Members go by their names.
+        must_answer: Hosts whose report is needed before a new cluster is begun.
+        file: What to call the place that names the planned members.
+
+    Returns:
+        ``problems``: dicts of ``text`` (what is, and what would be) and ``hint`` (what to do); none where all
+        is well. ``begin``: member → state that it may start in without data, new or existing.
+    """
+    case = _Case(members, cluster, reports, must_answer, file)
+    begin: dict = {}
+    problems = case.two_clusters() or case.other_members()
+    if not problems:
+        problems, begin = case.without_data()
+    return {"problems": problems, "begin": {} if problems else begin}
+
+
+class _Case:
+    def __init__(self, members: dict, cluster: str, reports: dict, must_answer: list, file: str) -> None:
+        self.members = members
+        self.cluster = cluster
+        self.reports = reports
+        self.must_answer = must_answer
+        self.file = file
+        self.back = f"put {file} back as it was, or {RESET}."
+        self.living = {host: report["living"] for host, report in reports.items() if report["living"]}
+        self.recorded = {host: report["members"] for host, report in reports.items() if report["members"]}
+        self.known = self._known()
+
+    def _known(self) -> list:
+        """The members that there are (name, address, id, started), from living ones, else from records."""
+        for living in self.living.values():
+            return [dict(each, address=_address(each["urls"])) for each in living["members"]]
+        for names in self.recorded.values():
+            return [{"name": name, "address": address} for name, address in names.items()]
+        return []
+
+    def two_clusters(self) -> list:
+        """Hosts whose etcd is not one cluster."""
+        clusters: dict = {}
+        for host, living in self.living.items():
+            clusters.setdefault(living["cluster"], []).append(host)
+        if len(clusters) > 1:
+            each = [
+                "{} on {} ({} Kubernetes objects, revision {})".format(
+                    cluster,
+                    _and(hosts),
+                    max(self.living[host]["objects"] for host in hosts),
+                    max(self.living[host]["revision"] for host in hosts),
+                )
+                for cluster, hosts in clusters.items()
+            ]
+            return _problem(
+                f"there are {len(clusters)} etcd clusters: {'; '.join(each)}",
+                "See which of them holds your workloads: most often the one with more objects. On the hosts "
+                f"of the other stop kube-apiserver and etcd, and have {self.file} name the members of the "
+                "first.",
+            )
+        if not self.living and len({_text(names) for names in self.recorded.values()}) > 1:
+            each = [f"{host} with {_and(list(names))}" for host, names in self.recorded.items()]
+            return _problem(
+                f"etcd does not answer, and its members were not made for one cluster: {'; '.join(each)}",
+                "Start etcd on the hosts that hold the cluster's data: systemctl start etcd.",
+            )
+        return []
+
+    def other_members(self) -> list:
+        """Members that are planned and not there, or there and not planned."""
+        planned = {address: name for name, address in self.members.items()}
+        there = {each["address"]: each["name"] or each["address"] for each in self.known}
+        used = sorted({address for report in self.reports.values() for address in report["api"]})
+        if not there and set(used) - set(planned):
+            there = dict(zip(used, used))
+        if not there:
+            return []
+        added = {name: address for address, name in planned.items() if address not in there}
+        gone = {name: address for address, name in there.items() if address not in planned}
+        if not set(there) & set(planned) and not set(added) & set(gone):
+            return self._moved(gone)
+        problems = []
+        for name, address in gone.items():
+            problems += self._elsewhere(name, address) if name in added else self._gone(name, address)
+        new = [name for name in added if name not in gone]
+        if new:
+            problems += _problem(
+                f"etcd has {_count(there, 'member')} {_and(list(there.values()))}, and {self.file} adds "
+                f"{_and(new)}: without the others' data they would begin a second, empty cluster",
+                f"Members can't be added yet: {self.back}",
+            )
+        return problems
+
+    def _moved(self, gone: dict) -> list:
+        each = [f"{name} ({address})" if name != address else name for name, address in gone.items()]
+        return _problem(
+            f"etcd's data is on {_and(each)}, and {self.file} puts etcd on {_and(list(self.members))}: they "
+            "would begin a new, empty cluster, and API servers would use that one",
+            f"Members can't be moved yet: {self.back}",
+        )
+
+    def _elsewhere(self, name: str, address: str) -> list:
+        return _problem(
+            f"etcd's member {name} is at {address}, and {self.file} says {self.members[name]}: the other "
+            "members and API servers would not find it",
+            f"Addresses of members can't be changed yet: set that of {name} back to {address}.",
+        )
+
+    def _gone(self, name: str, address: str) -> list:
+        if any(name in names for names in self.recorded.values()) or not self.recorded:
+            return _problem(
+                f"{name} ({address}) is a member of etcd, and {self.file} has it no longer: it would stay "
+                "one, and count for the quorum",
+                f"Members can't be removed yet: put {name} back into {self.file}.",
+            )
+        identity = next((each.get("id", "") for each in self.known if each["address"] == address), "")
+        return _problem(
+            f"etcd has the member {name} ({address}), which {self.file} does not name: somebody added it",
+            f"On one of the others: etcdctl member remove {identity}. Or name it in {self.file}.",
+        )
+
+    def without_data(self) -> tuple:
+        """Problems with members that have no data, and which of them may start all the same."""
+        begin: dict = {}
+        problems: list = []
+        lost: list = []
+        bare: list = []
+        for name, address in self.members.items():
+            report = self.reports.get(name)
+            if report is None or report["data"]:
+                continue
+            entry = next((each for each in self.known if each["address"] == address), {})
+            if self.living and not entry.get("started"):
+                begin[name] = "new" if entry.get("id") == self._first_id(address) else "existing"
+            elif report["formed"] or (self.living and report["members"]):
+                lost.append(name)
+            elif self.living:
+                problems += self._replaced(name, entry)
+            else:
+                bare.append(name)
+        if lost:
+            problems += self._lost(lost)
+        elif bare and not problems:
+            problems = self._not_begun(bare)
+            begin.update(dict.fromkeys(bare, "new"))
+        return problems, begin
+
+    def _not_begun(self, bare: list) -> list:
+        """Why members without data or record of it may not begin a cluster, where no member answers."""
+        reports, them = self.reports, _and(bare)
+        formed = [host for host, report in reports.items() if report["formed"]]
+        if formed:
+            return _problem(
+                f"{them}: no etcd data is there, and etcd on {_and(formed)} does not answer: a member may "
+                "have run there before, and an empty one must not take its place",
+                f"Start etcd on {_and(formed)} first, or see why it does not run: journalctl -u etcd.",
+            )
+        used = [host for host, report in reports.items() if report["api"] or report["joined"]]
+        if used:
+            return _problem(
+                f"{them}: no etcd data is there, but {_and(used)} is part of a cluster already: a new, empty "
+                "etcd would make it forget its workloads",
+                f"Put the data back, or restore a snapshot (docs/etcd.md), or {RESET}.",
+            )
+        foreign = [host for host, report in reports.items() if report["data"] and not report["members"]]
+        if foreign:
+            return _problem(
+                f"{_and(foreign)}: etcd data is there that k8sbootstrap did not make, and {them} would begin "
+                "a cluster without it",
+                "Take that cluster off with the tool that made it, or move /var/lib/etcd away.",
+            )
+        alien = [host for host, report in reports.items() if report["cluster"] not in {"", self.cluster}]
+        if alien:
+            return _problem(
+                f"{_and(alien)} belongs to the cluster {reports[alien[0]]['cluster']}: etcd is not begun",
+                "Reset it with the cluster.yaml of its own cluster first.",
+            )
+        silent = [host for host in self.must_answer if host not in reports]
+        if silent:
+            return _problem(
+                f"{_and(silent)} did not say whether etcd data is there: not reached, or left out. etcd is "
+                "begun only where no host has any",
+                "Make them reachable, and leave none of them out.",
+            )
+        return []
+
+    def _lost(self, lost: list) -> list:
+        """Members whose data was there and is gone."""
+        rest = [name for name in self.members if name in self.reports and self.reports[name]["data"]]
+        quorum = len(rest) > len(self.members) // 2
+        if quorum:
+            state = "the other members have a quorum, and the cluster goes on without it"
+        elif rest:
+            state = f"{_and(rest)} alone has no quorum, so the API does not answer; pods that run go on"
+        else:
+            state = "no member has it, so the API does not answer; pods that run go on"
+        hint = "Is a disk not mounted there? Mount it or put /var/lib/etcd back, and start etcd."
+        if any(self.reports[name]["living"] for name in lost):
+            hint = "etcd still runs there, from deleted files: etcdctl snapshot save them before it stops."
+        if quorum:
+            hint = " ".join([hint, *(f"If it is lost: {self._by_hand(name)}" for name in lost)])
+        else:
+            hint += f" If it is lost, restore a snapshot (docs/etcd.md), or {RESET}."
+        places = [name + _since(self.reports[name]["changed"]) for name in lost]
+        return _problem(
+            f"etcd's data is gone from {_and(places)}: nothing is in /var/lib/etcd/member/wal, and a member "
+            f"ran there. It does not start without; {state}",
+            hint,
+        )
+
+    def _replaced(self, name: str, entry: dict) -> list:
+        return _problem(
+            f"{name} has nothing of etcd, and etcd has a member {entry['name']} ({entry['address']}) that "
+            "ran before: an empty one must not take its place",
+            f"If the host is a new one: {self._by_hand(name)}",
+        )
+
+    def _by_hand(self, name: str) -> str:
+        """How a member whose data is lost is made anew."""
+        address = self.members[name]
+        identity = next((each.get("id") for each in self.known if each["address"] == address), None) or "ID"
+        add = f"etcdctl member add {name} --peer-urls=https://{address}:2380"
+        return f"on another member etcdctl member remove {identity}, then {add}; up starts it (docs/etcd.md)."
+
+    def _first_id(self, address: str) -> str:
+        """The id of a member that the cluster was begun with."""
+        digest = hashlib.sha1(f"https://{address}:2380{self.cluster}".encode()).digest()
+        return format(int.from_bytes(digest[:8], "big"), "x")
+
+
+def _problem(text: str, hint: str) -> list:
+    return [{"text": text, "hint": hint}]
+
+
+def _address(urls: list) -> str:
+    """Where the peers reach a member, as planned members are written."""
+    return urls[0].split("://")[-1].rsplit(":", 1)[0] if urls else ""
+
+
+def _and(names: list) -> str:
+    return " and ".join(", ".join(names).rsplit(", ", 1))
+
+
+def _count(things: dict, noun: str) -> str:
+    return f"the {noun}" if len(things) == 1 else f"the {noun}s"
+
+
+def _text(names: dict) -> str:
+    return ",".join(f"{name}={address}" for name, address in sorted(names.items()))
+
+
+def _since(changed: int) -> str:
+    if not changed:
+        return ""
+    return time.strftime(" (/var/lib/etcd last changed %Y-%m-%d %H:%M UTC)", time.gmtime(changed))
