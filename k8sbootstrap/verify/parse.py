@@ -7,6 +7,9 @@ from typing import Any
 
 from k8sbootstrap.verify.answers import RunAnswer
 
+_NO_DATA = "78"
+"""How etcd's unit ends where its data is gone: see roles/etcd/templates/start-etcd.sh.j2."""
+
 
 @dataclass(frozen=True)
 class EtcdMember:
@@ -89,10 +92,11 @@ def etcd_unhealthy(answer: RunAnswer) -> str:
 
 
 def unit_states(answer: RunAnswer) -> dict[str, str]:
-    """Read ``systemctl show --property=Id,ActiveState,SubState UNIT...``.
+    """Read ``systemctl show --property=Id,ActiveState,SubState,ExecMainStatus UNIT...``.
 
     Returns:
-        Unit name without ``.service`` to ``ACTIVE (SUB)``, such as ``active (running)``.
+        Unit name without ``.service`` to ``ACTIVE (SUB)``, such as ``active (running)``; of an etcd that does
+        not start without its data it says so.
     """
     states = {}
     for block in answer.stdout.split("\n\n"):
@@ -100,6 +104,10 @@ def unit_states(answer: RunAnswer) -> dict[str, str]:
         if "Id" in fields:
             name = fields["Id"].removesuffix(".service")
             states[name] = f"{fields.get('ActiveState', '')} ({fields.get('SubState', '')})"
+            if (name, fields.get("ExecMainStatus")) == ("etcd", _NO_DATA) and states[
+                name
+            ] == "failed (failed)":
+                states[name] = "failed: its data is gone from /var/lib/etcd"
     return states
 
 

@@ -91,7 +91,8 @@ def health_request(plan: ClusterPlan, host: HostPlan) -> Request:
     http = health_endpoints(plan, host)
     if host.is_node:
         http[API] = api_get(plan, host)
-    run = {UNITS: Run(("systemctl", "show", "--property=Id,ActiveState,SubState", *_services(plan, host)))}
+    properties = "--property=Id,ActiveState,SubState,ExecMainStatus"
+    run = {UNITS: Run(("systemctl", "show", properties, *_services(plan, host)))}
     if host.is_etcd:
         run[MEMBERS] = etcdctl("member", "list")
         run[ENDPOINT_STATUS] = etcdctl("endpoint", "status")

@@ -178,8 +178,8 @@ class _Case:
         used = [host for host, report in reports.items() if report["api"] or report["joined"]]
         if used:
             return _problem(
-                f"{them}: no etcd data is there, but {_and(used)} is part of a cluster already: a new, empty "
-                "etcd would make it forget its workloads",
+                f"{them}: no etcd data is there, but this cluster's nodes or API servers are on {_and(used)}: "
+                "a new, empty etcd would make it forget its workloads",
                 f"Put the data back, or restore a snapshot (docs/etcd.md), or {RESET}.",
             )
         foreign = [host for host, report in reports.items() if report["data"] and not report["members"]]
@@ -192,7 +192,7 @@ class _Case:
         alien = [host for host, report in reports.items() if report["cluster"] not in {"", self.cluster}]
         if alien:
             return _problem(
-                f"{_and(alien)} belongs to the cluster {reports[alien[0]]['cluster']}: etcd is not begun",
+                f"the cluster {reports[alien[0]]['cluster']} is on {_and(alien)}: etcd is not begun",
                 "Reset it with the cluster.yaml of its own cluster first.",
             )
         silent = [host for host in self.must_answer if host not in reports]
@@ -211,7 +211,9 @@ class _Case:
         if quorum:
             state = "the other members have a quorum, and the cluster goes on without it"
         elif rest:
-            state = f"{_and(rest)} alone has no quorum, so the API does not answer; pods that run go on"
+            state = (
+                f"with {_and(rest)} alone there is no quorum, so the API does not answer; pods that run go on"
+            )
         else:
             state = "no member has it, so the API does not answer; pods that run go on"
         hint = "Is a disk not mounted there? Mount it or put /var/lib/etcd back, and start etcd."

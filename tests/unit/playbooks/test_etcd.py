@@ -265,4 +265,4 @@ def test_it_does_not_start_without_data(start: Any, tmp_path: Path, there: str) 
     done = start()
     assert (done.returncode, done.stdout) == (78, "")
     assert all(line.startswith("<3>") for line in done.stderr.splitlines())
-    assert "Is a disk not mounted there?" in done.stderr
+    assert "Is a disk not mounted there" in done.stderr

@@ -14,6 +14,13 @@ from k8sbootstrap.verify.workload import read_pod, target_node
 from .healthy import ETCD_IDS, failing, make_plan, recorded
 
 
+def test_an_etcd_without_its_data_is_named() -> None:
+    text = "Id=etcd.service\nActiveState=failed\nSubState=failed\nExecMainStatus=78\n"
+    gone = RunAnswer(0, text, "")
+    assert unit_states(gone) == {"etcd": "failed: its data is gone from /var/lib/etcd"}
+    assert unit_states(RunAnswer(0, text.replace("78", "1"), "")) == {"etcd": "failed (failed)"}
+
+
 def test_units_of_all_kinds():
     assert unit_states(RunAnswer(0, recorded("systemctl-show.txt"), "")) == {
         "kubelet": "active (running)",

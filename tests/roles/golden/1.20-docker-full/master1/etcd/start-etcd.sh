@@ -16,8 +16,8 @@ fi
 if [ -z "$state" ]; then
   echo "<3>etcd does not start: its data belongs in /var/lib/etcd/member/wal, and nothing is there." \
     "An empty member would begin a new cluster, without anything that the old one held." >&2
-  echo "<3>Is a disk not mounted there? Mount it, or put the folder back, then: systemctl start etcd." \
-    "If the data is lost, k8sbootstrap plan says what can be done." >&2
+  echo "<3>Is a disk not mounted there, or is the folder not etcd's own (chown -R etcd:etcd)? Mount it, or put the" \
+    "data back, then: systemctl start etcd. If it is lost, k8sbootstrap plan says what can be done." >&2
   exit 78
 fi
 exec "$@" "--initial-cluster-state=$state"
