@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import urllib3
+from urllib3.util import parse_url
 
-from k8sbootstrap.artifacts.web import Web, WebError
+from k8sbootstrap.artifacts.web import Web, WebError, origin
 from k8sbootstrap.config.models.network import Proxy
 
 _UNAUTHORIZED = 401
@@ -44,34 +45,42 @@ class RegistryWeb(Web):
         self._granted: dict[str, str] = {}
         """Repository to what gives access to it."""
 
-    def _open(self, url: str, method: str, offset: int, more: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def _open(
+        self, url: str, method: str, offset: int, more: Mapping[str, str]
+    ) -> tuple[urllib3.BaseHTTPResponse, str]:
         found = _REPOSITORY.search(url)
         repository = found[1] if found else ""
-        response = super()._open(url, method, offset, {**self._headers(repository), **more})
+        response, answered_by = super()._open(url, method, offset, {**self._headers(repository), **more})
         if response.status != _UNAUTHORIZED:
-            return response
+            return response, answered_by
         challenge = response.headers.get("WWW-Authenticate", "")
         response.close()
-        self._granted[repository] = self._grant(challenge, repository)
+        if origin(answered_by) != origin(url):
+            raise WebError(f"{parse_url(answered_by).host} asks for a login, and it belongs to another host")
+        self._granted[repository] = self._grant(url, challenge, repository)
         return super()._open(url, method, offset, {**self._headers(repository), **more})
 
     def _headers(self, repository: str) -> dict[str, str]:
         granted = self._granted.get(repository)
         return {"Accept": _MANIFESTS, **({"Authorization": granted} if granted else {})}
 
-    def _grant(self, challenge: str, repository: str) -> str:
-        """What a registry wants to be sent that answered 401."""
+    def _grant(self, registry: str, challenge: str, repository: str) -> str:
+        """What a registry wants to be sent that answered 401; logins go to https:// alone."""
         scheme, _, rest = challenge.partition(" ")
         basic = f"Basic {self._login}" if self._login else ""
+        encrypted = registry.lower().startswith("https://")
+        if basic and not encrypted:
+            raise WebError("asks for the login, which is never sent without TLS: use https://")
         if scheme.lower() != "bearer":
             if not basic:
                 raise WebError("asks for a login, and runtime.registries of cluster.yaml has none for it")
             return basic
         parameters = dict(_PARAMETER.findall(rest))
         query = {"service": parameters.get("service", ""), "scope": f"repository:{repository}:pull"}
-        url = f"{parameters.get('realm', '')}?{urlencode({k: v for k, v in query.items() if v})}"
-        if not url.startswith("https://") and basic:
-            raise WebError("wants the login sent to a server without TLS")
+        realm = parameters.get("realm", "")
+        if encrypted and not realm.lower().startswith("https://"):
+            raise WebError("has a server for tokens without TLS, which is refused")
+        url = f"{realm}?{urlencode({k: v for k, v in query.items() if v})}"
         try:
             answer = json.loads(self._tokens.content(url, {"Authorization": basic} if basic else {}))
             return f"Bearer {answer.get('token') or answer['access_token']}"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from ssl import SSLContext
 from types import MappingProxyType
+from urllib.parse import urljoin
 from urllib.request import getproxies
 
 import urllib3
@@ -29,6 +30,7 @@ from k8sbootstrap.config.models.network import Proxy
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
 _RESUMES = 2
+_REDIRECTS = 5
 _CHUNK = 1 << 20
 _TEXT_LIMIT = 4 << 20
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -160,11 +162,11 @@ class Web:
             if server.dead:
                 raise NoAnswerError(server.dead)
             if not server.reached:
-                response = self._open(url, method, offset, headers)
+                response, _ = self._open(url, method, offset, headers)
                 server.reached = True
             else:
                 response = None
-        response = response or self._open(url, method, offset, headers)
+        response = response or self._open(url, method, offset, headers)[0]
         try:
             if response.status in {_NOT_FOUND, _GONE}:
                 raise NotThereError("not there")
@@ -174,19 +176,48 @@ class Web:
         finally:
             response.close()
 
-    def _open(self, url: str, method: str, offset: int, more: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        parsed, server = parse_url(url), self._server(url)
+    def _open(
+        self, url: str, method: str, offset: int, more: Mapping[str, str]
+    ) -> tuple[urllib3.BaseHTTPResponse, str]:
+        """The answer after all redirects, and the URL that gave it.
+
+        Logins go to the server of ``url`` alone, never over http, and no redirect leads from https to http.
+        """
         headers = {"User-Agent": f"k8sbootstrap/{__version__}", "Accept-Encoding": "identity", **more}
-        if parsed.auth:
-            headers |= make_headers(basic_auth=parsed.auth)
+        auth = parse_url(url).auth
+        if auth:
+            headers |= make_headers(basic_auth=auth)
         if offset:
             headers["Range"] = f"bytes={offset}-"
+        if auth and not url.lower().startswith("https:"):
+            raise WebError("its URL holds a login, which is never sent without TLS: use https://")
+        for _ in range(1 + _REDIRECTS):
+            response = self._request(url, method, headers)
+            location = response.get_redirect_location()
+            if not location:
+                return response, url
+            response.close()
+            target = _redirected(url, location)
+            if origin(target) != origin(url):
+                headers = {name: text for name, text in headers.items() if name.lower() != "authorization"}
+            url = target
+        raise WebError(f"redirects more than {_REDIRECTS} times")
+
+    def _request(self, url: str, method: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        """One request; what a redirect leads to is another server, with its own proxy."""
+        parsed, server = parse_url(url), self._server(url)
+        if server.dead:
+            raise NoAnswerError(server.dead)
         with _translated(server):
             proxy = self._proxy_for(parsed)
             if proxy is None and not server.reached:
                 _resolve(parsed.host or "")
             return self._pool(proxy).request(
-                method, parsed._replace(auth=None).url, headers=headers, preload_content=False
+                method,
+                parsed._replace(auth=None).url,
+                headers=dict(headers),
+                preload_content=False,
+                redirect=False,
             )
 
     def _server(self, url: str) -> "_Server":
@@ -207,7 +238,7 @@ class Web:
 
 def _new_pool(proxy: str | None, tls: SSLContext | None) -> urllib3.PoolManager:
     timeout = Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
-    retries = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5)
+    retries = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=0)
     if proxy is None:
         return urllib3.PoolManager(timeout=timeout, retries=retries, maxsize=4, ssl_context=tls)
     address = parse_url(proxy if "://" in proxy else f"http://{proxy}")
@@ -219,6 +250,30 @@ def _new_pool(proxy: str | None, tls: SSLContext | None) -> urllib3.PoolManager:
         maxsize=4,
         ssl_context=tls,
     )
+
+
+def origin(url: str) -> tuple[str | None, str | None, int | None]:
+    """The server of a URL: scheme, host and port; logins to one are not for others."""
+    parsed = parse_url(url)
+    return parsed.scheme, parsed.host, parsed.port or {"http": 80, "https": 443}.get(parsed.scheme or "")
+
+
+def _redirected(url: str, location: str) -> str:
+    """Where a redirect leads; never from TLS to a server without it.
+
+    Raises:
+        WebError: It leads nowhere that may be asked.
+    """
+    try:
+        target = urljoin(url, location)
+        scheme = parse_url(target).scheme
+    except ValueError as exc:
+        raise WebError("redirects to something that is no URL") from exc
+    if scheme not in {"http", "https"}:
+        raise WebError("redirects to something that is neither http:// nor https://")
+    if scheme == "http" and parse_url(url).scheme == "https":
+        raise WebError("redirects from https:// to http://, which is refused")
+    return target
 
 
 class _Server:

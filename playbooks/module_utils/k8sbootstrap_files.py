@@ -32,6 +32,15 @@ _STALLED = 3.0
 """Seconds without a new byte after which a file that is being sent ahead is given up."""
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but none from TLS to a server without it."""
+
+    def redirect_request(self, req, *answer):
+        if req.full_url.startswith("https:") and not answer[-1].startswith("https:"):
+            raise urllib.error.URLError("redirects from https:// to another scheme")
+        return super().redirect_request(req, *answer)
+
+
 class FileSet:
     """Applies the file part of a component's request.
 
@@ -244,7 +253,8 @@ class FileSet:
         target = binary["dest"] + _DOWNLOADING
         os.makedirs(os.path.dirname(target), exist_ok=True)
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer, open(target, "wb") as out:
+            opener = urllib.request.build_opener(_Redirects)
+            with opener.open(url, timeout=10) as answer, open(target, "wb") as out:
                 shutil.copyfileobj(answer, out, 1 << 20)
         except (OSError, urllib.error.URLError):
             if os.path.exists(target):

@@ -16,6 +16,7 @@ from k8sbootstrap.config.rules import (
     registry,
     releases,
     runtime,
+    urls,
 )
 from k8sbootstrap.config.rules.finding import Finding
 
@@ -46,6 +47,7 @@ RULES = (
     network.overlaps,
     network.endpoint,
     network.extra_sans,
+    urls.logins,
     charts.sources,
     charts.releases,
     dns.replicas,

@@ -39,13 +39,13 @@ def logins(draft: Draft) -> Iterator[Finding]:
 
 
 def mirrors(draft: Draft) -> Iterator[Finding]:
-    """A mirror is a plain URL, and one that the runtime can use."""
+    """A mirror is a plain URL, gets no login without TLS, and is one that the runtime can use."""
     if draft.runtime is None:
         return
     with_login = {registry.host for registry in draft.runtime.registries if registry.username is not None}
     for index, registry in enumerate(draft.runtime.registries):
         for place, url in enumerate(registry.mirrors):
-            wrong = _not_plain(url)
+            wrong = _not_plain(url) or _unencrypted(url, with_login)
             if not wrong and draft.runtime.name == "docker":
                 wrong = _not_for_docker(url, registry.host, with_login)
             if wrong:
@@ -84,6 +84,13 @@ def _not_plain(url: str) -> tuple[str, str] | None:
         return "holds a login", f"write username and password into {entry}"
     if parsed.query or parsed.fragment:
         return "is more than the address of a registry", "remove what begins with ? or #"
+    return None
+
+
+def _unencrypted(url: str, with_login: Container[str]) -> tuple[str, str] | None:
+    if url.lower().startswith("http://") and registry_host(url) in with_login:
+        what = f"http:// would send the login of {registry_host(url)} unencrypted"
+        return what, "use https://, or remove the login"
     return None
 
 

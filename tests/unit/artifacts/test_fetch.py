@@ -355,7 +355,8 @@ def test_hosts_may_fetch_from_a_mirror_also_when_the_cache_had_the_file(site, se
     assert site.fetch(file, sources=[{"url": server.url}])[KEY].url is None
 
 
-def test_credentials_of_a_mirror_are_used_and_never_shown(site, server):
+def test_credentials_of_a_mirror_are_used_and_never_shown(site, new_tls_server):
+    server = new_tls_server()
     server.files = {f"/{KEY}": GOOD}
     url = server.url.replace("://", "://robot:hunter2@")
     got = site.fetch(artifact("kubelet", GOOD), sources=[{"url": url}])[KEY]

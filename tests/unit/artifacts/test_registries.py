@@ -141,19 +141,72 @@ def test_a_token_is_fetched_when_it_is_asked_for(pull, server, new_server):
     assert len(tokens.requests) == 1
 
 
-def test_a_login_is_sent_where_it_is_asked_for_and_never_without_tls(pull, server):
-    host = server.url.removeprefix("http://")
-    manifest, blobs = image()
-    server.files = {f"{V2}/manifests/1.0": manifest, **blobs}
-    server.challenge, server.granted = 'Basic realm="x"', "Basic dXNlcjpwYXNz"
-    why = []
-    assert pull(progress=lambda step: why.append(step.why)) == {}
-    assert f"{host}: asks for a login, and runtime.registries of cluster.yaml has none for it" in why[-1]
-    assert FILE.key in pull({host: "dXNlcjpwYXNz"})
-    server.challenge = f'Bearer realm="{server.url}/token"'
-    web = RegistryWeb(Proxy(), threading.Event(), "dXNlcjpwYXNz", None)
-    with pytest.raises(WebError, match="wants the login sent to a server without TLS"):
-        web.content(f"{server.url}{V2}/manifests/2.0")
+LOGIN = "dXNlcjpwYXNz"
+
+
+def asking_web(login: str | None = LOGIN) -> RegistryWeb:
+    return RegistryWeb(Proxy(), threading.Event(), login, None)
+
+
+def sent_logins(server) -> list[str]:
+    return [headers["authorization"] for headers in server.headers if "authorization" in headers]
+
+
+def test_a_login_is_sent_where_it_is_asked_for(new_tls_server):
+    registry = new_tls_server()
+    url = f"{registry.url}{V2}/manifests/1.0"
+    registry.files = {f"{V2}/manifests/1.0": b"{}"}
+    registry.challenge, registry.granted = 'Basic realm="x"', f"Basic {LOGIN}"
+    with pytest.raises(
+        WebError, match=r"asks for a login, and runtime\.registries of cluster\.yaml has none"
+    ):
+        asking_web(None).content(url)
+    assert asking_web().content(url) == b"{}"
+
+
+@pytest.mark.parametrize("challenge", ['Basic realm="x"', 'Bearer realm="{tokens}/token"', ""])
+def test_a_login_is_never_sent_without_tls(server, new_tls_server, challenge):
+    tokens = new_tls_server()
+    server.challenge = challenge.format(tokens=tokens.url) or "?"
+    with pytest.raises(WebError, match="asks for the login, which is never sent without TLS"):
+        asking_web().content(f"{server.url}{V2}/manifests/1.0")
+    assert not sent_logins(server)
+    assert not tokens.requests
+
+
+@pytest.mark.parametrize("login", [LOGIN, None])
+def test_a_registry_with_tls_may_not_name_a_server_for_tokens_without(new_tls_server, server, login):
+    registry = new_tls_server()
+    registry.challenge = f'Bearer realm="{server.url}/token"'
+    with pytest.raises(WebError, match="has a server for tokens without TLS"):
+        asking_web(login).content(f"{registry.url}{V2}/manifests/1.0")
+    assert not server.requests
+
+
+@pytest.mark.parametrize("challenge", ['Basic realm="x"', 'Bearer realm="{other}/token"'])
+def test_a_server_that_a_registry_redirects_to_gets_no_login(new_tls_server, challenge):
+    registry, other = new_tls_server(), new_tls_server()
+    registry.redirects = {f"{V2}/manifests/1.0": f"{other.url}/elsewhere"}
+    other.challenge = challenge.format(other=other.url)
+    with pytest.raises(WebError, match="asks for a login, and it belongs to another host"):
+        asking_web().content(f"{registry.url}{V2}/manifests/1.0")
+    assert not sent_logins(other)
+    assert not other.gets("/token")
+
+
+def test_what_was_granted_is_not_passed_on_in_a_redirect(new_tls_server):
+    registry, store = new_tls_server(), new_tls_server()
+    store.files = {"/blob": b"content"}
+    url = f"{registry.url}{V2}/blobs/sha256:1"
+    web = asking_web()
+    registry.files = {f"{V2}/manifests/1.0": b"{}"}
+    registry.challenge, registry.granted = 'Basic realm="x"', f"Basic {LOGIN}"
+    web.content(f"{registry.url}{V2}/manifests/1.0")
+    registry.redirects = {f"{V2}/blobs/sha256:1": f"{store.url}/blob"}
+    registry.challenge = ""
+    assert web.content(url) == b"content"
+    assert sent_logins(registry)[-1] == f"Basic {LOGIN}"
+    assert not sent_logins(store)
 
 
 @pytest.mark.parametrize("answer", [b"[]", b"{}", b"<html>", b'{"config": {"digest": "../x", "size": 1}}'])

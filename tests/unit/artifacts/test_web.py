@@ -113,3 +113,52 @@ def test_a_stopped_run_ends_its_downloads(server, tmp_path):
     with pytest.raises(WebError, match="stopped"):
         web.text(f"{server.url}/file")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("ask", ["text", "download"])
+def test_no_redirect_leads_from_tls_to_a_server_without(server, new_tls_server, tmp_path, ask):
+    secure = new_tls_server()
+    server.files = {"/file": b"from somebody in between"}
+    secure.redirects = {"/file": f"{server.url}/file"}
+    web = Web(Proxy(), threading.Event())
+    with pytest.raises(WebError, match="redirects from https:// to http://, which is refused"):
+        if ask == "text":
+            web.text(f"{secure.url}/file")
+        else:
+            web.download(f"{secure.url}/file", tmp_path / "file", lambda *_: None)
+    assert not server.requests
+    assert not web.exists(f"{secure.url}/file")
+
+
+@pytest.mark.parametrize(
+    "location", ["file:///etc/passwd", "ftp://host/file", "https://[", "http://host:port/"]
+)
+def test_a_redirect_leads_to_servers_alone(web, server, location):
+    server.redirects = {"/file": location}
+    with pytest.raises(WebError, match="redirects to something that is n"):
+        web.text(f"{server.url}/file")
+
+
+def test_a_redirect_is_followed_and_a_circle_of_them_is_not(web, server, new_server):
+    other = new_server()
+    other.files = {"/there": b"content"}
+    server.redirects = {"/file": f"{other.url}/there", "/circle": "/circle", "/near": "/file"}
+    assert web.text(f"{server.url}/near") == "content"
+    with pytest.raises(WebError, match="redirects more than 5 times"):
+        web.text(f"{server.url}/circle")
+
+
+def test_a_login_in_a_url_is_for_its_server_alone_and_never_without_tls(server, new_tls_server):
+    first, second = new_tls_server(), new_tls_server()
+    second.files = {"/file": b"content"}
+    first.redirects = {"/file": "/same", "/same": f"{second.url}/file"}
+    web = Web(Proxy(), threading.Event())
+    assert web.text(first.url.replace("://", "://robot:hunter2@") + "/file") == "content"
+    assert ["authorization" in headers for headers in (*first.headers, *second.headers)] == [
+        True,
+        True,
+        False,
+    ]
+    with pytest.raises(WebError, match="its URL holds a login, which is never sent without TLS"):
+        web.text(server.url.replace("://", "://robot:hunter2@") + "/file")
+    assert not server.requests

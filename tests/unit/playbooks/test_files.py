@@ -5,6 +5,7 @@ import hashlib
 import os
 import stat
 import threading
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -329,3 +330,14 @@ def test_a_mirror_that_cannot_serve_it_leaves_it_to_the_controller(
     fetch = FileSet({"name": "app", "incoming": "", "binaries": [wanted]}, new_record(), check_mode=False)
     assert fetch.missing_binaries({}) == [wanted["dest"]]
     assert list(host.glob("*download*")) == []
+
+
+def test_a_program_is_not_fetched_through_a_redirect_out_of_tls(
+    host: Path, binary: Any, new_record: New
+) -> None:
+    handler = k8sbootstrap_files._Redirects()
+    request = urllib.request.Request("https://mirror.example.com/program")
+    for target in ("http://elsewhere.example.com/program", "ftp://elsewhere.example.com/program"):
+        with pytest.raises(OSError, match="from https:// to another scheme"):
+            handler.redirect_request(request, None, 302, "Found", {}, target)
+    assert handler.redirect_request(request, None, 302, "Found", {}, "https://cdn.example.com/program")
