@@ -115,19 +115,16 @@ def test_a_stopped_run_ends_its_downloads(server, tmp_path):
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("ask", ["text", "download"])
-def test_no_redirect_leads_from_tls_to_a_server_without(server, new_tls_server, tmp_path, ask):
+def test_no_redirect_leads_from_tls_to_a_server_without(server, new_tls_server, tmp_path):
     secure = new_tls_server()
     server.files = {"/file": b"from somebody in between"}
     secure.redirects = {"/file": f"{server.url}/file"}
-    web = Web(Proxy(), threading.Event())
-    with pytest.raises(WebError, match="redirects from https:// to http://, which is refused"):
-        if ask == "text":
-            web.text(f"{secure.url}/file")
-        else:
-            web.download(f"{secure.url}/file", tmp_path / "file", lambda *_: None)
+    web, url = Web(Proxy(), threading.Event()), f"{secure.url}/file"
+    for ask in (web.text, lambda url: web.download(url, tmp_path / "file", lambda *_: None)):
+        with pytest.raises(WebError, match="redirects from https:// to http://, which is refused"):
+            ask(url)
     assert not server.requests
-    assert not web.exists(f"{secure.url}/file")
+    assert not web.exists(url)
 
 
 @pytest.mark.parametrize(
