@@ -178,7 +178,7 @@ class _Case:
         used = [host for host, report in reports.items() if report["api"] or report["joined"]]
         if used:
             return _problem(
-                f"{them}: no etcd data is there, but nodes or API servers of this cluster are on {_and(used)}. "
+                f"{them}: no etcd data is there, but nodes or API servers of the cluster are on {_and(used)}. "
                 "A new, empty etcd would make it forget its workloads",
                 f"Put the data back, or restore a snapshot (docs/etcd.md), or {RESET}.",
             )

@@ -171,7 +171,7 @@ REFUSED = {
     "grown by a worker while the first is out of reach": (
         named("m1", "w1", "m3"),
         {"m1": None, "w1": JOINED, "m3": BARE},
-        "but nodes or API servers of this cluster are on w1",
+        "but nodes or API servers of the cluster are on w1",
     ),
     "moved to hosts of its own": (
         OWN,
@@ -256,12 +256,12 @@ REFUSED = {
     "the only master replaced, workers run on": (
         named("m1"),
         {"m1": BARE, "w1": JOINED},
-        "m1: no etcd data is there, but nodes or API servers of this cluster are on w1",
+        "m1: no etcd data is there, but nodes or API servers of the cluster are on w1",
     ),
     "all etcd hosts replaced, masters run on": (
         OWN,
         {"m1": BARE | {"api": list(OWN.values())}, "e1": BARE, "e2": BARE, "e3": BARE},
-        "but nodes or API servers of this cluster are on m1",
+        "but nodes or API servers of the cluster are on m1",
     ),
     "a second cluster is there already": (
         THREE,
