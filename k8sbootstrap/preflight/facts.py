@@ -15,6 +15,7 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _CANDIDATE = re.compile(
     r"^(?P<name>containerd|docker\.io):\n.*\n\s+\S+ (?:\d+:)?(?P<version>\d+\.\d+\.\d+)", re.MULTILINE
 )
+_REMOVED = re.compile(r"^Remv ([a-z0-9][a-z0-9.+-]+)", re.MULTILINE)
 _PACKAGES = {"containerd": "containerd", "docker.io": "docker"}
 """Package to the runtime that is in it."""
 _NAME_SERVER = re.compile(r"^nameserver\s+(\S+)", re.MULTILINE)
@@ -97,6 +98,8 @@ class Facts:
     """Files and folders that this tool recorded as its own."""
     leftovers: tuple[str, ...]
     """Paths that a cluster leaves."""
+    removed: tuple[str, ...]
+    """Packages that apt would have to remove for those that the host lacks."""
     runtimes: Mapping[str, str]
     """docker and containerd to the version that is installed, or else would be."""
 
@@ -136,6 +139,7 @@ def parse(text: str) -> Facts:
             cluster=record.get("cluster", ""),
             recorded=frozenset(_recorded(record)),
             leftovers=tuple(raw["leftovers"]),
+            removed=tuple(sorted(set(_REMOVED.findall(raw["installation"])))),
             runtimes=_runtimes(raw["runtimes"], raw["packages"] or ""),
         )
     except (LookupError, TypeError, AttributeError) as exc:

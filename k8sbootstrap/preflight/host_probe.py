@@ -1,7 +1,8 @@
 """Runs on a host, never on the controller: looks at what the checks need and prints one JSON document.
 
-It is sent over SSH to ``python3 -``. It changes nothing and judges nothing: outputs of commands and contents
-of files are handed back as they are (``facts.py`` reads them). Standard library only, Python 3.7 and later.
+It is sent over SSH to ``python3 -``, with the packages to install as JSON in its one argument. It changes
+nothing and judges nothing: outputs of commands and contents of files are handed back as they are
+(``facts.py`` reads them). Standard library only, Python 3.7 and later.
 """
 
 from __future__ import annotations
@@ -103,8 +104,27 @@ def leftovers() -> list[str]:
     return [path for path in found if not os.path.isdir(path) or os.listdir(path)]  # noqa: PTH112, PTH208
 
 
+def installation(platforms: list[dict[str, Any]]) -> str:
+    """What apt would do for the packages that the host lacks, in its own words; empty where that is unknown.
+
+    Args:
+        platforms: By distribution what the host would install, as the role packages has it.
+    """
+    release = dict(line.split("=", 1) for line in read("/etc/os-release").splitlines() if "=" in line)
+    name, version = (release.get(key, "").strip("\"'") for key in ("ID", "VERSION_ID"))
+    systems = {name + " " + version, name + " " + version.split(".")[0]}
+    wanted = [each["packages"] for each in platforms if systems & set(each["os"])]
+    status = run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n")
+    if not wanted or status is None:
+        return ""
+    missing = [package for package in wanted[0] if package + " installed" not in status.splitlines()]
+    options = ("-s", "-q", "--no-install-recommends", "-o", "Debug::NoLocking=1")
+    return (run("apt-get", "install", *options, *missing) or "") if missing else ""
+
+
 def main() -> None:
     """Print the facts."""
+    os.environ["LC_ALL"] = "C"
     os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
     start = time.time()
     sockets = run("ss", "-Hltnp")
@@ -135,6 +155,7 @@ def main() -> None:
             "containerd": run("containerd", "--version"),
             "docker": run("dockerd", "--version"),
         },
+        "installation": installation(json.loads(sys.argv[1])),
         "packages": run("apt-cache", "policy", "containerd", "docker.io"),
     }
     facts["clock"] = [start, time.time()]

@@ -1,9 +1,12 @@
 """Ask every host at once, then judge: all checks, all hosts, all reported."""
 
+import json
+import shlex
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib import resources
 
+from k8sbootstrap.catalog.distributions import host_platforms
 from k8sbootstrap.errors import HostError, K8sBootstrapError, PreflightError, SudoError
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.preflight.checks import CHECKS
@@ -57,7 +60,10 @@ def run_preflight(
     if unknown := sorted(set(ignore) - set(CHECK_NAMES)):
         raise ValueError(f"no such check: {', '.join(unknown)}; there are: {', '.join(CHECK_NAMES)}")
     hosts = [host for host in plan.hosts if host.name not in without]
-    answers = run_on_all((host.ssh for host in hosts), probe)
+    platforms = {host.name: host_platforms(plan.package_purposes(host)) for host in hosts}
+    answers = run_on_all(
+        (host.ssh for host in hosts), lambda session: probe(session, platforms[session.target.host])
+    )
     seen = {name: answer for name, answer in answers.items() if isinstance(answer, Seen)}
     return PreflightReport(
         tuple(
@@ -92,8 +98,12 @@ def require(report: PreflightReport) -> None:
     )
 
 
-def probe(session: SSHSession) -> Seen:
+def probe(session: SSHSession, platforms: Sequence[Mapping[str, object]]) -> Seen:
     """See everything on one host.
+
+    Args:
+        session: The host.
+        platforms: What it would install, by distribution.
 
     Raises:
         SudoError: The user cannot become root.
@@ -101,7 +111,8 @@ def probe(session: SSHSession) -> Seen:
     """
     script = resources.files("k8sbootstrap.preflight").joinpath("host_probe.py").read_bytes()
     asked = time.time()
-    result = session.run(_COMMAND, stdin=script, timeout=_PROBE_TIMEOUT)
+    command = f"{_COMMAND} {shlex.quote(json.dumps(platforms))}"
+    result = session.run(command, stdin=script, timeout=_PROBE_TIMEOUT)
     answered = time.time()
     if result.rc == _NO_PYTHON:
         raise _PythonError("python3 is not installed", hint="Install it: apt-get install python3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
@@ -18,6 +19,7 @@ short_description: Installs the packages that a host lacks
 description:
   - Installs them in one transaction, without letting their services start with the distribution's default
     configuration.
+  - It removes no package: where one would have to go, it names that and installs nothing.
   - What was new is kept in the host's record, so that reset can take exactly that off again.
 options:
   cluster: {description: Name of the cluster, type: str, required: true}
@@ -73,7 +75,9 @@ def _installed(params: dict, wanted: list, record: Record, check_mode: bool) -> 
     )
     begun = [] if check_mode else settle(record)
     missing = here.missing(wanted)
-    if not missing or check_mode:
+    if missing and (check_mode or params["begin"]):
+        _refuse_losses(here, missing, params["indexes"])  # before anything else is done to the host
+    if not missing or check_mode or (params["begin"] and params["indexes"]):
         return begun + missing
     if params["begin"]:
         here.begin(missing)
@@ -82,6 +86,17 @@ def _installed(params: dict, wanted: list, record: Record, check_mode: bool) -> 
     else:
         here.now(missing)
     return begun + missing
+
+
+def _refuse_losses(here: Installation, missing: list, indexes: dict) -> None:
+    if not indexes:
+        here.refuse_losses(missing)
+        return
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Repository(indexes, os.path.join(folder, "packages")) as repository,
+    ):
+        here.refuse_losses(missing, repository.options)
 
 
 def _from_repository(here: Installation, missing: list, params: dict) -> None:
@@ -122,11 +137,9 @@ def main() -> None:
         platform = platform_of(params["platforms"])
         record.data["package_manager"] = platform["manager"]
         record.save()
-        if begin and (check or params["indexes"]):
-            module.exit_json(changed=False, changes=[])
         names = _installed(params, platform["packages"], record, check)
         if begin:
-            module.exit_json(changed=bool(names), changes=[])
+            module.exit_json(changed=bool(names) and not (check or params["indexes"]), changes=[])
         record.data["wanted"]["packages"] = sorted(platform["packages"])
         record.component("packages")["digest"] = params["digest"]
         record.save()

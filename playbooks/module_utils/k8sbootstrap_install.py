@@ -10,7 +10,7 @@ import pwd
 import subprocess
 from contextlib import contextmanager, suppress
 
-from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError
+from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError, refuse_removal
 from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record, write_atomically
 
 _AFTER = DIRECTORY + "/packages-after.json"
@@ -40,6 +40,14 @@ class Installation:
         """Those packages that are not installed."""
         there = self._manager.installed()
         return [name for name in wanted if name not in there]
+
+    def refuse_losses(self, names: list, origin: tuple = ()) -> None:
+        """See that no package of the host would have to go for these. Changes nothing.
+
+        Raises:
+            PackageError: Some would; the text names them.
+        """
+        refuse_removal(names, self._manager.removed_by(names, origin))
 
     def now(self, names: list, origin: tuple = ()) -> None:
         """Install packages.

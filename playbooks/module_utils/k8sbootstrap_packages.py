@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 _OS_RELEASE = "/etc/os-release"
@@ -20,8 +21,17 @@ class Apt:
         out = _run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"]).stdout
         return {line.split()[0] for line in out.splitlines() if line.endswith(" installed")}
 
+    def removed_by(self, names: list, origin: tuple = ()) -> list:
+        """Packages of the host that installing these would remove. It changes nothing.
+
+        Where the package lists are missing or do not have them, nothing is known, and nothing is returned.
+        """
+        return _taken_off(_run([*_INSTALL, "-s", *_NO_LOCK, *origin, *names]).stdout)
+
     def install(self, names: list, proxy: dict, origin: tuple = ()) -> None:
         """Install in one transaction; refresh the package lists only when the first attempt fails.
+
+        apt removes, downgrades and changes the held state of no package for it: it refuses the whole then.
 
         Args:
             names: Packages.
@@ -32,17 +42,28 @@ class Apt:
             PackageError: It did not work.
         """
         environment = dict(proxy, DEBIAN_FRONTEND="noninteractive")
-        options = ["-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=120"]
-        command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *options, *origin, *names]
+        options = ["-y", "--no-remove", "-o", "Dpkg::Options::=--force-confold", *_WAIT]
+        command = [*_INSTALL, *options, *origin, *names]
         _run(["dpkg", "--configure", "-a"], environment)
         if _run(command, environment).returncode == 0:
             return
         update = _run(["apt-get", "update", "-q", *origin], environment)
         done = _run(command, environment)
         if done.returncode != 0:
-            lines = (update.stderr + done.stdout + done.stderr).splitlines()
-            said = [line for line in lines if line.startswith(("E:", "W:"))]
-            raise PackageError("apt-get install {} failed: {}".format(" ".join(names), " ".join(said[-6:])))
+            refuse_removal(names, self.removed_by(names, origin))
+            said = _apt_says(update.stderr) + _apt_says(done.stdout + "\n" + done.stderr)
+            raise PackageError("apt-get install {} failed: {}".format(" ".join(names), " ".join(said[-8:])))
+
+    def needed_by_others(self, names: list) -> dict:
+        """Those of these packages that can't go without packages which are not named; to the latter."""
+        going = _taken_off(_run([*_PURGE, "-s", *_NO_LOCK, *names]).stdout)
+        if set(going) <= set(names):
+            return {}
+        others = {
+            name: set(_taken_off(_run([*_PURGE, "-s", *_NO_LOCK, name]).stdout)) - set(names)
+            for name in names
+        }
+        return {name: sorted(needed) for name, needed in others.items() if needed}
 
     def remove(self, names: list) -> None:
         """Remove packages with their configuration.
@@ -50,10 +71,30 @@ class Apt:
         Raises:
             PackageError: It did not work.
         """
-        command = ["apt-get", "purge", "-y", "-q", "-o", "DPkg::Lock::Timeout=120", *names]
-        done = _run(command, {"DEBIAN_FRONTEND": "noninteractive"})
+        done = _run([*_PURGE, "-y", *_WAIT, *names], {"DEBIAN_FRONTEND": "noninteractive"})
         if done.returncode != 0:
             raise PackageError(f"apt-get purge failed: {(done.stderr or done.stdout).strip()[-500:]}")
+
+
+_INSTALL = ["apt-get", "install", "-q", "--no-install-recommends"]
+_PURGE = ["apt-get", "purge", "-q"]
+_WAIT = ["-o", "DPkg::Lock::Timeout=120"]
+_NO_LOCK = ["-o", "Debug::NoLocking=1"]
+_REMOVAL = re.compile(r"^(?:Remv|Purg) (\S+)", re.MULTILINE)
+
+
+def _taken_off(simulated: str) -> list:
+    """Packages that ``apt-get -s`` says would be removed."""
+    return sorted({name.partition(":")[0] for name in _REMOVAL.findall(simulated)})
+
+
+def _apt_says(output: str) -> list:
+    """apt's and dpkg's own words of what is wrong."""
+    lines = [line.strip() for line in output.splitlines()]
+    wrong = ("E:", "W:", "dpkg: error")
+    return [
+        line for line in lines if line.startswith(wrong) or " : Depends:" in line or " : Conflicts:" in line
+    ]
 
 
 class Dnf:
@@ -67,6 +108,8 @@ class Dnf:
     def install(self, names: list, proxy: dict, origin: tuple = ()) -> None:
         """Install in one transaction; refresh the package lists only when the first attempt fails.
 
+        dnf removes no package for it: it refuses the whole then.
+
         Args:
             names: Packages.
             proxy: Proxy variables.
@@ -75,13 +118,41 @@ class Dnf:
         Raises:
             PackageError: It did not work.
         """
-        command = ["dnf", "install", "-y", "-q", "--setopt=install_weak_deps=False", *origin]
+        refuse_removal(names, self.removed_by(names, origin))
+        command = [*_DNF_INSTALL, "-y", "-q", *origin]
         if _run([*command, *names], proxy).returncode == 0:
             return
-        done = _run([*command, "--refresh", *names], proxy)
+        refuse_removal(names, self.removed_by(names, ("--refresh", *origin)))
+        done = _run([*command, *names], proxy)
         if done.returncode != 0:
             said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
             raise PackageError("dnf install {} failed: {}".format(" ".join(names), " ".join(said[-6:])))
+
+    def removed_by(self, names: list, origin: tuple = ()) -> list:
+        """Packages of the host that installing these would remove. It changes nothing.
+
+        dnf itself refuses what would remove packages, but for those that say that they replace others.
+        """
+        simulated = _run([*_DNF_INSTALL, "--assumeno", *origin, *names]).stdout
+        return sorted(set(_REPLACED.findall(simulated)))
+
+    def needed_by_others(self, names: list) -> dict:
+        """Those of these packages that can't go without packages which are not named; to the latter."""
+        full = _run(["rpm", "-qa", "--qf", "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH} %{NAME}\n"]).stdout
+        named = dict(line.split() for line in full.splitlines())
+        kept: dict = {}
+        going = [name for name in names if name in named.values()]
+        while going and _run(["rpm", "-e", "--test", *going]).returncode != 0:
+            before = len(kept)
+            for name in going:
+                said = _run(["rpm", "-e", "--test", name]).stderr
+                users = {named.get(user, user) for user in _NEEDED.findall(said)} - set(going)
+                if users:
+                    kept[name] = sorted(users)
+            going = [name for name in going if name not in kept]
+            if len(kept) == before:
+                break  # rpm refuses for another reason, and dnf will say which
+        return kept
 
     def remove(self, names: list) -> None:
         """Remove packages, and none that they once brought along: those are named too, where they were new.
@@ -92,6 +163,30 @@ class Dnf:
         done = _run(["dnf", "remove", "-y", "-q", "--noautoremove", *names])
         if done.returncode != 0:
             raise PackageError(f"dnf remove failed: {(done.stderr or done.stdout).strip()[-500:]}")
+
+
+_DNF_INSTALL = ["dnf", "install", "--setopt=install_weak_deps=False"]
+_REPLACED = re.compile(r"^\s+replacing\s+(\S+)\.\w+\s", re.MULTILINE)
+_NEEDED = re.compile(r"is needed by \(installed\) (\S+)")
+
+
+def refuse_removal(names: list, removed: list) -> None:
+    """Refuse an installation that would remove packages of the host.
+
+    Args:
+        names: What was to be installed.
+        removed: What would go.
+
+    Raises:
+        PackageError: Something would.
+    """
+    if removed:
+        raise PackageError(
+            "installing {} would remove {} from this host: nothing was installed. Use the host without "
+            "{}, or remove what stands in the way yourself".format(
+                " ".join(names), " ".join(removed), "it" if len(removed) == 1 else "them"
+            )
+        )
 
 
 MANAGERS = {"apt": Apt(), "dnf": Dnf()}

@@ -151,11 +151,15 @@ class Reset:
                 self.done.append(f"{path} removed")
 
     def _packages(self) -> None:
-        packages = self.record.data["packages"]
-        if not packages:
-            return
+        manager = MANAGERS[self.record.data["package_manager"]]
+        there = manager.installed() if self.record.data["packages"] else set()
+        packages = [name for name in self.record.data["packages"] if name in there]
+        needed = manager.needed_by_others(packages) if packages else {}
+        self.done += [f"package {name} stays: {', '.join(users)} needs it" for name, users in needed.items()]
+        packages = [name for name in packages if name not in needed]
         try:
-            MANAGERS[self.record.data["package_manager"]].remove(packages)
+            if packages:
+                manager.remove(packages)
         except PackageError as error:
             raise ResetError(str(error)) from error
         self.done += [f"package {name} removed" for name in packages]

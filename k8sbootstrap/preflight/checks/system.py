@@ -38,9 +38,9 @@ def os(case: Case) -> Verdict:
 
 
 def packages(case: Case) -> Verdict:
-    """The distribution, and the bundle if there is one, has packages for all that the host needs of it.
+    """There are packages for all that the host needs, and none of the host's own would have to go for them.
 
-    Some distributions have no container runtime.
+    Some distributions have no container runtime. A bundle has packages for the systems that it was made for.
     """
     facts, purposes = case.facts, case.plan.package_purposes(case.host)
     platform = platform_of(facts.os_id, facts.os_version)
@@ -56,12 +56,27 @@ def packages(case: Case) -> Verdict:
                 f"the bundle has packages for {', '.join(bundled) or 'no system'}, and this host is {system}",
                 "Make the bundle anew: k8sbootstrap bundle create, with --os for every system of hosts.",
             )
+    if facts.removed:
+        return failed(
+            f"to install what the host lacks, apt would have to remove {', '.join(facts.removed)}",
+            _without(case),
+        )
     if not lacking:
         return ok(", ".join(names) or "none are needed")
     fix = f"Install one of these on the host: {supported(purposes)}."
     if lacking == ["containerd"]:
         fix = "Set runtime.source: upstream in cluster.yaml."
     return failed(f"{facts.os_name} has no package for {' or '.join(lacking)}", fix)
+
+
+def _without(case: Case) -> str:
+    """What to do where packages of the host stand in the way."""
+    fix = "Use a host without these, or remove them yourself before"
+    runtime = case.plan.config.runtime
+    if not case.host.is_node or runtime.source == "upstream":
+        return f"{fix}."
+    name = "" if runtime.name == "containerd" else "runtime.name: containerd and "
+    return f"{fix}. Where it is a container runtime: {name}runtime.source: upstream takes no package of one."
 
 
 @cache

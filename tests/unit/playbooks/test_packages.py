@@ -153,9 +153,7 @@ def test_dnf_installs_what_is_needed_and_nothing_that_is_recommended(site: Site)
     assert dnf.installed() == set()
     dnf.install(["theirs"], {})
     before = dnf.installed()
-    site.calls()
     dnf.install(["conntrack-tools"], {"http_proxy": "http://192.0.2.1:1"})
-    assert len(site.calls()) == 1
     assert dnf.installed() - before == {"conntrack-tools", "libsmall"}
     assert (site.root / "etc/conntrack-tools.d/conntrack-tools.conf").exists()
 
@@ -185,9 +183,9 @@ def test_dnf_reads_the_repository_again_only_when_it_must(site: Site) -> None:
     publish(site.repository, "socat")
     site.calls()
     dnf.install(["socat"], {})
-    first, second = site.calls()
-    assert "--refresh" not in first
-    assert "--refresh" in second
+    calls = site.calls()
+    assert ["--refresh" in call for call in calls] == [False, False, True, False]
+    assert ["--assumeno" in call for call in calls] == [True, False, True, False]
     assert "socat" in dnf.installed()
 
 
@@ -199,3 +197,138 @@ def test_what_dnf_refuses_is_told_in_its_own_words(site: Site) -> None:
     with pytest.raises(packages.PackageError, match=r"thing-that-nobody-has"):
         dnf.install(["broken"], {})
     assert dnf.installed() == set()
+
+
+def test_dnf_takes_nothing_off_for_a_package(site: Site) -> None:
+    dnf = packages.MANAGERS["dnf"]
+    dnf.install(["theirs"], {})
+    publish(site.repository, "heir", more="Obsoletes: theirs\n")
+    publish(site.repository, "rival", more="Conflicts: theirs\n")
+    with pytest.raises(packages.PackageError, match="installing heir would remove theirs from this host"):
+        dnf.install(["heir"], {})
+    with pytest.raises(packages.PackageError, match="theirs"):
+        dnf.install(["rival"], {})
+    assert dnf.installed() == {"theirs"}
+
+
+def test_dnf_names_what_others_need(site: Site) -> None:
+    dnf = packages.MANAGERS["dnf"]
+    dnf.install(["conntrack-tools", "games"], {})
+    publish(site.repository, "mine", more="Requires: conntrack-tools\n")
+    dnf.install(["mine"], {})
+    new = ["conntrack-tools", "games", "libsmall"]
+    assert dnf.needed_by_others(new) == {"conntrack-tools": ["mine"], "libsmall": ["conntrack-tools"]}
+    dnf.remove(["games"])
+    assert dnf.needed_by_others(["games"]) == {}
+    assert dnf.needed_by_others([*new, "mine"]) == {}
+
+
+# apt itself, on a dpkg database and a repository of their own
+
+CONTROL = """\
+Package: {name}
+Version: {version}
+Architecture: all
+Maintainer: x <x@example.com>
+Description: a test
+{more}
+"""
+
+
+class Debian:
+    """A dpkg database and a repository, and apt-get that knows no others. Nothing is unpacked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.status = folder / "status"
+        self.repository = folder / "repository"
+        for name in ("lists/partial", "cache/archives/partial", "repository", "bin"):
+            (folder / name).mkdir(parents=True)
+        (folder / "sources.list").write_text(f"deb [trusted=yes] file:{self.repository} ./\n")
+        (folder / "apt.conf").write_text(
+            f'Dir::State "{folder}"; Dir::State::lists "{folder}/lists";\n'
+            f'Dir::State::status "{self.status}";\n'
+            f'Dir::Cache "{folder}/cache"; Dir::Etc::sourcelist "{folder}/sources.list";\n'
+            'Dir::Etc::sourceparts "/dev/null"; Dir::Etc::preferencesparts "/dev/null";\n'
+            f'APT::Sandbox::User "root"; Dir::Log "{folder}"; DPkg::Pre-Invoke {{ "exit 1"; }};\n'
+        )
+        self.status.write_text("")
+
+    def has(self, name: str, version: str = "1", more: str = "", state: str = "install ok installed") -> None:
+        text = CONTROL.format(name=name, version=version, more=f"Status: {state}\n{more}")
+        self.status.write_text(self.status.read_text() + text)
+
+    def offers(self, name: str, version: str = "2", more: str = "") -> None:
+        stanza = CONTROL.format(name=name, version=version, more=more).rstrip()
+        fields = f"Filename: ./{name}.deb\nSize: 1\nSHA256: {'0' * 64}\n\n"
+        with (self.repository / "Packages").open("a") as file:
+            file.write(f"{stanza}\n{fields}")
+        (self.repository / f"{name}.deb").write_text("x")
+
+    def update(self) -> None:
+        subprocess.run(["apt-get", "update", "-q"], check=True, capture_output=True)
+
+
+@pytest.fixture
+def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Debian:
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        pytest.skip("needs root, and apt-get")
+    made = Debian(tmp_path)
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    (tmp_path / "bin/dpkg").write_text("#!/bin/sh\n")  # its own "--configure -a" is not for this machine
+    (tmp_path / "bin/dpkg").chmod(0o755)
+    return made
+
+
+def test_apt_takes_nothing_off_for_a_package(debian: Debian) -> None:
+    rival = "Provides: containerd\nConflicts: containerd\nReplaces: containerd\n"
+    debian.has("containerd.io", more=rival)
+    debian.has("docker-ce", more="Depends: containerd.io\nConflicts: docker.io\nReplaces: docker.io\n")
+    debian.offers("containerd")
+    debian.offers("docker.io", more="Depends: containerd (>= 1)\n")
+    apt = packages.MANAGERS["apt"]
+    assert apt.removed_by(["docker.io"]) == []  # without lists nothing is known
+    debian.update()
+    assert apt.removed_by(["docker.io"]) == ["containerd.io", "docker-ce"]
+    with pytest.raises(packages.PackageError) as refused:
+        apt.install(["docker.io"], {})
+    assert "would remove containerd.io docker-ce from this host: nothing" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (
+            "hold ok installed",
+            "Held packages were changed and -y was used without",
+        ),
+        ("install ok installed", "Packages were downgraded and -y was used without --allow-downgrades"),
+    ],
+)
+def test_what_apt_refuses_is_told_in_its_own_words(debian: Debian, state: str, words: str) -> None:
+    downgrade = state.startswith("install")
+    debian.has("libsmall", version="3" if downgrade else "1", state=state)
+    debian.offers("libsmall")
+    debian.offers("socat", more=f"Depends: libsmall (= {2})\n")
+    debian.update()
+    names = ["socat", "libsmall=2"] if downgrade else ["socat", "libsmall"]
+    with pytest.raises(packages.PackageError, match=f"apt-get install .* failed: .*{words}"):
+        packages.MANAGERS["apt"].install(names, {})
+
+
+def test_what_apt_cannot_find_is_told_in_its_own_words(debian: Debian) -> None:
+    debian.offers("docker.io", more="Depends: nobody-has-this\n")
+    with pytest.raises(packages.PackageError, match=r"failed: .*Depends: nobody-has-this.* broken packages"):
+        packages.MANAGERS["apt"].install(["docker.io"], {})
+    with pytest.raises(packages.PackageError, match=r"failed: .*Unable to locate package nosuch"):
+        packages.MANAGERS["apt"].install(["nosuch"], {})
+
+
+def test_apt_names_what_others_need(debian: Debian) -> None:
+    debian.has("runc")
+    debian.has("docker.io", more="Depends: runc\n")
+    debian.has("socat")
+    apt = packages.MANAGERS["apt"]
+    assert apt.needed_by_others(["docker.io", "runc", "socat"]) == {}
+    debian.has("mine", more="Depends: docker.io\n")
+    assert apt.needed_by_others(["docker.io", "runc", "socat"]) == {"docker.io": ["mine"], "runc": ["mine"]}

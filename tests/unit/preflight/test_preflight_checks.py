@@ -378,6 +378,33 @@ def test_packages(judge, make_plan, os_release, runtime, status):
     )
 
 
+SIMULATED = """\
+The following packages will be REMOVED:
+  containerd.io docker-ce
+Remv docker-ce [5:28.1.1-1]
+Remv containerd.io [1.7.27-1] [docker.io:amd64 ]
+Inst runc (1.1.5+ds1-1+deb12u1 Debian:12.15/oldstable [amd64])
+"""
+
+
+@pytest.mark.parametrize(
+    ("runtime", "way_out"),
+    [
+        ({"name": "docker"}, "runtime.name: containerd and runtime.source: upstream takes no package"),
+        (
+            {"name": "containerd"},
+            "container runtime: runtime.source: upstream takes no package",
+        ),
+        ({"name": "containerd", "source": "upstream"}, "or remove them yourself before."),
+    ],
+)
+def test_packages_that_would_have_to_go_are_named(judge, make_plan, runtime, way_out):
+    verdict = judge("packages", plan=make_plan(runtime=runtime), installation=SIMULATED)
+    assert verdict.status is Status.FAILED
+    assert "apt would have to remove containerd.io, docker-ce" in verdict.message
+    assert way_out in verdict.fix
+
+
 @pytest.mark.parametrize(
     ("os_release", "names"),
     [

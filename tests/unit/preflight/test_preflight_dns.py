@@ -82,7 +82,9 @@ def test_systemd_resolved(tmp_path, etc, resolved, wanted):
     probe = (resources.files("k8sbootstrap.preflight") / "host_probe.py").read_text()
     for place, name in (("/etc/resolv.conf", "etc"), ("/run/systemd/resolve/resolv.conf", "resolved")):
         probe = probe.replace(place, str(tmp_path / name))
-    done = subprocess.run([sys.executable, "-"], input=probe, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-", "[]"], input=probe, capture_output=True, text=True, check=True
+    )
     assert parse(done.stdout).name_servers == wanted
 
 

@@ -60,7 +60,7 @@ def test_other_output_is_refused(text):
 
 def test_the_probe_runs_here_and_is_understood(recording):
     script = resources.files("k8sbootstrap.preflight").joinpath("host_probe.py").read_bytes()
-    done = subprocess.run([sys.executable, "-I", "-"], input=script, capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-I", "-", "[]"], input=script, capture_output=True, check=True)
     facts = parse(done.stdout.decode())
     assert facts.python == sys.version_info[:3]
     assert facts.memory > 0
