@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from k8sbootstrap.errors import StateError
+from k8sbootstrap.formats.bounded import load_yaml
 from k8sbootstrap.state import State
 
 _LISTS = ("clusters", "users", "contexts")
@@ -101,12 +102,12 @@ def _load(target: Path) -> dict[str, Any]:
     path = target.expanduser()
     hint = "repair it or move it away, or choose another file with --kubeconfig"
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         document = None
     except OSError as error:
         raise StateError(f"{target} cannot be read: {error.strerror or error}.", hint) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark else ""
         raise StateError(f"{target} is not valid YAML{place}; it was left alone.", hint) from error

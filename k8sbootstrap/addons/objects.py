@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from k8sbootstrap.formats.bounded import BoundedLoader
+
 Object = dict[str, Any]
 
 
@@ -91,7 +93,7 @@ def _said(document: Any) -> str:
     return "a list" if isinstance(document, list) else f"the text {str(document)[:40]!r}"
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _Loader(BoundedLoader):
     """YAML as kubectl reads it: no dates, no base 60, and = is text. A key given twice is an error."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own

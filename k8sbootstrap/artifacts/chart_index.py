@@ -9,8 +9,7 @@ from k8sbootstrap.artifacts.cache import Cache
 from k8sbootstrap.artifacts.source import AbsentError, SourceError, download
 from k8sbootstrap.artifacts.web import Web
 from k8sbootstrap.catalog.models import RepositoryChart
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from k8sbootstrap.formats.bounded import load_yaml
 
 
 def chart_url(chart: RepositoryChart, web: Web, cache: Cache) -> str:
@@ -27,9 +26,9 @@ def chart_url(chart: RepositoryChart, web: Web, cache: Cache) -> str:
             raise AbsentError("no Helm repository is there: it has no index.yaml") from exc
         with temporary.open("rb") as text:
             try:
-                entries = yaml.load(text, Loader=_Loader)["entries"]  # noqa: S506 - either is the safe one
+                entries = load_yaml(text)["entries"]
                 found = [_url(each) for each in entries.get(chart.name) or () if _is(each, chart.version)]
-            except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError, AttributeError) as exc:
+            except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as exc:
                 raise SourceError("its index.yaml is no Helm repository's") from exc
     if chart.name not in entries:
         raise AbsentError(f"its index.yaml lists no chart {chart.name}")

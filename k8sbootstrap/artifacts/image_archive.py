@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from k8sbootstrap.formats.bounded import load_json
+
 _HOST = re.compile(r"localhost|.*[.:].*")
 _DOCKER_HUB = "docker.io"
+_MAX_DOCUMENT = 16 << 20
+"""Bytes of a JSON file in an archive that are read; real ones have a few thousand."""
 _OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -124,7 +128,7 @@ def _document(tar: tarfile.TarFile, name: str) -> Any:
     member = tar.extractfile(name)
     if member is None:
         raise KeyError(name)
-    return json.load(member)
+    return load_json(member.read(_MAX_DOCUMENT))
 
 
 def _full(ref: str) -> str:

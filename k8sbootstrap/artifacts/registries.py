@@ -1,7 +1,6 @@
 """Image registries as the place that images come from: pulled as a runtime pulls them, kept as an archive."""
 
 import hashlib
-import json
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from k8sbootstrap.artifacts.source import (
 from k8sbootstrap.artifacts.web import NotThereError, WebError
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.config.models.network import Proxy
+from k8sbootstrap.formats.bounded import load_json
 from k8sbootstrap.plan.registries import RegistryPlan, endpoints, registry_host
 
 _UNKNOWN = "its manifest is none that runtimes take"
@@ -136,17 +136,17 @@ class _Place:
         """
         try:
             content = self._manifest(reference)
-            document = json.loads(content)
+            document = load_json(content)
             if isinstance(document.get("manifests"), list):
                 content = self._manifest(self._of_platform(document["manifests"]))
-                document = json.loads(content)
+                document = load_json(content)
             wanted = [document["config"], *document["layers"]]
             whole = sum(each["size"] for each in wanted)
             parts, before = [], 0
             for each in wanted:
                 parts.append(self._part(each, _shifted(report, before, whole)))
                 before += each["size"]
-            arch = json.loads(parts[0].path.read_text())["architecture"]
+            arch = load_json(parts[0].path.read_bytes())["architecture"]
         except (LookupError, TypeError, AttributeError, ValueError) as exc:
             raise SourceError(_UNKNOWN) from exc
         if arch != self.arch:

@@ -1,6 +1,5 @@
 """HTTP for image registries: logins and tokens, for whatever a registry asks when it is asked."""
 
-import json
 import re
 import ssl
 import threading
@@ -13,6 +12,7 @@ from urllib3.util import parse_url
 
 from k8sbootstrap.artifacts.web import Web, WebError, origin
 from k8sbootstrap.config.models.network import Proxy
+from k8sbootstrap.formats.bounded import load_json
 
 _UNAUTHORIZED = 401
 _MANIFESTS = (
@@ -82,7 +82,7 @@ class RegistryWeb(Web):
             raise WebError("has a server for tokens without TLS, which is refused")
         url = f"{realm}?{urlencode({k: v for k, v in query.items() if v})}"
         try:
-            answer = json.loads(self._tokens.content(url, {"Authorization": basic} if basic else {}))
+            answer = load_json(self._tokens.content(url, {"Authorization": basic} if basic else {}))
             return f"Bearer {answer.get('token') or answer['access_token']}"
         except WebError as exc:
             raise WebError(f"its server for tokens: {exc}") from exc

@@ -10,7 +10,7 @@ from k8sbootstrap.artifacts.fetch import Fetched, Progress, fetch_all
 from k8sbootstrap.artifacts.source import SUMS
 from k8sbootstrap.bundle import repository
 from k8sbootstrap.bundle.apt import SYSTEMS
-from k8sbootstrap.bundle.manifest import PACKAGES, Entry, Manifest
+from k8sbootstrap.bundle.manifest import INDEX, PACKAGES, Entry, Manifest
 from k8sbootstrap.bundle.writer import Content, write_bundle
 from k8sbootstrap.catalog.distributions import platform_of
 from k8sbootstrap.plan.models import ClusterPlan
@@ -138,5 +138,5 @@ def _add_packages(
     for package in needed:
         parts.add(f"{top}/{package.file}", folder / package.file, package.size, package.sha256)
     index = repository.index(needed)
-    parts.add_text(f"{top}/{repository.INDEX}", index)
+    parts.add_text(f"{top}/{INDEX}", index)
     parts.add_text(f"{top}/Release", repository.release(system, arch, index))

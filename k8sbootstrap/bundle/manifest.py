@@ -8,16 +8,20 @@ from dataclasses import asdict, dataclass, field
 from pydantic import TypeAdapter, ValidationError
 
 from k8sbootstrap.errors import BundleError
+from k8sbootstrap.formats.bounded import load_json
 
 NAME = "manifest.json"
 FORMAT = "k8sbootstrap-bundle/1"
 """Another one when programs that read this one would misread it."""
 PACKAGES = "packages"
 """Folder of the apt repositories: packages/SYSTEM/ARCH, as in packages/debian12/amd64."""
+INDEX = "Packages"
+"""Index of such a repository: names, hashes and relations of its packages."""
 MANIFESTS = "manifests"
 """Folder of what is applied to the cluster."""
-_PATH = re.compile(r"^(?!\.)[\w.+~@%-]+(/(?!\.)[\w.+~@%-]+)*$", re.ASCII)
-_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+_PATH = re.compile(r"(?!\.)[\w.+~@%-]+(/(?!\.)[\w.+~@%-]+)*", re.ASCII)
+_SYSTEM = re.compile(r"[a-z0-9.]+/[a-z0-9]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def parse(text: str) -> Manifest:
         BundleError: It is no manifest, or one of a format that this program does not know.
     """
     try:
-        document = json.loads(text)
+        document = load_json(text)
         found = document.pop("format")
         if found != FORMAT:
             raise BundleError(
@@ -77,6 +81,9 @@ def parse(text: str) -> Manifest:
     except (ValueError, LookupError, AttributeError, TypeError, ValidationError) as exc:
         raise BundleError(f"its {NAME} is damaged") from exc
     for path, entry in manifest.files.items():
-        if not _PATH.match(path) or not _SHA256.match(entry.sha256) or entry.size < 0:
+        if not _PATH.fullmatch(path) or not _SHA256.fullmatch(entry.sha256) or entry.size < 0:
             raise BundleError(f"its {NAME} is damaged: it lists {path[:100]!r}")
+    for system in manifest.packages:
+        if not _SYSTEM.fullmatch(system) or f"{PACKAGES}/{system}/{INDEX}" not in manifest.files:
+            raise BundleError(f"its {NAME} is damaged: it has no packages for {system[:100]!r}")
     return manifest

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from k8sbootstrap.bundle.apt import Package, apt_for
+from k8sbootstrap.bundle.manifest import INDEX
 from k8sbootstrap.errors import BundleError
 
-INDEX = "Packages"
 _FIELDS = (
     "Package",
     "Version",

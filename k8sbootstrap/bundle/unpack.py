@@ -5,9 +5,8 @@ import tempfile
 from pathlib import Path
 
 from k8sbootstrap.artifacts.archive import copy_out
-from k8sbootstrap.bundle.manifest import PACKAGES
+from k8sbootstrap.bundle.manifest import INDEX, PACKAGES
 from k8sbootstrap.bundle.reader import Bundle
-from k8sbootstrap.bundle.repository import INDEX
 from k8sbootstrap.errors import BundleError
 
 

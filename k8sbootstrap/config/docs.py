@@ -13,7 +13,7 @@ _HEAD = """\
 Generated from the configuration models with `python -m k8sbootstrap.config.docs`; do not edit it by hand.
 `k8sbootstrap init` writes a file to start from, `k8sbootstrap validate` checks one, `k8sbootstrap schema`
 prints the same reference as a JSON Schema for editors. Unknown keys are errors. Relative paths start at the
-folder of the file.
+folder of the file. Text arrives on hosts as it is written: Ansible expands nothing in it, braces included.
 """
 
 

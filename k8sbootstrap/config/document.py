@@ -9,11 +9,14 @@ from typing import Any
 import yaml
 
 from k8sbootstrap.errors import Problem
+from k8sbootstrap.formats.bounded import require_bounded
 
 Location = tuple[str | int, ...]
 """Keys and list positions from the top of a document, spelled as in the file."""
 
 _PLAIN_KEY = re.compile(r"\w[\w-]*")
+_MAX_BYTES = 4 << 20
+_MAX_VALUES = 100_000
 _MERGE = "tag:yaml.org,2002:merge"
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
@@ -66,7 +69,11 @@ class Document:
 def read(file: Path) -> Document:
     """Read a YAML file. Never raises for what users can get wrong; the result's ``problems`` say it."""
     try:
-        return parse(file.read_text(encoding="utf-8"), file)
+        with file.open("rb") as content:
+            text = content.read(_MAX_BYTES + 1)
+        if len(text) <= _MAX_BYTES:
+            return parse(text.decode(), file)
+        message = f"is larger than {_MAX_BYTES >> 20} MiB, which no cluster file is"
     except FileNotFoundError:
         message = 'does not exist; name the file with -f, or write one with "k8sbootstrap init"'
     except UnicodeDecodeError:
@@ -92,13 +99,12 @@ def parse(text: str, file: Path) -> Document:
     try:
         node = loader.get_single_node()
         if node is not None:
+            require_bounded(node, _MAX_VALUES)
             document.data = _Reader(loader, document).value(node, ())
     except yaml.YAMLError as exc:
         document.problems.append(_syntax_problem(file, exc))
     except RecursionError:
-        document.problems.append(
-            Problem(file, 0, "", "is nested too deeply, or an anchor refers to itself", "")
-        )
+        document.problems.append(Problem(file, 0, "", "is nested too deeply", ""))
     finally:
         loader.dispose()
     return document
@@ -124,25 +130,18 @@ class _Reader:
     def __init__(self, loader: yaml.SafeLoader, document: Document) -> None:
         self._loader = loader
         self._document = document
-        self._open: set[int] = set()
         self._flattened: set[int] = set()
 
     def value(self, node: yaml.Node, location: Location) -> Any:
         """The value of ``node``, whose place is ``location``."""
         self._document.lines.setdefault(location, node.start_mark.line + 1)
-        if id(node) in self._open:
-            raise yaml.MarkedYAMLError(problem="an anchor refers to itself", problem_mark=node.start_mark)
-        self._open.add(id(node))
-        try:
-            if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
-                raise yaml.MarkedYAMLError(problem=f"unknown tag {node.tag}", problem_mark=node.start_mark)
-            if isinstance(node, yaml.MappingNode):
-                return dict(self._pairs(node, location))
-            if isinstance(node, yaml.SequenceNode):
-                return [self.value(item, (*location, index)) for index, item in enumerate(node.value)]
-            return self._scalar(node)
-        finally:
-            self._open.discard(id(node))
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+            raise yaml.MarkedYAMLError(problem=f"unknown tag {node.tag}", problem_mark=node.start_mark)
+        if isinstance(node, yaml.MappingNode):
+            return dict(self._pairs(node, location))
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*location, index)) for index, item in enumerate(node.value)]
+        return self._scalar(node)
 
     def _pairs(self, node: yaml.MappingNode, location: Location) -> Iterator[tuple[Any, Any]]:
         if id(node) not in self._flattened:  # an aliased mapping comes by once per alias

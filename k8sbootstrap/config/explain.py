@@ -31,7 +31,14 @@ _PATTERNS: Mapping[str, Words] = {
     base.IMAGE_VERSION: ("is not the version of an image", 'write it as in "3.10.1"'),
     base.CHART_VERSION: ("is not a chart's version", "write it as in 1.2.3 or 1.2.3-rc.1"),
     base.SHA256: ("is not a sha256", "write 64 hexadecimal digits, as sha256sum prints them"),
-    base.HTTP_URL: ("is not a URL", "write one that starts with http:// or https://"),
+    base.HTTP_URL: (
+        "is not a URL",
+        "write one that starts with http:// or https://, without blanks and quotes",
+    ),
+    base.DIRECT_HOST: (
+        "is not a name, address or range",
+        "write one per entry, such as .example.com or 10.0.0.0/8",
+    ),
     base.REGISTRY_HOST: (
         "is not a registry's host",
         "write HOST or HOST:PORT without scheme and path, such as registry.example.com:5000",

@@ -14,6 +14,7 @@ from k8sbootstrap.config.models.base import DNS_LABEL
 from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.config.models.hosts import EnvSecret, Secret
 from k8sbootstrap.config.paths import local_path
+from k8sbootstrap.config.rules.text import control_characters
 from k8sbootstrap.errors import ConfigError, Problem
 
 
@@ -62,7 +63,7 @@ def check(source: Document) -> Cluster:
     Raises:
         ConfigError: As for ``load_cluster``.
     """
-    problems = list(source.problems)
+    problems = [*source.problems, *control_characters(source)]
     if source.data is None and problems:
         raise ConfigError(problems)
     cluster: Cluster | None = None

@@ -4,14 +4,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from k8sbootstrap.formats import ansible_yaml
 
 
 def loaded(text: str) -> dict[str, Any]:
     """The variables in one file of an inventory."""
-    variables: dict[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506 - either loader is the safe one
+    variables: dict[str, Any] = ansible_yaml.load(text)
     return variables
 
 

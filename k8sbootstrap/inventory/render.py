@@ -5,13 +5,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import jinja2
-import yaml
 
 from k8sbootstrap.artifacts.own_images import OwnImage
 from k8sbootstrap.digest import Digests
+from k8sbootstrap.formats.ansible_yaml import dump_line
 from k8sbootstrap.inventory.connection import connection_variables
 from k8sbootstrap.inventory.files import FetchedFile, files_of_roles, stored_images
 from k8sbootstrap.inventory.read import loaded
@@ -121,7 +120,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - YAML, not HTML
     )
-    environment.filters["yaml"] = _yaml
+    environment.filters["yaml"] = dump_line
     return environment
 
 
@@ -131,15 +130,6 @@ def _write_all(files: Mapping[str, str], output: Path) -> list[Path]:
         if f"host_vars/{stale.name}" not in files:
             stale.unlink()
     return [_write(output / name, text) for name, text in files.items()]
-
-
-def _yaml(value: Any) -> str:
-    """A value on one line of YAML (JSON is YAML, and has no surprises with quoting)."""
-    return (
-        yaml.safe_dump(value, default_flow_style=True, width=10**9, sort_keys=False)
-        .removesuffix("\n...\n")
-        .rstrip("\n")
-    )
 
 
 def _write(path: Path, text: str) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from k8sbootstrap.drift.survey import Survey
+from k8sbootstrap.formats.ansible_yaml import dump
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.phases import NODE_ROLES, PHASES, UPGRADE, Phase
 from k8sbootstrap.upgrade.models import Upgrade
@@ -52,9 +53,9 @@ def write_playbook(survey: Survey, folder: Path, incoming: str = "") -> Path:
             play["vars"] = {**run, **play.get("vars", {})}
             play["tasks"] = [_import(role) for role in play.pop("roles")]
         if plays:
-            (folder / phase.playbook).write_text(yaml.safe_dump(plays, sort_keys=False))
+            (folder / phase.playbook).write_text(dump(plays))
             imports.append({"ansible.builtin.import_playbook": phase.playbook})
-    (folder / "site.yml").write_text(yaml.safe_dump(imports, sort_keys=False))
+    (folder / "site.yml").write_text(dump(imports))
     return folder / "site.yml"
 
 

@@ -15,7 +15,8 @@ IMAGE_VERSION = r"^\d+\.\d+(\.\d+)?$"
 DNS_SERVER = r"^\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?$"
 CHART_VERSION = r"^v?\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$"
 SHA256 = r"^[0-9a-f]{64}$"
-HTTP_URL = r"^https?://[^\s]+$"
+HTTP_URL = r"""^https?://[^\s"'\\\x00-\x1f\x7f]+$"""
+DIRECT_HOST = r"""^[^\s,"'\\\x00-\x1f\x7f]+$"""
 REGISTRY_HOST = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:\d{1,5})?$"
 DOCKER_SIZE = r"^[1-9]\d*[kmg]$"
 FOLDER = r"^(/[\w.-]+)+$"
@@ -27,6 +28,8 @@ Version = Annotated[str, StringConstraints(pattern=VERSION)]
 ImageVersion = Annotated[str, StringConstraints(pattern=IMAGE_VERSION)]
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
 HttpUrl = Annotated[str, StringConstraints(pattern=HTTP_URL)]
+DirectHost = Annotated[str, StringConstraints(pattern=DIRECT_HOST)]
+"""What is reached without the proxy: a name, an address or a range, as in the variable no_proxy."""
 RegistryHost = Annotated[str, StringConstraints(pattern=REGISTRY_HOST)]
 DockerSize = Annotated[str, StringConstraints(pattern=DOCKER_SIZE)]
 Folder = Annotated[str, StringConstraints(pattern=FOLDER)]

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from k8sbootstrap.config.models.base import (
+    DirectHost,
     DnsName,
     DnsServer,
     HttpUrl,
@@ -132,5 +133,5 @@ class Proxy(Model):
     """Proxy URL for http:// requests."""
     https: HttpUrl | None = None
     """Proxy URL for https:// requests."""
-    no_proxy: list[str] = Field(default_factory=list)
+    no_proxy: list[DirectHost] = Field(default_factory=list)
     """Names, addresses and CIDRs reached directly; the cluster's own are always added."""

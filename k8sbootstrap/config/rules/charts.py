@@ -12,8 +12,8 @@ from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.models.addons import ChartManifest
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.config.rules.finding import Finding
+from k8sbootstrap.formats.bounded import load_yaml
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OF_REPOSITORY = ("version", "sha256")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -73,7 +73,7 @@ def _chart(written: Path, path: Path, location: Location) -> Iterator[Finding]:
 def _values(file: Path, location: Location) -> Iterator[Finding]:
     try:
         with file.open("rb") as text:
-            document = yaml.load(text, Loader=_Loader)  # noqa: S506 - either loader is the safe one
+            document = load_yaml(text)
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or "is not UTF-8 text"
         yield Finding(location, f"{file} cannot be read: {reason}", "name a file that this user can read")

@@ -16,10 +16,7 @@ def points(draft: Draft) -> Iterator[Finding]:
 
 
 def programs(draft: Draft) -> Iterator[Finding]:
-    """Every hook names a program, and its words are such that a program can be given them."""
+    """Every hook names a program."""
     for index, hook in draft.hooks.items():
         if not hook.command[0]:
             yield Finding(("hooks", index, "command", 0), "is empty", "name a program")
-        for place, word in enumerate(hook.command):
-            if "\0" in word:
-                yield Finding(("hooks", index, "command", place), "holds a NUL character", "remove it")

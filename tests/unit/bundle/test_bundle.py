@@ -17,7 +17,12 @@ from .conftest import Make
 
 KUBELET = "kubernetes/1.36.4/amd64/kubelet"
 LONG = f"packages/debian12/amd64/{'long-' * 30}name_1.0+dfsg~1-1_amd64.deb"
-CONTENT = {KUBELET: b"a kubelet" * 5000, LONG: b"a package", "SHA256SUMS": b""}
+CONTENT = {
+    KUBELET: b"a kubelet" * 5000,
+    LONG: b"a package",
+    "packages/debian12/amd64/Packages": b"an index",
+    "SHA256SUMS": b"",
+}
 
 
 def test_the_same_content_makes_the_same_bytes(make: Make) -> None:
@@ -80,6 +85,10 @@ def test_one_that_is_not_there_is_named(tmp_path: Path) -> None:
         ({"files": {"/etc/passwd": {"size": 1, "sha256": "a" * 64}}}, "it lists '/etc/passwd'"),
         ({"files": {"gone": {"size": 1, "sha256": "a" * 64}}}, "gone is missing or has another size"),
         ({"files": {"kubelet": {"size": 1, "sha256": "short"}}}, "it lists 'kubelet'"),
+        ({"files": {"kubelet\n": {"size": 1, "sha256": "a" * 64}}}, r"it lists 'kubelet\\n'"),
+        ({"files": {"kubelet": {"size": 1, "sha256": "a" * 64 + "\n"}}}, "it lists 'kubelet'"),
+        ({"packages": {"debian12/amd64": ["hello"]}}, "it has no packages for 'debian12/amd64'"),
+        ({"packages": {"../amd64": []}}, r"it has no packages for '\.\./amd64'"),
         ({"kubernetes": 5}, r"manifest\.json is damaged"),
     ],
 )
