@@ -1,7 +1,8 @@
 """YAML and JSON of any origin: what grows without bounds is refused at once, in every reader."""
 
-from collections.abc import Callable
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -11,6 +12,10 @@ from k8sbootstrap.addons.objects import ObjectError, read_objects
 from k8sbootstrap.bundle import manifest
 from k8sbootstrap.errors import BundleError, StateError
 from k8sbootstrap.formats.bounded import MAX_VALUES, load_json, load_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 ALIASES = "a: &a [1,2,3,4,5,6,7,8,9]\n" + "".join(
     f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
