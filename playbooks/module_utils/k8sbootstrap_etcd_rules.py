@@ -178,8 +178,8 @@ class _Case:
         used = [host for host, report in reports.items() if report["api"] or report["joined"]]
         if used:
             return _problem(
-                f"{them}: no etcd data is there, but nodes or API servers of the cluster are on {_and(used)}. "
-                "A new, empty etcd would make it forget its workloads",
+                f"{them}: no etcd data is there, but nodes or API servers of the cluster are on "
+                f"{_and(used)}. A new, empty etcd would make it forget its workloads",
                 f"Put the data back, or restore a snapshot (docs/etcd.md), or {RESET}.",
             )
         foreign = [host for host, report in reports.items() if report["data"] and not report["members"]]
