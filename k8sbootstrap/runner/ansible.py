@@ -50,6 +50,7 @@ def settings(hosts: int) -> dict[str, str]:
         "ANSIBLE_FORKS": str(forks(hosts)),
         "ANSIBLE_GATHERING": "explicit",
         "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_INJECT_FACT_VARS": "False",  # what hosts say is never a variable
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_REMOTE_TEMP": "/tmp",  # noqa: S108 - Ansible makes a private directory in it; no ~/.ansible stays

@@ -38,13 +38,14 @@ import json
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import action_loader
 from ansible.template import trust_as_template
 
 IMAGE_FOLDER = "/var/lib/k8sbootstrap/images"
+OwnModule = action_loader.get("own_module", class_only=True)
 
 
-class ActionModule(ActionBase):
+class ActionModule(OwnModule):
     """Renders the request, calls the module, and sends the binaries that the host turns out to lack."""
 
     # a temporary folder is made on the host only when there is something to send: it costs a round trip
@@ -52,8 +53,10 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         """Standard entry point of an action plugin."""
-        result = super().run(tmp, task_vars)
-        request = self._request(self._task.args, task_vars or {})
+        result = super(OwnModule, self).run(tmp, task_vars)
+        task_vars = task_vars or {}
+        self.refuse_facts(task_vars)
+        request = self._request(self._task.args, task_vars)
         sources = {item["dest"]: item.pop("path") for item in request["binaries"]}
         sources.update((item["sha256"], item.pop("path")) for item in request["registry"].get("images", []))
         try:
@@ -67,13 +70,21 @@ class ActionModule(ActionBase):
 
     def _call(self, request, uploads, task_vars):
         arguments = {"request": json.dumps(request), "uploads": uploads}
-        return self._execute_module(module_name="component", module_args=arguments, task_vars=task_vars)
+        found = self.answer("component", arguments, task_vars)
+        units = {each for unit in request["units"] for each in (unit["name"], *unit["followers"])}
+        strange = {*found.get("pending_restarts", ()), *found.get("inputs", ())} - units
+        if strange:
+            raise AnsibleActionFail(f"the host wants other units restarted than were named: {_few(strange)}")
+        return found
 
     def _send(self, missing, sources):
+        strange = set(missing) - set(sources)
+        if strange:
+            raise AnsibleActionFail(f"the host asks for files that it is not to have: {_few(strange)}")
         folder = self._make_tmp_path()
         self._cleanup_remote_tmp = True
         uploads = {}
-        for number, dest in enumerate(missing):
+        for number, dest in enumerate(dict.fromkeys(missing)):
             source = sources[dest]
             if not source or not Path(source).is_file():
                 raise AnsibleActionFail(
@@ -181,3 +192,7 @@ class ActionModule(ActionBase):
             searchpath=[str(Path(path).parent)], available_variables=variables
         )
         return str(templar.template(source, escape_backslashes=False, overrides={"trim_blocks": True}) or "")
+
+
+def _few(names):
+    return ", ".join(repr(name[:100]) for name in sorted(names)[:5])

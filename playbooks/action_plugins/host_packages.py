@@ -1,25 +1,29 @@
 """``host_packages``: the module of that name, and the packages that it lacks where hosts have no mirror.
 
 Options: those of the module, and ``repositories``: system, such as debian12/amd64, to a folder on the
-controller with packages and their index. The host says which packages it lacks of those it needs; they are
-sent in one archive, and the module checks and installs them.
+controller with packages and their index. The host says which of the packages in the index it lacks; they are
+sent in one archive, and the module checks and installs them. Nothing else of the controller is sent.
 """
 
 from __future__ import annotations
 
 import base64
+import re
+import stat
 import tarfile
 import tempfile
 import zlib
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import action_loader
 
+OwnModule = action_loader.get("own_module", class_only=True)
 _NEXT = "run k8sbootstrap render or up again to unpack the bundle"
+_FILENAME = re.compile(r"^Filename: (?:\./)?([^/\s]+)$", re.MULTILINE)
 
 
-class ActionModule(ActionBase):
+class ActionModule(OwnModule):
     """Calls the module, and once more with the packages that it asks for."""
 
     # a temporary folder is made on the host only when there is something to send: it costs a round trip
@@ -27,31 +31,42 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         """Standard entry point of an action plugin."""
-        result = super().run(tmp, task_vars)
+        result = super(OwnModule, self).run(tmp, task_vars)
+        task_vars = task_vars or {}
         arguments = dict(self._task.args)
-        folders = arguments.pop("repositories", None) or {}
-        arguments["indexes"] = {system: _index(Path(folder)) for system, folder in folders.items()}
+        folders = {name: Path(folder) for name, folder in (arguments.pop("repositories", None) or {}).items()}
+        indexes = {system: _index(folder) for system, folder in folders.items()}
+        arguments["indexes"] = {
+            system: base64.b64encode(zlib.compress(index, 9)).decode() for system, index in indexes.items()
+        }
         try:
-            result.update(self._call(arguments, task_vars))
+            result.update(self.answer("host_packages", arguments, task_vars))
             missing = result.pop("missing", None)
             if missing:
-                arguments["archive"] = self._send(Path(folders[missing["system"]]), missing["files"])
-                result.update(self._call(arguments, task_vars))
+                if missing["system"] not in folders:
+                    raise AnsibleActionFail(
+                        "the host asks for packages of a system that is not in the bundle"
+                    )
+                listed = set(_FILENAME.findall(indexes[missing["system"]].decode()))
+                arguments["archive"] = self._send(folders[missing["system"]], missing["files"], listed)
+                result.update(self.answer("host_packages", arguments, task_vars))
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)  # noqa: SLF001
         return result
 
-    def _call(self, arguments, task_vars):
-        return self._execute_module(module_name="host_packages", module_args=arguments, task_vars=task_vars)
-
-    def _send(self, folder, names):
+    def _send(self, folder, names, listed):
+        strange = sorted(set(names) - listed)
+        if strange:
+            raise AnsibleActionFail(
+                f"the host asks for files that are not packages of the bundle: {strange[0][:100]!r}"
+            )
         self._make_tmp_path()
         self._cleanup_remote_tmp = True
         with tempfile.NamedTemporaryFile(dir=folder.parent, prefix=".send-") as file:
             try:
                 with tarfile.open(fileobj=file, mode="w") as tar:
-                    for name in names:
-                        tar.add(folder / name, name)
+                    for name in dict.fromkeys(names):
+                        _add(tar, folder / name)
             except OSError as error:
                 raise AnsibleActionFail(f"packages can't be sent: {error}; {_NEXT}") from error
             file.flush()
@@ -59,8 +74,15 @@ class ActionModule(ActionBase):
             return self._transfer_file(file.name, target)
 
 
+def _add(tar, path):
+    """Add a regular file; a link or folder under a package's name is none."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise AnsibleActionFail(f"{path} is not a plain file; {_NEXT}")
+    tar.add(path, path.name, recursive=False)
+
+
 def _index(folder):
     try:
-        return base64.b64encode(zlib.compress((folder / "Packages").read_bytes(), 9)).decode()
+        return (folder / "Packages").read_bytes()
     except OSError as error:
         raise AnsibleActionFail(f"the packages for hosts are not there: {error}; {_NEXT}") from error

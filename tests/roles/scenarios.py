@@ -262,6 +262,13 @@ def render(scenario: Scenario, folder: Path) -> Rendered:
         scenario: The cluster.
         folder: Empty; gets the cluster file, its state, the inventory and what was recorded.
     """
+    plan = render_only_inventory(scenario, folder)
+    inventory = folder / "inventory"
+    return Rendered(scenario, plan, inventory, play(folder, inventory, {}))
+
+
+def render_only_inventory(scenario: Scenario, folder: Path) -> ClusterPlan:
+    """Write the cluster file of a scenario, its state, and ``inventory``."""
     cluster_file = folder / "cluster.yaml"
     cluster_file.write_text(
         scenario.text.format(
@@ -276,8 +283,7 @@ def render(scenario: Scenario, folder: Path) -> Rendered:
     ensure_pki(plan, state)
     write_logins(read_logins(plan.config.runtime.registries, folder), state)
     render_inventory(plan, state, artifacts(plan), folder / "inventory")
-    inventory = folder / "inventory"
-    return Rendered(scenario, plan, inventory, play(folder, inventory, {}))
+    return plan
 
 
 def play(folder: Path, inventory: Path, variables: dict[str, str], *options: str) -> dict[str, list[dict]]:
@@ -301,7 +307,7 @@ def play(folder: Path, inventory: Path, variables: dict[str, str], *options: str
     config = folder / "ansible.cfg"
     config.touch()
     environment = {
-        "ANSIBLE_ACTION_PLUGINS": str(RECORDER),
+        "ANSIBLE_ACTION_PLUGINS": f"{RECORDER}:{ROOT / 'playbooks/action_plugins'}",
         "ANSIBLE_CONFIG": str(config),
         "ANSIBLE_FILTER_PLUGINS": str(ROOT / "playbooks/filter_plugins"),
         "ANSIBLE_HOME": str(folder / "home"),

@@ -1,0 +1,187 @@
+"""Calls one of the project's own modules, and keeps of its answer only what that module is meant to return.
+
+Ansible believes what a module returns: ``ansible_facts`` in it become variables, which win over the inventory's.
+What is returned is a host's word, so each module of the project has an action of the same name here, and whatever
+else is in the answer is dropped before Ansible sees it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+TEXT = 1 << 20
+"""Characters that are kept of a text."""
+ITEMS = 10_000
+"""Items that a list may have."""
+
+_NAME = re.compile(r"[\w.-]{1,253}")
+_UNIT = re.compile(r"[\w.@:-]{1,255}")
+_FILE = re.compile(r"/[\x20-\x7e]{1,4095}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CIDR = re.compile(r"[0-9a-fA-F.:]{2,45}/[0-9]{1,3}")
+_TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
+# what names programs and options of the controller; real facts have no such names
+_CONNECTION = re.compile(r"(\w+_)?(executable|exe|control_path|control_path_dir|args|flags)")
+_INTERPRETER = re.compile(r"/[\w./-]{1,255}")
+_CHANGE_TEXTS = ("text", "kind", "action", "name")
+_CHANGE_LISTS = ("causes", "why")
+_DIFF = ("before", "after", "before_header", "after_header", "prepared")
+
+
+def _text(value):
+    if not isinstance(value, str):
+        raise TypeError
+    return str(value)[:TEXT]
+
+
+def _flag(value):
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _number(value):
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError
+    return int(value)
+
+
+def _list(of):
+    def check(value):
+        if not isinstance(value, list) or len(value) > ITEMS:
+            raise TypeError
+        return [of(item) for item in value]
+
+    return check
+
+
+def _mapping(of_key, of_value):
+    def check(value):
+        if not isinstance(value, dict) or len(value) > ITEMS:
+            raise TypeError
+        return {of_key(key): of_value(item) for key, item in value.items()}
+
+    return check
+
+
+def _like(pattern, *, empty=False):
+    def check(value):
+        if not isinstance(value, str) or not (pattern.fullmatch(value) or (empty and not value)):
+            raise TypeError
+        return str(value)
+
+    return check
+
+
+def _change(value):
+    if isinstance(value, str):
+        return _text(value)
+    if not isinstance(value, dict):
+        raise TypeError
+    found = {key: _text(value[key]) for key in _CHANGE_TEXTS if key in value}
+    found.update((key, _list(_text)(value[key])) for key in _CHANGE_LISTS if key in value)
+    return found
+
+
+def _diff(value):
+    if not isinstance(value, dict):
+        raise TypeError
+    return {key: _text(value[key]) for key in _DIFF if key in value}
+
+
+def _missing_packages(value):
+    if not isinstance(value, dict):
+        raise TypeError
+    return {"system": _text(value.get("system")), "files": _list(_text)(value.get("files"))}
+
+
+COMMON = {
+    "changed": _flag,
+    "failed": _flag,
+    "skipped": _flag,
+    "msg": _text,
+    "changes": _list(_change),
+    "rc": _number,
+    "module_stdout": _text,
+    "module_stderr": _text,
+}
+"""What any module may return, with what makes sure of its form."""
+ANSWERS = {
+    "component": {
+        "diff": _list(_diff),
+        "missing": _list(_text),
+        "pending_restarts": _list(_like(_UNIT)),
+        "inputs": _mapping(_like(_UNIT), _list(_text)),
+    },
+    "host_packages": {"missing": _missing_packages},
+    "kube_bootstrap_token": {"token": _like(_TOKEN, empty=True)},
+    "kube_nodes": {"pod_cidrs": _mapping(_like(_NAME), _like(_CIDR, empty=True))},
+    "path_exists": {"exists": _flag},
+}
+"""What else a module returns; the keys are the modules' names."""
+
+
+class ActionModule(ActionBase):
+    """The action of modules that have nothing to prepare on the controller."""
+
+    def run(self, tmp=None, task_vars=None):
+        """Standard entry point of an action plugin."""
+        result = super().run(tmp, task_vars)
+        name = self._task.action.rpartition(".")[2]
+        result.update(self.answer(name, dict(self._task.args), task_vars or {}))
+        return result
+
+    def answer(self, name, arguments, task_vars):
+        """Run the module and return what may be kept of its answer.
+
+        Raises:
+            AnsibleActionFail: The answer has a form that the module never gives, or facts of the host have
+                taken the place of variables.
+        """
+        self.refuse_facts(task_vars)
+        said = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
+        found = {}
+        for key, check in {**COMMON, **ANSWERS.get(name, {})}.items():
+            if said.get(key) is None:
+                continue
+            try:
+                found[key] = check(said[key])
+            except TypeError:
+                raise AnsibleActionFail(
+                    f"the host answered something that the module {name} never does ({key}); see who "
+                    "changed its Python, or whether it is the right host"
+                ) from None
+        if said.get("failed") and "exception" in said:
+            found["exception"] = said["exception"]
+        if said.get("_ansible_parsed") is False:  # what came was no answer at all
+            found["failed"] = True
+        found.update(self._interpreter())
+        return found
+
+    def _interpreter(self):
+        """The Python that Ansible found, where the inventory names none; only the host itself runs it."""
+        key, path = self._discovered_interpreter_key, self._discovered_interpreter
+        if not key or not _INTERPRETER.fullmatch(str(path)):
+            return {}
+        return {"ansible_facts": {key: str(path)}}
+
+    def refuse_facts(self, task_vars):
+        """Stop where a fact, which is a host's word, has the name of a variable that roles go by."""
+        roles = self._roles()
+        taken = sorted(
+            str(name)
+            for name in task_vars.get("ansible_facts") or {}
+            if str(name).lstrip("_").startswith(roles) or _CONNECTION.fullmatch(str(name))
+        )
+        if taken:
+            raise AnsibleActionFail(
+                f"the host gives facts that would take the place of the inventory's variables: {taken[:5]}; "
+                "see who changed its Python, and set inject_facts_as_vars = False in ansible.cfg"
+            )
+
+    def _roles(self):
+        role = self._task._role  # noqa: SLF001
+        return (f"{role.get_name()}_", "k8sbootstrap_") if role else ("k8sbootstrap_",)
