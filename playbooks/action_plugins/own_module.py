@@ -1,8 +1,8 @@
 """Calls one of the project's own modules, and keeps of its answer only what that module is meant to return.
 
-Ansible believes what a module returns: ``ansible_facts`` in it become variables, which win over the inventory's.
-What is returned is a host's word, so each module of the project has an action of the same name here, and whatever
-else is in the answer is dropped before Ansible sees it.
+Ansible believes what a module returns: ``ansible_facts`` in it become variables, which win over those of the
+inventory. But it is the host that decides what is returned. So each module of the project has an action of
+the same name here, and whatever else is in the answer is dropped before Ansible sees it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
 # what names programs and options of the controller; real facts have no such names
 _CONNECTION = re.compile(r"(\w+_)?(executable|exe|control_path|control_path_dir|args|flags)")
 _INTERPRETER = re.compile(r"/[\w./-]{1,255}")
+_ID = re.compile(r"[0-9a-f]{1,16}")
+_ADDRESS = re.compile(r"[\w.:\[\]-]{1,253}")
 _CHANGE_TEXTS = ("text", "kind", "action", "name")
 _CHANGE_LISTS = ("causes", "why")
 _DIFF = ("before", "after", "before_header", "after_header", "prepared")
@@ -92,10 +94,30 @@ def _diff(value):
     return {key: _text(value[key]) for key in _DIFF if key in value}
 
 
-def _missing_packages(value):
-    if not isinstance(value, dict):
-        raise TypeError
-    return {"system": _text(value.get("system")), "files": _list(_text)(value.get("files"))}
+def _fields(**checks):
+    def check(value):
+        if not isinstance(value, dict):
+            raise TypeError
+        return {name: of(value.get(name)) for name, of in checks.items()}
+
+    return check
+
+
+def _or_none(of):
+    return lambda value: None if value is None else of(value)
+
+
+_MEMBER = _fields(id=_like(_ID), name=_like(_NAME, empty=True), urls=_list(_text), started=_flag)
+_ETCD = _fields(
+    cluster=_like(_NAME, empty=True),
+    data=_flag,
+    changed=_number,
+    members=_mapping(_like(_NAME), _like(_ADDRESS)),
+    formed=_flag,
+    api=_list(_like(_ADDRESS)),
+    joined=_flag,
+    living=_or_none(_fields(cluster=_like(_ID), members=_list(_MEMBER), revision=_number, objects=_number)),
+)
 
 
 COMMON = {
@@ -116,7 +138,8 @@ ANSWERS = {
         "pending_restarts": _list(_like(_UNIT)),
         "inputs": _mapping(_like(_UNIT), _list(_text)),
     },
-    "host_packages": {"missing": _missing_packages},
+    "etcd_look": {"report": _ETCD},
+    "host_packages": {"missing": _fields(system=_text, files=_list(_text))},
     "kube_bootstrap_token": {"token": _like(_TOKEN, empty=True)},
     "kube_nodes": {"pod_cidrs": _mapping(_like(_NAME), _like(_CIDR, empty=True))},
     "path_exists": {"exists": _flag},

@@ -1,8 +1,8 @@
 """Hosts that lie: a Python on the host that runs no module, and answers what it likes.
 
 The real playbooks run against it, with this program's settings, with the checkout's ansible.cfg, and with
-Ansible's own defaults. Nothing of the controller may get there but what roles are meant to send, and nothing that
-was planted may run here.
+Ansible's own defaults. Nothing of the controller may get there but what roles are meant to send, and nothing
+that was planted may run here.
 """
 
 import base64
@@ -38,6 +38,16 @@ HONEST = {
     "inputs": {},
     "pod_cidrs": {"master1": "10.244.0.0/24", "worker1": "10.244.1.0/24"},
     "token": "",
+    "report": {
+        "cluster": "demo",
+        "data": True,
+        "changed": 0,
+        "members": {},
+        "formed": False,
+        "api": [],
+        "joined": False,
+        "living": None,
+    },
 }
 """What every module may answer; each takes what it knows."""
 WAYS = ("our settings", "ansible.cfg of the checkout", "Ansible's defaults")
@@ -107,7 +117,7 @@ def stolen(sent: str) -> bool:
 
 
 def test_every_module_goes_through_the_filter() -> None:
-    """Each has its action, and roles and playbooks use no others: those would be believed whatever they say."""
+    """Each has its action, and roles use no others: those would be believed, whatever a host answers."""
     modules = {path.stem for path in (ROOT / "playbooks/library").glob("*.py")}
     actions = {
         path.stem
@@ -120,7 +130,8 @@ def test_every_module_goes_through_the_filter() -> None:
     for path in files:
         tasks = yaml.safe_load(path.read_text())
         for task in tasks if path.parent.name == "tasks" else tasks[0]["tasks"]:
-            assert set(task) - words <= modules | {"ansible.builtin.include_tasks"}, path
+            here = {"ansible.builtin.include_tasks", "etcd_verdict"}  # they ask no host
+            assert set(task) - words <= modules | here, path
             assert "{{" not in str(task.get("ansible.builtin.include_tasks", "")), path
 
 
