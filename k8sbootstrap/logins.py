@@ -7,7 +7,7 @@ that hash useless for guessing passwords.
 import base64
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +54,27 @@ def write_logins(logins: dict[str, str], state: State) -> None:
     Raises:
         StateError: The file cannot be read or written.
     """
-    path = state.registry_logins
-    if not logins:
+    auths = {_DOCKER_HUB_KEY if host == DOCKER_HUB else host: {"auth": auth} for host, auth in logins.items()}
+    keep_salted(state.registry_logins, "auths", auths, state)
+
+
+def keep_salted(path: Path, key: str, content: Mapping[str, Any], state: State) -> None:
+    """Keep secrets in a JSON file whose hash says nothing about them; without any there is no file.
+
+    Args:
+        path: The file, in the state directory.
+        key: The member of it that holds them.
+        content: The secrets.
+        state: The cluster's state.
+
+    Raises:
+        StateError: The file cannot be read or written.
+    """
+    if not content:
         path.unlink(missing_ok=True)
         return
-    auths = {_DOCKER_HUB_KEY if host == DOCKER_HUB else host: {"auth": auth} for host, auth in logins.items()}
     salt = _known(path).get("salt") or secrets.token_hex(_SALT_BYTES)
-    text = json.dumps({"auths": auths, "salt": salt}, indent=1, sort_keys=True) + "\n"
+    text = json.dumps({key: content, "salt": salt}, indent=1, sort_keys=True) + "\n"
     settle(path, text.encode(), PRIVATE, root=state.directory)
 
 

@@ -69,6 +69,11 @@ class State:
         """Logins to image registries (see ``k8sbootstrap.logins``), mode 0600."""
         return self.directory / "registry-logins.json"
 
+    @property
+    def proxy(self) -> Path:
+        """Proxy variables of hosts (see ``k8sbootstrap.proxy``), mode 0600."""
+        return self.directory / "proxy.json"
+
     def create(self) -> None:
         """Make the directory, readable by its owner alone."""
         self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

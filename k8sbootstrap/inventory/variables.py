@@ -37,7 +37,7 @@ def shared_variables(plan: ClusterPlan, state: State, stored: Sequence[Mapping[s
         "scheduler_config": dict(release.minor.scheduler_config),
         "extra_args": args,
         "extra_config": {name: dict(fields) for name, fields in config.kubernetes.extra_config.items()},
-        "proxy": _proxy(plan),
+        "proxy": copied(state.proxy) if state.proxy.exists() else {},
         "registries": [_registry(registry) for registry in registries],
         "registry_images": stored,
         "logins": copied(state.registry_logins) if state.registry_logins.exists() else {},
@@ -103,27 +103,3 @@ def _addons(state: State) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     return {"path": str(state.addons), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-def _proxy(plan: ClusterPlan) -> dict[str, str]:
-    """Proxy variables in both spellings that programs look for; pods and Services stay direct.
-
-    Addresses of hosts are not in it: a new host would restart the runtime on all the others.
-    """
-    proxy = plan.config.proxy
-    if not proxy.http and not proxy.https:
-        return {}
-    own = ["127.0.0.1", "localhost", ".svc", f".{plan.config.network.dns_domain}"]
-    own += [str(plan.config.network.pod_cidr), str(plan.config.network.service_cidr)]
-    own += [plan.local_registry.address] if plan.local_registry else []
-    values = {
-        "http_proxy": proxy.http,
-        "https_proxy": proxy.https,
-        "no_proxy": ",".join([*own, *proxy.no_proxy]),
-    }
-    return {
-        spelling: value
-        for name, value in values.items()
-        if value is not None
-        for spelling in (name, name.upper())
-    }

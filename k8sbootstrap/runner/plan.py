@@ -163,10 +163,9 @@ def _copy_of(state: State) -> Iterator[State]:
         for folder in ("pki", "charts"):
             with suppress(FileNotFoundError):
                 shutil.copytree(state.directory / folder, scratch.directory / folder)
-        with suppress(FileNotFoundError):
-            shutil.copy2(state.artifact_pins, scratch.artifact_pins)
-        with suppress(FileNotFoundError):
-            shutil.copy2(state.registry_logins, scratch.registry_logins)
+        for file in ("artifact_pins", "registry_logins", "proxy"):
+            with suppress(FileNotFoundError):
+                shutil.copy2(getattr(state, file), getattr(scratch, file))
         yield scratch
 
 

@@ -19,6 +19,7 @@ from k8sbootstrap.inventory.render import render_inventory
 from k8sbootstrap.logins import read_logins, write_logins
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.proxy import write_proxy
 from k8sbootstrap.state import State
 
 
@@ -111,6 +112,7 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
         ensure_pki(plan, state)
     with step("inventory", "Inventory") as listener:
         write_logins(logins, state)
+        write_proxy(plan, state)
         fetched = {key: file.path for key, file in files.items()}
         for line in write_addons(plan, cluster_file, fetched, state):
             listener.note(line)

@@ -21,6 +21,15 @@ def systemd_flags(flags: dict) -> str:
     return " \\\n".join(lines)
 
 
+def environment_lines(variables: dict) -> str:
+    """Variables as lines of a systemd EnvironmentFile, sorted; every value arrives as it is."""
+    lines = []
+    for name, value in sorted(variables.items()):
+        text = "".join("\\" + char if char in '\\"$`' else char for char in str(value))
+        lines.append(f'{name}="{text}"')
+    return "\n".join(lines)
+
+
 def etcd_urls(members: dict, own: str) -> str:
     """Client URLs for an API server: its own host's member alone, or all members where it has none.
 
@@ -123,6 +132,7 @@ class FilterModule:
         """Filter names to functions."""
         return {
             "systemd_flags": systemd_flags,
+            "environment_lines": environment_lines,
             "etcd_urls": etcd_urls,
             "member_pairs": member_pairs,
             "peer_health": peer_health,

@@ -119,7 +119,7 @@ def main() -> None:
             "begin": {"type": "bool", "default": False},
             "hold_units": {"type": "list", "elements": "str", "default": []},
             "residue": {"type": "list", "elements": "str", "default": []},
-            "environment_proxy": {"type": "dict", "default": {}},
+            "environment_proxy": {"type": "dict", "default": {}, "no_log": True},
             "indexes": {"type": "dict", "default": {}},
             "archive": {"type": "str", "default": ""},
         },

@@ -15,6 +15,7 @@ from k8sbootstrap.logins import read_logins, write_logins
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.proxy import write_proxy
 from k8sbootstrap.state import State
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +66,7 @@ registry: {{host: worker1, port: 5005, dataFolder: /srv/images}}
 network: {{podCIDR: 10.8.0.0/16, serviceCIDR: 10.9.0.0/20, nodeCIDRMaskSize: 25, dnsDomain: k8s.example.com}}
 api: {{endpoint: "api.example.com:8443", port: 7443, extraSANs: [k8s.example.com]}}
 proxy:
-  http: http://proxy.example.com:3128
+  http: http://robot:hunter2@proxy.example.com:3128
   https: http://proxy.example.com:3128
   noProxy: [.example.com]
 ssh: {{user: admin}}
@@ -282,6 +283,7 @@ def render_only_inventory(scenario: Scenario, folder: Path) -> ClusterPlan:
     state.create()
     ensure_pki(plan, state)
     write_logins(read_logins(plan.config.runtime.registries, folder), state)
+    write_proxy(plan, state)
     render_inventory(plan, state, artifacts(plan), folder / "inventory")
     return plan
 

@@ -98,7 +98,8 @@ def test_systemd_takes_the_units(rendered: Rendered, host: str, tmp_path: Path) 
     files = {
         file.dest: file.text
         for file in rendered.files
-        if file.host == host and file.dest.startswith("/etc/systemd/system/")
+        if file.host == host and Path(file.dest).parts[:4] == ("/", "etc", "systemd", "system")
+        if not file.dest.endswith(".env")
     }
     programs = [binary["dest"] for request in rendered.requests(host) for binary in request["binaries"]]
     programs += [file.dest for file in rendered.files if file.host == host and file.mode == "0755"]
@@ -198,6 +199,22 @@ def test_registries_restart_nothing(rendered: Rendered) -> None:
     files = [file for file in rendered.files if "/certs.d/" in file.dest]
     assert bool(files) == bool(rendered.plan.registries)
     assert {file.restarts for file in files} <= {()}
+
+
+def test_a_proxy_and_its_password_are_in_a_private_file_alone(rendered: Rendered) -> None:
+    folder = f"/etc/systemd/system/{rendered.scenario.runtime}.service.d"
+    has_proxy = rendered.plan.config.proxy.http is not None
+    holders = [file for file in rendered.files if b"hunter2" in file.content]
+    assert {file.dest for file in holders} == ({f"{folder}/proxy.env"} if has_proxy else set())
+    for file in holders:
+        assert (file.mode, file.owner, file.secret) == ("0600", "root", True)
+        dropin = rendered.file(file.host, f"{folder}/k8sbootstrap.conf").text
+        assert f"EnvironmentFile={folder}/proxy.env" in dropin
+    assert not any(b"hunter2" in path.read_bytes() for path in rendered.inventory.rglob("*.yml"))
+    given = [
+        call["environment_proxy"] for host in HOSTS for call in rendered.arguments(host, "host_packages")
+    ]
+    assert all(bool(each) == has_proxy for each in given)
 
 
 def test_private_keys_are_secret_and_closed(rendered: Rendered) -> None:

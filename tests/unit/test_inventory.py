@@ -1,6 +1,7 @@
 """The inventory that Ansible gets: golden files, and no secret in any of them."""
 
 import hashlib
+import json
 import re
 import stat
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from k8sbootstrap.inventory.render import render_connections, render_inventory
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.proxy import proxy_variables, write_proxy
 from k8sbootstrap.state import State
 
 GOLDEN = Path(__file__).parent / "golden" / "inventory"
@@ -305,7 +307,7 @@ def test_nodes_ask_the_clusters_own_registry_first(
         "10.0.0.21:5005": [],
     }
     assert variables["container_runtime_registries"][-1]["ca"]["path"].endswith("/pki/ca.crt")
-    assert "10.0.0.21" in variables["packages_proxy"]["no_proxy"].split(",")
+    assert "10.0.0.21" in proxy_variables(plan)["no_proxy"].split(",")
     hosts = yaml.safe_load((tmp_path / "inventory/hosts.yml").read_text())["all"]["children"]
     assert list(hosts["image_registry"]["hosts"]) == ["worker1"]
     worker = yaml.safe_load((tmp_path / "inventory/host_vars/worker1.yml").read_text())
@@ -313,3 +315,30 @@ def test_nodes_ask_the_clusters_own_registry_first(
     assert worker["packages_platforms"] == [
         each for each in worker["packages_platforms"] if each["manager"] == "apt"
     ]
+
+
+def test_a_proxy_is_in_a_private_file_and_the_inventory_names_that(
+    cluster: Callable[[str], ClusterPlan], tmp_path: Path
+) -> None:
+    plan = cluster(CLUSTER + "proxy: {http: http://robot:hunter2@proxy.example.com:3128}\n")
+    state = State.beside(tmp_path / "cluster.yaml", plan.config.name)
+    state.create()
+    write_proxy(plan, state)
+    first = state.proxy.read_text()
+    write_proxy(plan, state)
+    assert state.proxy.read_text() == first
+    assert stat.S_IMODE(state.proxy.stat().st_mode) == 0o600
+    assert json.loads(first)["variables"]["HTTP_PROXY"] == "http://robot:hunter2@proxy.example.com:3128"
+    render(plan, tmp_path)
+    variables = yaml.safe_load((tmp_path / "inventory/group_vars/all.yml").read_text())
+    for name in ("packages_proxy", "container_runtime_proxy"):
+        assert variables[name] == {
+            "path": str(state.proxy),
+            "sha256": hashlib.sha256(first.encode()).hexdigest(),
+        }
+    assert not any("hunter2" in path.read_text() for path in files(tmp_path / "inventory").values())
+    state.proxy.unlink()
+    write_proxy(plan, state)
+    assert state.proxy.read_text() != first, "its hash can be computed from the password"
+    write_proxy(cluster(CLUSTER), state)
+    assert not state.proxy.exists()

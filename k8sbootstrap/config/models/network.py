@@ -127,7 +127,7 @@ class Api(Model):
 
 
 class Proxy(Model):
-    """HTTP proxy for downloads, package managers and the container runtime on hosts."""
+    """HTTP proxy for downloads, package managers and the runtime on hosts. URLs may have a login."""
 
     http: HttpUrl | None = None
     """Proxy URL for http:// requests."""

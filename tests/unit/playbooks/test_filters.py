@@ -27,6 +27,11 @@ def test_flags_of_systemd_units(flags: dict[str, Any], lines: str) -> None:
     assert FILTERS["systemd_flags"](flags) == lines
 
 
+def test_values_of_environment_files_arrive_as_they_are() -> None:
+    lines = FILTERS["environment_lines"]({"b": "http://u:p%40$HOME`x`@h", "a": 'say "\\"'})
+    assert lines == 'a="say \\"\\\\\\""\nb="http://u:p%40\\$HOME\\`x\\`@h"'
+
+
 def test_an_api_server_uses_its_own_member_alone() -> None:
     assert FILTERS["etcd_urls"](MEMBERS, "c") == "https://10.0.0.3:2379"
 
