@@ -1,6 +1,9 @@
 """Where the playbooks, roles and inventory templates are: in the wheel, or in the repository."""
 
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -13,3 +16,18 @@ def data_dir() -> Path:
     """
     packed = _PACKAGE / "_data"
     return packed if packed.is_dir() else _PACKAGE.parent
+
+
+@cache
+def shared_rules(name: str) -> ModuleType:
+    """Rules that commands here and modules on hosts judge by alike.
+
+    Args:
+        name: Of a file in ``playbooks/module_utils`` that imports nothing of Ansible, without its suffix.
+    """
+    spec = spec_from_file_location(name, data_dir() / "playbooks" / "module_utils" / f"{name}.py")
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(name)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from k8sbootstrap.config.later import of_key
 from k8sbootstrap.config.schema import json_schema
 
 _HEAD = """\
@@ -16,14 +17,38 @@ prints the same reference as a JSON Schema for editors. Unknown keys are errors.
 folder of the file. Text arrives on hosts as it is written: Ansible expands nothing in it, braces included.
 """
 
+_LATER = """\
+## What can be changed later
+
+On a running cluster `up` and `plan` refuse a change of what says "no" here, before any host is touched: exit
+code 4. So do the playbooks on each host. "restarts": `up` restarts something, and `plan` says which services.
+"""
+
 
 def configuration_reference() -> str:
     """The whole page: one section per kind of object, in the order in which a reader meets them."""
     schema = json_schema()
     objects = schema["$defs"]
     sections = [_section("Cluster", schema, objects)]
-    sections += [_section(name, objects[name], objects) for name in _reachable(schema)]
-    return "\n".join([_HEAD, *sections])
+    names = _reachable(schema)
+    sections += [_section(name, objects[name], objects) for name in names]
+    described = {"Cluster": schema, **{name: objects[name] for name in names}}
+    return "\n".join([_HEAD, *sections, _later(described)])
+
+
+def _later(described: dict[str, Any]) -> str:
+    """The section about a cluster that is there already: keys with the same words are one line."""
+    rows = []
+    for name, schema in described.items():
+        alike: dict[tuple[str, str], list[str]] = {}
+        for key in schema["properties"]:
+            alike.setdefault(of_key(name, key), []).append(f"`{key}`")
+        rows += [
+            f"| [{name}](#{name.lower()}) | {', '.join(keys)} | {may} | {_cell(why)} |"
+            for (may, why), keys in alike.items()
+        ]
+    table = ["| object | key | can be changed | what happens then, or would |", "|---|---|---|---|", *rows]
+    return "\n".join([_LATER, *table, ""])
 
 
 def _reachable(schema: dict[str, Any]) -> list[str]:

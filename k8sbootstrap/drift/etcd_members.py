@@ -5,15 +5,12 @@ The rules are those of the role etcd, so that up and a plain ansible-playbook re
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
-from types import ModuleType
 from typing import Annotated
 
 from pydantic import Field
 
 from k8sbootstrap.plan.models import ClusterPlan
-from k8sbootstrap.resources import data_dir
+from k8sbootstrap.resources import shared_rules
 
 _Text = Annotated[str, Field(max_length=253, pattern=r"^[\w.:/\[\]-]*$")]
 _Id = Annotated[str, Field(pattern="^[0-9a-f]{1,16}$")]
@@ -89,17 +86,6 @@ def judge_etcd(plan: ClusterPlan, reports: Mapping[str, EtcdReport]) -> EtcdVerd
     members = {host.name: str(host.private_address) for host in plan.etcd_members}
     found = {host: asdict(report) for host, report in reports.items()}
     all_hosts = [host.name for host in plan.hosts]
-    verdict = _rules().judge(members, plan.config.name, found, all_hosts)
+    verdict = shared_rules("k8sbootstrap_etcd_rules").judge(members, plan.config.name, found, all_hosts)
     problems = tuple(EtcdProblem(**problem) for problem in verdict["problems"])
     return EtcdVerdict(problems, tuple(verdict["begin"]))
-
-
-@cache
-def _rules() -> ModuleType:
-    name = "k8sbootstrap_etcd_rules"
-    spec = spec_from_file_location(name, data_dir() / "playbooks" / "module_utils" / f"{name}.py")
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(name)
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

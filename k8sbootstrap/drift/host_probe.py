@@ -20,6 +20,7 @@ from ansible.module_utils.k8sbootstrap_files import file_drift
 from ansible.module_utils.k8sbootstrap_firewalld import is_active, shut, words
 from ansible.module_utils.k8sbootstrap_images import missing_images
 from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl
+from ansible.module_utils.k8sbootstrap_made_with import made_with
 from ansible.module_utils.k8sbootstrap_objects import cluster_drift
 from ansible.module_utils.k8sbootstrap_packages import MANAGERS
 from ansible.module_utils.k8sbootstrap_record import Record
@@ -28,7 +29,6 @@ from ansible.module_utils.k8sbootstrap_selinux import boolean
 from ansible.module_utils.k8sbootstrap_units import unit_drift, unit_states
 
 NETWORK = "/etc/k8sbootstrap/pod-network"
-CONFLIST = "/etc/cni/net.d/10-k8sbootstrap.conflist"
 
 
 def package_drift(wanted: dict[str, Any], manager: str) -> list[dict[str, Any]]:
@@ -63,22 +63,13 @@ def image_drift(part: dict[str, Any]) -> list[dict[str, Any]]:
     return [change("image", "load", ref, DRIFT) for ref in missing]
 
 
-def pod_network(record: Record) -> dict[str, Any]:
-    """What the host was made ready for: name and range of the pod network, both empty where it was not yet.
-
-    ``routes`` are the addresses of other nodes, each with the podCIDR that this host itself routes there.
-    """
-    files = record.component("pod_network")["files"]
+def routes(record: Record) -> dict[str, str]:
+    """Addresses of other nodes, each with the podCIDR that this host itself routes there."""
     lines = []
-    if NETWORK in files:
+    if NETWORK in record.component("pod_network")["files"]:
         with suppress(OSError), open(NETWORK, encoding="ascii") as handle:  # noqa: PTH123
             lines = [line.split() for line in handle]
-    one = {words[0]: words[1] for words in lines if len(words) == 2}  # noqa: PLR2004
-    return {
-        "pod_network": "routed" if CONFLIST in files else one.get("plugin", ""),
-        "pod_range": one.get("pods", ""),
-        "routes": {words[1]: words[2] for words in lines if words[:1] == ["node"]},
-    }
+    return {words[1]: words[2] for words in lines if words[:1] == ["node"]}
 
 
 def require_api(data: dict[str, Any]) -> None:
@@ -118,7 +109,8 @@ def main() -> None:
     answer = {
         "cluster": record.data["cluster"],
         "digests": {name: part["digest"] for name, part in parts.items()},
-        **pod_network(record),
+        "routes": routes(record),
+        "made_with": made_with(record),
         "firewall": last_openings(record.data["wanted"]["firewall"]),
         "pod_cidrs": None,
         "cordoned": [],

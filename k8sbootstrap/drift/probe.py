@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from k8sbootstrap.drift.etcd_members import EtcdReport
 from k8sbootstrap.errors import HostError
@@ -32,6 +33,8 @@ _MODULES = (
     "files",
     "units",
     "etcd",
+    "fixed",
+    "made_with",
 )
 """``module_utils`` that the probe needs, each after those it imports."""
 _LOADER = """\
@@ -44,6 +47,8 @@ for name, source in json.loads(zlib.decompress(base64.b64decode({packed!r}))):
     sys.modules[name] = module
 """
 _TIMEOUT = 60.0
+_Text = Annotated[str, Field(max_length=500, pattern="^[!-~]*$")]
+_MANY = 100
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,8 @@ class Finding:
     """Why that master could not ask its API server; empty when it could."""
     firewall: Mapping[str, list[str]] | None = None
     """What was last wanted to get through firewalld; None where that does not run."""
-    pod_network: str = ""
-    """Name of the pod network that the host was made ready for; empty where it was for none yet."""
-    pod_range: str = ""
-    """The range of all pods then."""
+    made_with: Annotated[Mapping[_Text, _Text], Field(max_length=_MANY)] = field(default_factory=dict)
+    """What can't be changed any more: key of cluster.yaml to value."""
     cordoned: tuple[str, ...] = ()
     """Nodes that an upgrade has not given back, from the same master."""
     etcd: EtcdReport = field(default_factory=EtcdReport)

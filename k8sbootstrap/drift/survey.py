@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Network
 
-from k8sbootstrap.drift.etcd_members import EtcdVerdict, judge_etcd
+from k8sbootstrap.drift.etcd_members import judge_etcd
 from k8sbootstrap.drift.probe import Finding, probe
 from k8sbootstrap.errors import K8sBootstrapError
 from k8sbootstrap.inventory.variables import firewall
@@ -35,14 +34,6 @@ class Survey:
     """Hosts that could not be looked at, and why."""
     exists: bool = True
     """Some host belongs to the cluster already."""
-    other_networks: Mapping[str, str] = field(default_factory=dict)
-    """Hosts that were made ready for another pod network than the planned one, to its name."""
-    other_ranges: Mapping[str, str] = field(default_factory=dict)
-    """Hosts that were made ready for a range of pods which is not part of the planned one, to that range."""
-    needless_proxies: tuple[str, ...] = ()
-    """Hosts that have a kube-proxy, where the pod network is to do its work."""
-    etcd: EtcdVerdict = field(default_factory=EtcdVerdict)
-    """Whether etcd may be started as planned."""
     etcd_asked: tuple[str, ...] = ()
     """Hosts that the role etcd asks before members start without data; empty where none does."""
     upgrade: Upgrade | None = None
@@ -66,26 +57,34 @@ class Survey:
         return replace(self, work={host: roles for host, roles in work.items() if roles})
 
 
-def survey(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]]) -> Survey:
-    """Look at all hosts at once, and compare. Changes nothing on them.
+@dataclass(frozen=True)
+class Seen:
+    """What hosts answered."""
+
+    findings: Mapping[str, Finding]
+    """By host; those that did not answer are missing."""
+    unreachable: Mapping[str, K8sBootstrapError] = field(default_factory=dict)
+    """Hosts that could not be looked at, and why."""
+
+
+def look_at_hosts(plan: ClusterPlan) -> Seen:
+    """Look at all hosts at once. Changes nothing on them."""
+    answers = run_on_all((host.ssh for host in plan.hosts), probe)
+    return Seen(
+        {host: found for host, found in answers.items() if isinstance(found, Finding)},
+        {host: error for host, error in answers.items() if isinstance(error, K8sBootstrapError)},
+    )
+
+
+def compare(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]], seen: Seen) -> Survey:
+    """See what is to do.
 
     Args:
         plan: The cluster.
         digests: Host to role to digest, as they should be.
+        seen: What hosts are like.
     """
-    answers = run_on_all((host.ssh for host in plan.hosts), probe)
-    findings = {host: found for host, found in answers.items() if isinstance(found, Finding)}
-    lost = {host: error for host, error in answers.items() if isinstance(error, K8sBootstrapError)}
-    return compare(plan, digests, findings, lost)
-
-
-def compare(
-    plan: ClusterPlan,
-    digests: Mapping[str, Mapping[str, str]],
-    findings: Mapping[str, Finding],
-    unreachable: Mapping[str, K8sBootstrapError],
-) -> Survey:
-    """What ``survey`` makes of what hosts answered; see there."""
+    findings = seen.findings
     order = {role: number for number, role in enumerate(role for phase in PHASES for role in phase.roles)}
     work: dict[str, dict[str, Work]] = {host: {} for host in findings}
     for host, finding in findings.items():
@@ -111,32 +110,10 @@ def compare(
             for host, roles in work.items()
             if roles
         },
-        unreachable,
+        seen.unreachable,
         exists=any(finding.cluster for finding in findings.values()),
-        other_networks={
-            host: finding.pod_network
-            for host, finding in findings.items()
-            if finding.pod_network not in {"", plan.config.network.plugin}
-        },
-        other_ranges={
-            host: finding.pod_range
-            for host, finding in findings.items()
-            if finding.pod_range and not _is_part(finding.pod_range, plan)
-        },
-        needless_proxies=tuple(
-            host
-            for host, finding in findings.items()
-            if "kube_proxy" in finding.digests and not plan.has_kube_proxy
-        ),
-        etcd=etcd,
         etcd_asked=tuple(findings) if etcd.begins else (),
     )
-
-
-def _is_part(range_: str, plan: ClusterPlan) -> bool:
-    network, before = plan.config.network, IPv4Network(range_)
-    # calico's pool never takes another range
-    return before == network.pod_cidr if network.plugin == "calico" else before.subnet_of(network.pod_cidr)
 
 
 def _why(finding: Finding, role: str, digest: str) -> Work | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from k8sbootstrap.catalog.distributions import held_units, host_platforms, selinux_booleans
 from k8sbootstrap.inventory.files import copied
+from k8sbootstrap.plan.made_with import made_with
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.plan.registries import RegistryPlan, with_local
 from k8sbootstrap.runner.phases import RETIRABLE, runs_on
@@ -51,6 +52,7 @@ def host_variables(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
     purposes = plan.package_purposes(host)
     local = f"127.0.0.1:{plan.config.api.port}"
     return {
+        "made_with": made_with(plan, host),
         "platforms": host_platforms(purposes),
         "hold_units": held_units(purposes),
         "retired": [

@@ -19,7 +19,7 @@ from k8sbootstrap.runner.prepare import prepare
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.runner.record import open_private
 from k8sbootstrap.runner.session import Run, running
-from k8sbootstrap.runner.up import authorities, host_keys, look
+from k8sbootstrap.runner.up import authorities, host_keys, look, to_do
 from k8sbootstrap.runner.upgrade import Upgrading
 from k8sbootstrap.ssh.hostkeys import Ask
 from k8sbootstrap.state import State
@@ -113,7 +113,7 @@ def run_plan(
 
     Raises:
         LockedError: Another command is changing this cluster.
-        PreflightError: It is an upgrade that is not allowed.
+        PreflightError: It would change what can't be changed, or it is an upgrade that is not allowed.
         HostError: A host that answers could not be planned.
         InterruptedRunError: The user stopped it.
         K8sBootstrapError: Anything else that a user can mend.
@@ -121,12 +121,13 @@ def run_plan(
     state = State.beside(cluster_file, plan.config.name)
     with running(state, "k8sbootstrap plan", reporter) as run, _copy_of(state) as scratch:
         host_keys(run, plan, accept_new=accept_new_host_keys, ask=ask)
+        seen = look(run, plan)
         if not (scratch.pki / "ca.crt").exists():
             authorities(run, plan, scratch)
         upgrading = Upgrading(run, plan)
         upgrading.refuse_early(state.inventory)
         prepare(plan, cluster_file, scratch, scratch.inventory, run.step)
-        todo = upgrading.found_in(look(run, plan, scratch.inventory))
+        todo = upgrading.found_in(to_do(run, plan, seen, scratch.inventory))
         if not todo.settled:
             playbook = write_playbook(todo, run.record.directory / "playbooks")
             run.playbook(playbook, plan.hosts, scratch.inventory, check=True)

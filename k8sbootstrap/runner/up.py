@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k8sbootstrap.drift import words
-from k8sbootstrap.drift.survey import Survey, survey
-from k8sbootstrap.errors import HostError, PreflightError
+from k8sbootstrap.drift.refusals import require_allowed
+from k8sbootstrap.drift.survey import Seen, Survey, compare, look_at_hosts
+from k8sbootstrap.errors import HostError
 from k8sbootstrap.inventory.read import read_digests
 from k8sbootstrap.pki.recover import recover_pki
 from k8sbootstrap.plan.models import ClusterPlan
@@ -61,7 +62,7 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
 
     Raises:
         LockedError: Another command is changing this cluster.
-        PreflightError: A host is not fit; nothing was changed.
+        PreflightError: A host is not fit, or what can't be changed would be; nothing was changed.
         HostError: A host failed or could not be reached; the others went on as far as they could.
         HookError: A hook failed that must not.
         VerifyError: All is installed, but the cluster does not work.
@@ -71,6 +72,7 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
     state = State.beside(cluster_file, plan.config.name)
     with running(state, "k8sbootstrap up", reporter) as run, hooked(run, "up", plan, cluster_file):
         host_keys(run, plan, accept_new=options.accept_new_host_keys, ask=options.ask)
+        seen = look(run, plan)
         fresh = not state.inventory.exists()
         if fresh:  # bad hosts are told of before files are fetched for them
             _preflight(run, plan, options)
@@ -79,7 +81,7 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
         upgrading = Upgrading(run, plan, options.ignore_preflight, options.limit)
         upgrading.refuse_early(state.inventory)
         prepare(plan, cluster_file, state, state.inventory, run.step)
-        todo = upgrading.found_in(look(run, plan, state.inventory, options.limit))
+        todo = upgrading.found_in(to_do(run, plan, seen, state.inventory, options.limit))
         if not todo.settled:
             if not fresh:
                 _preflight(run, plan, options, without=todo.unreachable if todo.exists else ())
@@ -109,25 +111,33 @@ def authorities(run: Run, plan: ClusterPlan, state: State) -> None:
             step.note(f"the state directory had none: read back from {host}")
 
 
-def look(run: Run, plan: ClusterPlan, inventory: Path, limit: Collection[str] = ()) -> Survey:
+def look(run: Run, plan: ClusterPlan) -> Seen:
+    """See what hosts are like, and that nothing is planned which would break what is there.
+
+    Raises:
+        PreflightError: Something is.
+    """
+    with run.step("look", "Look at hosts"):
+        seen = look_at_hosts(plan)
+        require_allowed(plan, seen.findings)
+    return seen
+
+
+def to_do(run: Run, plan: ClusterPlan, seen: Seen, inventory: Path, limit: Collection[str] = ()) -> Survey:
     """See what is to do on which hosts. The record keeps the inventory, whatever is to do.
 
     Args:
         run: The run.
         plan: The cluster.
+        seen: What hosts are like.
         inventory: The inventory, with the digests of what should be there.
         limit: Names of the only hosts to change; all, if empty.
-
-    Raises:
-        PreflightError: The cluster has another pod network or range of pods, or a kube-proxy too many.
     """
     run.record.keep_inventory(inventory)
-    with run.step("look", "Look at hosts") as step:
-        found = survey(plan, {host.name: read_digests(inventory, host.name) for host in plan.hosts})
+    with run.step("compare", "Compare with cluster.yaml") as step:
+        found = compare(plan, {host.name: read_digests(inventory, host.name) for host in plan.hosts}, seen)
         for host in plan.hosts:
             run.board.hosts.setdefault(host.name, HostCount())
-        _require_same_network(plan, found)
-        _require_same_etcd(found)
         todo = found.limited(limit) if limit else found
         for line in words.summary(todo):
             step.note(line)
@@ -135,39 +145,6 @@ def look(run: Run, plan: ClusterPlan, inventory: Path, limit: Collection[str] = 
             left = [host for host in found.work if host not in todo.work]
             step.note(f"left out by --limit: {', '.join(left)}")
     return todo
-
-
-def _require_same_network(plan: ClusterPlan, found: Survey) -> None:
-    """Refuse another pod network, or other addresses for it: pods that run would lose their ways."""
-    others = {host: name for host, name in found.other_networks.items() if name != "none"}
-    if others:
-        host, name = next(iter(others.items()))
-        raise PreflightError(
-            f"{host}: its pod network is {name}, and network.plugin in cluster.yaml is "
-            f"{plan.config.network.plugin}: it can't be changed on a running cluster; nothing was changed",
-            hint=f"Set network.plugin back to {name}, or make a new cluster: k8sbootstrap reset, then up.",
-        )
-    for host, range_ in found.other_ranges.items():
-        raise PreflightError(
-            f"{host}: its pods are in {range_}, and network.podCIDR in cluster.yaml is "
-            f"{plan.config.network.pod_cidr}: nodes keep the ranges that they have; nothing was changed",
-            hint=f"Set network.podCIDR back to {range_}.",
-        )
-    if found.needless_proxies:
-        raise PreflightError(
-            f"{found.needless_proxies[0]}: kube-proxy runs there, and network.cilium.kubeProxyReplacement is "
-            "true: its rules can't be replaced on a running cluster; nothing was changed",
-            hint="Set it to false, or make a new cluster: k8sbootstrap reset, then up.",
-        )
-
-
-def _require_same_etcd(found: Survey) -> None:
-    problems = found.etcd.problems
-    if problems:
-        raise PreflightError(
-            "\n".join([*(problem.text for problem in problems), "Nothing was changed."]),
-            hint="\n".join(problem.hint for problem in problems),
-        )
 
 
 def _preflight(run: Run, plan: ClusterPlan, options: UpOptions, without: Collection[str] = ()) -> None:

@@ -137,6 +137,7 @@ class ActionModule(OwnModule):
             "inputs": args.get("inputs") or {},
             "peers": args.get("peers") or [],
             "incoming": task_vars.get("k8sbootstrap_incoming") or "",
+            "made_with": task_vars.get("k8sbootstrap_made_with") or {},
         }
 
     @staticmethod

@@ -39,6 +39,7 @@ class ActionModule(OwnModule):
         arguments["indexes"] = {
             system: base64.b64encode(zlib.compress(index, 9)).decode() for system, index in indexes.items()
         }
+        arguments["made_with"] = task_vars.get("k8sbootstrap_made_with") or {}
         try:
             result.update(self.answer("host_packages", arguments, task_vars))
             missing = result.pop("missing", None)

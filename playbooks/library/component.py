@@ -10,6 +10,7 @@ from ansible.module_utils.k8sbootstrap_changes import DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_etcd import note_formed, permitted
 from ansible.module_utils.k8sbootstrap_files import FileSet, arrived
 from ansible.module_utils.k8sbootstrap_images import ImageError, load_images
+from ansible.module_utils.k8sbootstrap_made_with import MadeWithError, require_same
 from ansible.module_utils.k8sbootstrap_record import Record
 from ansible.module_utils.k8sbootstrap_registry import RegistryError, fill, lacking
 from ansible.module_utils.k8sbootstrap_retire import take_off
@@ -38,6 +39,7 @@ def _apply(request: dict, uploads: dict, record: Record) -> dict:
     if request["absent"]:
         changes = [each for name in request["absent"] for each in take_off(name, record, check_mode)]
         return {"changed": bool(changes), "changes": changes}
+    require_same(record, request)
     files = FileSet(request, record, check_mode)
     part = record.component(request["name"])
     if request["restart"]:
@@ -112,6 +114,8 @@ def main() -> None:
     record = Record(module.check_mode)
     try:
         result = _apply(request, module.params["uploads"], record)
+    except MadeWithError as error:
+        module.fail_json(msg=str(error))
     except (UnitError, ImageError, RegistryError, ValueError, OSError) as error:
         _fail(module, record, request["name"], str(error))
     except subprocess.CalledProcessError as error:

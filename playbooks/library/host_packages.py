@@ -9,6 +9,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_firewall import list_nft_tables
 from ansible.module_utils.k8sbootstrap_install import Installation, settle
+from ansible.module_utils.k8sbootstrap_made_with import MadeWithError, require_same
 from ansible.module_utils.k8sbootstrap_packages import PackageError, platform_of
 from ansible.module_utils.k8sbootstrap_record import Record
 from ansible.module_utils.k8sbootstrap_repository import Repository, RepositoryError
@@ -54,6 +55,10 @@ options:
     description: >-
       Indexes of packages that the controller has, by system; packages come from there alone then. Set by the
       action plugin of the same name, as is archive.
+    type: dict
+    default: {}
+  made_with:
+    description: What can't be changed any more, key to value. Set by the action plugin as well.
     type: dict
     default: {}
   archive: {description: Path of a tar archive with the packages that were missing, type: str, default: ""}
@@ -121,6 +126,7 @@ def main() -> None:
             "residue": {"type": "list", "elements": "str", "default": []},
             "environment_proxy": {"type": "dict", "default": {}, "no_log": True},
             "indexes": {"type": "dict", "default": {}},
+            "made_with": {"type": "dict", "default": {}},
             "archive": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
@@ -128,6 +134,10 @@ def main() -> None:
     params, check = module.params, module.check_mode
     begin = params["begin"]
     record = Record(check)
+    try:
+        require_same(record, {"name": "packages", "made_with": params["made_with"], "files": []})
+    except MadeWithError as error:
+        module.fail_json(msg=str(error))
     record.data["cluster"] = params["cluster"]
     if "nft_tables" not in record.data:
         record.data["nft_tables"] = list_nft_tables()

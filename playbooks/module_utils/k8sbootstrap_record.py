@@ -30,7 +30,7 @@ class Record:
     the host should have), and on the master that applied them ``objects`` (of Kubernetes), ``nodes`` (name →
     labels and taints) and ``addons`` (how many of those objects). ``etcd``: ``members`` (name → address) that
     the member here was begun with, and whether it has ``formed`` a cluster with them; empty where it was
-    never allowed to begin.
+    never allowed to begin. ``made_with``: what can't be changed any more, key of cluster.yaml to value.
     """
 
     def __init__(self, check_mode: bool = False) -> None:
@@ -58,6 +58,7 @@ class Record:
             ("nodes", {}),
             ("addons", 0),
             ("etcd", {}),
+            ("made_with", {}),
         ):
             self.data.setdefault(key, empty)
         for key, empty in (

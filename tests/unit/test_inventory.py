@@ -220,6 +220,7 @@ def test_hosts_that_only_hold_etcd_get_nothing_else(
         "host_digest",
         "host_firewall",
         "host_selinux_booleans",
+        "k8sbootstrap_made_with",
         "packages_digest",
         "packages_hold_units",
         "packages_platforms",

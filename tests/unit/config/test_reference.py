@@ -10,6 +10,7 @@ from config_examples import BAD, HEAD, HOSTS
 
 from k8sbootstrap.cli.exit_codes import error_classes, exit_code_table
 from k8sbootstrap.config.docs import configuration_reference
+from k8sbootstrap.config.later import ANY, LATER, of_key
 from k8sbootstrap.config.schema import json_schema
 from k8sbootstrap.config.template import Start, cluster_file_text
 
@@ -91,3 +92,12 @@ def test_exit_codes_differ_from_each_other_and_from_usage_errors() -> None:
             issubclass(error, owner) or error.exit_code == 3
         )  # both say: cluster.yaml asks for the wrong thing
         assert related, f"{error.__name__} shares its exit code with {owner.__name__}"
+
+
+def test_of_every_key_it_is_known_whether_it_can_be_changed_later() -> None:
+    schema = json_schema()
+    described = {"Cluster": schema, **schema["$defs"]}
+    keys = {name: set(each["properties"]) for name, each in described.items() if "properties" in each}
+    assert all(of_key(name, key) for name, found in keys.items() for key in found)
+    named = {name: set(found) - {ANY} for name, found in LATER.items()}
+    assert {name: found - keys.get(name, set()) for name, found in named.items() if found - keys[name]} == {}

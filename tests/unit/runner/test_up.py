@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from k8sbootstrap.drift.survey import Survey, Work
+from k8sbootstrap.drift.survey import Seen, Survey, Work
 from k8sbootstrap.errors import (
     HostError,
     HostKeyError,
@@ -51,6 +51,7 @@ REPORT = PreflightReport(
 )
 VERIFIED = VerifyReport("demo", (Result("nodes", "master1", Status.PASSED, "Ready", 1.5),), 2.0)
 FOUND = Survey({"master1": {"etcd": Work(("new",))}}, exists=False)
+SEEN = Seen({})
 LOST = {"worker1": HostError("worker1 (10.0.0.21): no answer within 10 s")}
 
 
@@ -76,7 +77,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What each step was called with, in order; an exception put under a step's name is raised there."""
     seen: dict[str, Any] = {}
     errors: dict[str, Exception] = {}
-    results: dict[str, object] = {"run_preflight": REPORT, "survey": FOUND, "run_verify": VERIFIED}
+    results: dict[str, object] = {
+        "run_preflight": REPORT,
+        "look_at_hosts": SEEN,
+        "compare": FOUND,
+        "run_verify": VERIFIED,
+    }
 
     def note(name: str) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
@@ -93,7 +99,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "require",
         "recover_pki",
         "read_digests",
-        "survey",
+        "look_at_hosts",
+        "require_allowed",
+        "compare",
         "run_verify",
         "conclude",
     ):
@@ -119,12 +127,14 @@ def test_steps_in_order(
     summary = run_up(plan, cluster_file, options, reporter)
     assert [name for name in calls if name not in {"errors", "results"}] == [
         "ensure_known",
+        "look_at_hosts",
+        "require_allowed",
         "run_preflight",
         "require",
         "recover_pki",
         "prepare",
         "read_digests",
-        "survey",
+        "compare",
         "playbook",
         "run_verify",
         "conclude",
@@ -139,14 +149,15 @@ def test_steps_in_order(
     _, playbook, hosts, inventory = calls["playbook"].args
     assert (hosts, inventory) == (plan.hosts, state.inventory)
     assert (playbook.parent / "etcd.yml").exists()
-    assert calls["survey"].args == (plan, {"master1": "read_digests", "worker1": "read_digests"})
+    assert calls["compare"].args == (plan, {"master1": "read_digests", "worker1": "read_digests"}, SEEN)
     assert calls["run_verify"].named["short"] is True
     assert (summary.outcome, summary.command) == ("ok", "k8sbootstrap up")
     assert [timing.name for timing in summary.steps] == [
         "host_keys",
+        "look",
         "preflight",
         "authorities",
-        "look",
+        "compare",
         "verify",
     ]
 
@@ -161,7 +172,7 @@ def settled(plan: ClusterPlan, cluster_file: Path, calls: dict[str, Any], found:
     state.inventory.mkdir(parents=True)
     state.pki.mkdir()
     (state.pki / "ca.crt").touch()
-    calls["results"]["survey"] = found
+    calls["results"]["compare"] = found
 
 
 def test_nothing_to_do_is_seen_first(
@@ -169,7 +180,7 @@ def test_nothing_to_do_is_seen_first(
 ) -> None:
     settled(plan, cluster_file, calls, Survey({}))
     summary = run_up(plan, cluster_file, UpOptions(), reporter)
-    assert names(calls) == ["ensure_known", "prepare", "survey"]
+    assert names(calls) == ["ensure_known", "look_at_hosts", "require_allowed", "prepare", "compare"]
     assert {host: count["changed"] for host, count in summary.hosts.items()} == {"master1": 0, "worker1": 0}
     assert len(list(State.beside(cluster_file, "demo").runs.glob("*/inventory"))) == 1  # the record has it
 
@@ -193,43 +204,15 @@ def test_a_lost_host_of_a_cluster_that_is_not_there_yet_is_left_to_preflight(
     assert list(calls["run_preflight"].named["without"]) == []
 
 
-def test_another_pod_network_on_a_running_cluster_is_refused(
+def test_what_would_break_the_cluster_is_refused_before_anything_is_written(
     plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
 ) -> None:
-    todo = {"worker1": {"pod_network": Work(("configuration",))}}
-    settled(plan, cluster_file, calls, Survey(todo, other_networks={"worker1": "flannel"}))
-    with pytest.raises(PreflightError, match=r"worker1: its pod network is flannel, .* is routed") as caught:
+    settled(plan, cluster_file, calls, Survey({"worker1": {"kubelet": Work(("configuration",))}}))
+    calls["errors"]["require_allowed"] = PreflightError("worker1 is a master")
+    with pytest.raises(PreflightError, match="worker1 is a master"):
         run_up(plan, cluster_file, UpOptions(), reporter)
-    assert "back to flannel" in caught.value.hint
-    assert "playbook" not in calls
-
-
-def test_another_range_of_pods_on_a_running_cluster_is_refused(
-    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
-) -> None:
-    settled(plan, cluster_file, calls, Survey({}, other_ranges={"worker1": "10.8.0.0/16"}))
-    with pytest.raises(PreflightError, match=r"worker1: its pods are in 10\.8\.0\.0/16, .* 10\.244\.0\.0/16"):
-        run_up(plan, cluster_file, UpOptions(), reporter)
-    assert "playbook" not in calls
-
-
-def test_a_kube_proxy_that_is_to_be_replaced_on_a_running_cluster_is_refused(
-    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
-) -> None:
-    todo = {"worker1": {"pod_network": Work(("configuration",))}}
-    settled(plan, cluster_file, calls, Survey(todo, needless_proxies=("worker1",)))
-    with pytest.raises(PreflightError, match=r"worker1: kube-proxy runs there, and .* nothing was changed"):
-        run_up(plan, cluster_file, UpOptions(), reporter)
-    assert "playbook" not in calls
-
-
-def test_none_can_be_changed_to_a_pod_network(
-    plan: ClusterPlan, cluster_file: Path, reporter: Reporter, calls: dict[str, Any]
-) -> None:
-    todo = {"worker1": {"pod_network": Work(("configuration",))}}
-    settled(plan, cluster_file, calls, Survey(todo, other_networks={"worker1": "none"}))
-    run_up(plan, cluster_file, UpOptions(), reporter)
-    assert "playbook" in calls
+    assert names(calls) == ["ensure_known", "look_at_hosts", "require_allowed"]
+    assert calls["require_allowed"].args == (plan, SEEN.findings)
 
 
 def test_who_says_no_changes_nothing(
