@@ -1,4 +1,4 @@
-"""Edits of cluster.yaml and accidents on a running cluster: what would break it is refused, and nothing is harmed."""
+"""Edits of cluster.yaml and accidents on a running cluster: what would break it is refused, unharmed."""
 
 from __future__ import annotations
 
