@@ -18,6 +18,7 @@ from k8sbootstrap.runner.events import Change
 from k8sbootstrap.ssh.client import SSHSession
 
 _MODULES = (
+    "arrivals",
     "changes",
     "record",
     "base",

@@ -57,7 +57,7 @@ def sent_ahead(plan: ClusterPlan, survey: Survey, inventory: Path) -> Iterator[s
     Yields:
         The folder on hosts that they arrive in, each under its sha256. After the block it is gone.
     """
-    folder = f"/var/tmp/k8sbootstrap-{secrets.token_hex(16)}"  # noqa: S108 - nobody can guess it
+    folder = _folder()
     turns = threading.BoundedSemaphore(_AT_ONCE)
     senders = []
     for host in plan.hosts:
@@ -75,6 +75,11 @@ def sent_ahead(plan: ClusterPlan, survey: Survey, inventory: Path) -> Iterator[s
             sender.ask_to_stop()
         for sender in senders:
             sender.stop()
+
+
+def _folder() -> str:
+    """A new folder for hosts. Users there may see its name and make it first: then nothing in it counts."""
+    return f"/var/tmp/k8sbootstrap-tmp-{secrets.token_hex(16)}"  # noqa: S108 - nobody can guess it
 
 
 class Sender(threading.Thread):

@@ -82,7 +82,6 @@ class ActionModule(OwnModule):
         if strange:
             raise AnsibleActionFail(f"the host asks for files that it is not to have: {_few(strange)}")
         folder = self._make_tmp_path()
-        self._cleanup_remote_tmp = True
         uploads = {}
         for number, dest in enumerate(dict.fromkeys(missing)):
             source = sources[dest]

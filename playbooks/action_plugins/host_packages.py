@@ -62,7 +62,6 @@ class ActionModule(OwnModule):
                 f"the host asks for files that are not packages of the bundle: {strange[0][:100]!r}"
             )
         self._make_tmp_path()
-        self._cleanup_remote_tmp = True
         with tempfile.NamedTemporaryFile(dir=folder.parent, prefix=".send-") as file:
             try:
                 with tarfile.open(fileobj=file, mode="w") as tar:

@@ -19,6 +19,8 @@ ITEMS = 10_000
 
 _NAME = re.compile(r"[\w.-]{1,253}")
 _UNIT = re.compile(r"[\w.@:-]{1,255}")
+_MAKE_FOLDER = "mktemp -d /var/tmp/k8sbootstrap-tmp-XXXXXXXXXXXXXXXX"
+_FOLDER = re.compile(r"/var/tmp/k8sbootstrap-tmp-[A-Za-z0-9]{16}")
 _FILE = re.compile(r"/[\x20-\x7e]{1,4095}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CIDR = re.compile(r"[0-9a-fA-F.:]{2,45}/[0-9]{1,3}")
@@ -190,6 +192,22 @@ class ActionModule(ActionBase):
         if not key or not _INTERPRETER.fullmatch(str(path)):
             return {}
         return {"ansible_facts": {key: str(path)}}
+
+    def _make_tmp_path(self, remote_user=None):  # noqa: ARG002 - Ansible calls it so
+        """Make a folder on the host for files that are sent there, with a new name that reset knows as ours.
+
+        Nobody but the login user can look into it. It is on a disk: /tmp may be memory.
+        """
+        done = self._low_level_execute_command(_MAKE_FOLDER, sudoable=False)
+        path = done["stdout"].strip().rpartition("\n")[2]
+        if done["rc"] != 0 or not _FOLDER.fullmatch(path):
+            said = done["stderr"].strip() or done["stdout"].strip()
+            raise AnsibleActionFail(
+                f"no folder for files could be made in /var/tmp of the host: {said[:500]}"
+            )
+        self._connection._shell.tmpdir = path  # noqa: SLF001
+        self._cleanup_remote_tmp = True
+        return path
 
     def refuse_facts(self, task_vars):
         """Stop where a fact, which is a host's word, has the name of a variable that roles go by."""

@@ -6,9 +6,10 @@ import json
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.k8sbootstrap_arrivals import arrived
 from ansible.module_utils.k8sbootstrap_changes import DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_etcd import note_formed, permitted
-from ansible.module_utils.k8sbootstrap_files import FileSet, arrived
+from ansible.module_utils.k8sbootstrap_files import FileSet
 from ansible.module_utils.k8sbootstrap_images import ImageError, load_images
 from ansible.module_utils.k8sbootstrap_made_with import MadeWithError, require_same
 from ansible.module_utils.k8sbootstrap_record import Record

@@ -12,10 +12,10 @@ import pwd
 import shutil
 import stat
 import subprocess
-import time
 import urllib.error
 import urllib.request
 
+from ansible.module_utils.k8sbootstrap_arrivals import ARRIVING, arrived, place
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_record import ORIGINALS, Record, write_atomically
 from ansible.module_utils.k8sbootstrap_selinux import relabel
@@ -23,13 +23,8 @@ from ansible.module_utils.k8sbootstrap_selinux import relabel
 _UNIT_FOLDER = "/etc/systemd/system/"
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 """What files begin with that nobody can read in a diff."""
-_ARRIVING = ".k8sbootstrap-new"
 _DOWNLOADING = ".k8sbootstrap-download"
-"""Endings of binaries that are not whole yet, beside where they belong."""
-_PART = ".part"
-"""Ending of a file that is being sent ahead."""
-_STALLED = 3.0
-"""Seconds without a new byte after which a file that is being sent ahead is given up."""
+"""Ending of a binary that is being fetched, beside where it belongs."""
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -183,7 +178,7 @@ class FileSet:
         if isinstance(content, bytes):
             write_atomically(dest, content, mode, *owned)
         else:
-            self._place_upload(content, dest, mode, owned, digest)
+            place(content, dest, digest, mode, owned)
         self._new.append(dest)
         self.part["files"][dest] = self._entry(dest, digest, original)
 
@@ -219,16 +214,6 @@ class FileSet:
             owner = os.stat(dest)
             os.chown(os.path.join(ORIGINALS, name), owner.st_uid, owner.st_gid)
         return name
-
-    def _place_upload(self, upload: str, dest: str, mode: int, owned, digest: str) -> None:
-        found = _sha256(upload)
-        if found != digest:
-            raise ValueError(f"{dest} arrived with sha256 {found} instead of {digest}")
-        temporary = dest + _ARRIVING
-        shutil.move(upload, temporary)
-        os.chown(temporary, *owned)
-        os.chmod(temporary, mode)
-        os.replace(temporary, dest)
 
     def _diff(self, wanted: dict, now, source) -> None:
         dest = wanted["dest"]
@@ -281,23 +266,6 @@ class FileSet:
                 )
             restore(dest, self.part["files"].pop(dest)["original"])
             self.record.save()
-
-
-def arrived(folder: str, name: str):
-    """The path of a file that was sent ahead; None when it was not, or does not get on."""
-    path = os.path.join(folder, name)
-    size, deadline = -1, 0.0
-    while folder and not os.path.exists(path):
-        try:
-            now = os.stat(path + _PART).st_size
-        except OSError:
-            return path if os.path.exists(path) else None
-        if now > size:
-            size, deadline = now, time.monotonic() + _STALLED
-        elif time.monotonic() > deadline:
-            return None
-        time.sleep(0.1)
-    return path if folder else None
 
 
 def digest_of(path: str, known) -> str:
@@ -357,7 +325,7 @@ def file_drift(part: dict) -> list:
 
 def restore(dest: str, original) -> None:
     """Remove a file of ours; put back the one that was there before us, if there was one."""
-    for ending in (_ARRIVING, _DOWNLOADING):
+    for ending in (ARRIVING, _DOWNLOADING):
         if os.path.lexists(dest + ending):
             os.unlink(dest + ending)
     if original:

@@ -18,6 +18,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 
+from ansible.module_utils.k8sbootstrap_arrivals import opened, sha256_of
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 
 _PROGRAM = "/usr/bin/docker-registry"
@@ -159,39 +160,41 @@ class _Connection(http.client.HTTPConnection):
 def _writer(data: str, user: str):
     """A registry that takes images, while the block runs."""
     owner = pwd.getpwnam(user)
-    folder = tempfile.mkdtemp(prefix="k8sbootstrap-registry-")
-    path, config, log = (os.path.join(folder, name) for name in ("socket", "config.yml", "log"))
+    folder = tempfile.mkdtemp(prefix="k8sbootstrap-registry-", dir="/run")
+    path, config = (os.path.join(folder, name) for name in ("socket", "config.yml"))
     settings = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": data}},
         "http": {"net": "unix", "addr": path, "relativeurls": True},
     }
     process = None
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - not in the folder: that will be another user's
     try:
         with open(config, "w", encoding="ascii") as handle:
             json.dump(settings, handle)  # JSON is YAML
         for each in (folder, config):
             os.chown(each, owner.pw_uid, owner.pw_gid)
-        with open(log, "w+b") as out:
-            process = subprocess.Popen(
-                [_PROGRAM, "serve", config],
-                stdout=out,
-                stderr=out,
-                user=user,
-                group=owner.pw_gid,
-                extra_groups=[],
-            )
+        process = subprocess.Popen(
+            [_PROGRAM, "serve", config],
+            stdout=log,
+            stderr=log,
+            user=user,
+            group=owner.pw_gid,
+            extra_groups=[],
+        )
         deadline = time.monotonic() + _SECONDS
         while not os.path.exists(path):
             if process.poll() is not None or time.monotonic() > deadline:
-                with open(log, encoding="utf-8", errors="replace") as handle:
-                    raise RegistryError(f"{_PROGRAM} does not start: {handle.read().strip()[-500:]}")
+                log.seek(0)
+                said = log.read().decode("utf-8", "replace").strip()[-500:]
+                raise RegistryError(f"{_PROGRAM} does not start: {said}")
             time.sleep(0.05)
         yield _Connection(path)
     finally:
         if process is not None:
             process.terminate()
             process.wait(30)
+        log.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -200,7 +203,7 @@ def _put(registry: _Connection, images: list, archives: dict) -> dict:
     name, tag = images[0]["name"], images[0]["tag"]
     described = []
     for image in images:
-        with tarfile.open(archives[image["sha256"]], "r:") as tar:
+        with _archive(archives[image["sha256"]], image["sha256"]) as tar:
             manifest, kind = _manifest(registry, tar, image["ref"], name)
         digest = _put_manifest(registry, name, manifest, kind, _digest(manifest))
         described.append(
@@ -217,6 +220,18 @@ def _put(registry: _Connection, images: list, archives: dict) -> dict:
     digest = _put_manifest(registry, name, manifest, kind, tag)
     found = {image["arch"]: image["sha256"] for image in images}
     return {"name": name, "tag": tag, "archives": found, "digest": digest}
+
+
+@contextmanager
+def _archive(path: str, digest: str):
+    """An archive that was sent, open; it must have this sha256."""
+    with opened(path) as handle:
+        found = sha256_of(handle)
+        if found != digest:
+            raise ValueError(f"its archive arrived with sha256 {found} instead of {digest}")
+        handle.seek(0)
+        with tarfile.open(fileobj=handle, mode="r:") as tar:
+            yield tar
 
 
 def _manifest(registry: _Connection, tar: tarfile.TarFile, ref: str, name: str) -> tuple:

@@ -14,6 +14,8 @@ import subprocess
 import tarfile
 import zlib
 
+from ansible.module_utils.k8sbootstrap_arrivals import opened
+
 FOLDER = "/var/lib/k8sbootstrap/packages"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -80,7 +82,7 @@ class Repository:
     def take(self, archive: str) -> None:
         """Unpack the archive that was sent; every package must have the hash that the index says."""
         hashes = dict(self._packages.values())
-        with tarfile.open(archive) as tar:
+        with opened(archive) as handle, tarfile.open(fileobj=handle, mode="r:") as tar:
             for member in tar:
                 wanted = hashes.get(member.name)
                 if wanted is None or not member.isreg():

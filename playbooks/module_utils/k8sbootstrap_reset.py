@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 
+from ansible.module_utils.k8sbootstrap_arrivals import leftovers
 from ansible.module_utils.k8sbootstrap_docker import DockerError, remove_pods
 from ansible.module_utils.k8sbootstrap_etcd import withdraw
 from ansible.module_utils.k8sbootstrap_files import restore
@@ -74,7 +75,7 @@ class Reset:
         _quietly("systemctl", "daemon-reload")
         self._packages()
         made = [path for part in self.components.values() for path in part["directories"]]
-        self._trees(sorted({*made, *self.record.data["residue"]}, reverse=True))
+        self._trees(sorted({*made, *self.record.data["residue"], *leftovers()}, reverse=True))
         self._users()
         self._kernel()
         _quietly("systemctl", "daemon-reload")

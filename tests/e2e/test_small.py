@@ -288,6 +288,32 @@ def test_changed_flag_restarts_only_its_component(lab: Lab) -> None:
     )
 
 
+def test_users_of_a_host_get_at_nothing_that_is_sent_there(lab: Lab) -> None:
+    """A user without rights makes folders first, and tries what turns up in /var/tmp while programs come."""
+    programs = "/usr/local/bin/kubelet /usr/local/bin/kube-proxy"
+    before = lab.sh("worker1", f"sha256sum {programs}")
+    script = (REPOSITORY / "tests/e2e/intruder.py").read_text()
+    lab.sh("worker1", f"cat >/var/lib/intruder.py <<'END'\n{script}END\nchmod 644 /var/lib/intruder.py")
+    user = "setpriv --reuid 12345 --regid 12345 --clear-groups"
+    log = "-p StandardOutput=file:/run/intruder.log -p StandardError=file:/run/intruder.log"
+    lab.sh("worker1", f"systemd-run -q --unit intruder {log} {user} python3 /var/lib/intruder.py")
+    try:
+        wait_for(lambda: "ready" in lab.sh("worker1", "cat /run/intruder.log"), 20, "the intruder")
+        lab.sh("worker1", f"rm {programs}")
+        lab.k("up")
+    finally:
+        lab.sh("worker1", "systemctl stop intruder")
+        seen = lab.sh("worker1", "cat /run/intruder.log").splitlines()
+        left = lab.sh("worker1", "cd /var/tmp; find . -name 'k8sbootstrap*' ! -uid 12345")
+        lab.sh("worker1", "rm -rf /var/tmp/k8sbootstrap-* /var/lib/intruder.py /run/intruder.log")
+    # it sees that there is a folder, and may make one whose name it reads in a command line; that is all
+    assert "saw 0700" in seen
+    assert {line.split()[0] for line in seen} <= {"ready", "made", "saw"}
+    assert left == ""
+    assert lab.sh("worker1", f"sha256sum {programs}") == before
+    assert lab.k("plan", "--detailed-exitcode").stdout == "Nothing to change.\n"
+
+
 def test_private_registry_and_own_images(lab: Lab, tmp_path: Path) -> None:
     """A registry with a CA of its own and a login, and an image from a file: nothing restarts for them."""
     source = Path(lab.config["artifacts"]["sources"][-1]["directory"])
@@ -462,6 +488,9 @@ def test_manifests_and_charts(lab: Lab, helm_directory: Path) -> None:
 
 def test_reset_leaves_hosts_as_they_were(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> None:
     lab.k("reset", code=2)  # nobody to ask, and no --yes
+    left = "/var/tmp/k8sbootstrap-tmp-0123456789abcdef"  # as a connection leaves it that is lost
+    user = lab.config["ssh"]["user"]
+    lab.sh("worker1", f"install -d -m 700 -o {user} {left}; install -m 600 -o {user} /bin/true {left}/0")
     lab.k("reset", "--yes")
     for name in lab.hosts:
         assert differences(bare[name], snapshot(lab, name)) == {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils import k8sbootstrap_files
+from ansible.module_utils import k8sbootstrap_arrivals, k8sbootstrap_files
 from ansible.module_utils.k8sbootstrap_files import FileSet, restore
 
 New = Callable[..., Any]
@@ -311,7 +311,7 @@ def test_a_program_that_was_sent_ahead_is_taken(
 def test_a_program_that_is_not_coming_is_asked_for(
     host: Path, binary: Any, new_record: New, monkeypatch: pytest.MonkeyPatch, arriving: bytes | None
 ) -> None:
-    monkeypatch.setattr(k8sbootstrap_files, "_STALLED", 0.2)
+    monkeypatch.setattr(k8sbootstrap_arrivals, "_STALLED", 0.2)
     wanted = binary("program", b"v1")
     if arriving:
         (host / f"{wanted['sha256']}.part").write_bytes(arriving)
