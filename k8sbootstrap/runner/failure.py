@@ -7,8 +7,9 @@ from k8sbootstrap.runner.phases import title
 
 REASON_LINES = 15
 """Lines shown of a command's output: the last ones."""
-_GENERIC = ("non-zero return code", "MODULE FAILURE")
+_GENERIC = ("non-zero return code", "MODULE FAILURE", "Module result deserialization failed")
 """Starts of messages that say nothing which the command and its output do not say better."""
+_TRACEBACK = "Traceback (most recent call last):"
 
 
 def headline(result: TaskResult) -> str:
@@ -31,13 +32,23 @@ def reason(result: TaskResult) -> list[str]:
     message = failure.msg.removeprefix("Task failed: ")
     if "waiting for privilege escalation prompt" in message:
         lines.append("the host stopped answering, or sudo there waits for something")
-    output = failure.stderr or failure.stdout
-    if message and not (message.startswith(_GENERIC) and (failure.cmd or output)):
+    output = _without_traceback(failure.stderr or failure.stdout)
+    if message and not (message.startswith(_GENERIC) and (failure.cmd or output.strip())):
         lines += message.splitlines()
     if failure.cmd and failure.rc is not None:
         lines.append(f"{failure.cmd} ended with code {failure.rc}")
     lines += [line for line in output.splitlines()[-REASON_LINES:] if line not in lines]
     return lines + [f"warning: {warning}" for warning in result.warnings]
+
+
+def _without_traceback(output: str) -> str:
+    """What Python on the host said, without the lines of code that led there."""
+    before, found, after = output.partition(_TRACEBACK)
+    if not found:
+        return output
+    lines = after.rstrip().splitlines()
+    start = max((number for number, line in enumerate(lines) if line.startswith(" ")), default=-1) + 1
+    return before + "\n".join(lines[start:])
 
 
 def describe(result: TaskResult, indent: str = "    ") -> str:

@@ -24,7 +24,6 @@ _FOLDER = re.compile(r"/var/tmp/k8sbootstrap-tmp-[A-Za-z0-9]{16}")
 _FILE = re.compile(r"/[\x20-\x7e]{1,4095}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CIDR = re.compile(r"[0-9a-fA-F.:]{2,45}/[0-9]{1,3}")
-_TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
 # what names programs and options of the controller; real facts have no such names
 _CONNECTION = re.compile(r"(\w+_)?(executable|exe|control_path|control_path_dir|args|flags)")
 _INTERPRETER = re.compile(r"/[\w./-]{1,255}")
@@ -142,7 +141,6 @@ ANSWERS = {
     },
     "etcd_look": {"report": _ETCD},
     "host_packages": {"missing": _fields(system=_text, files=_list(_text))},
-    "kube_bootstrap_token": {"token": _like(_TOKEN, empty=True)},
     "kube_nodes": {"pod_cidrs": _mapping(_like(_NAME), _like(_CIDR, empty=True))},
     "path_exists": {"exists": _flag},
 }

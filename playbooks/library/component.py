@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_arrivals import arrived
 from ansible.module_utils.k8sbootstrap_changes import DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_etcd import note_formed, permitted
 from ansible.module_utils.k8sbootstrap_files import FileSet
 from ansible.module_utils.k8sbootstrap_images import ImageError, load_images
 from ansible.module_utils.k8sbootstrap_made_with import MadeWithError, require_same
+from ansible.module_utils.k8sbootstrap_module import Module, cause_of, one_line
 from ansible.module_utils.k8sbootstrap_record import Record
 from ansible.module_utils.k8sbootstrap_registry import RegistryError, fill, lacking
 from ansible.module_utils.k8sbootstrap_retire import take_off
@@ -102,9 +101,10 @@ def _missing_archives(request: dict, part: dict, uploads: dict, check_mode: bool
     return missing
 
 
+@one_line
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "request": {"type": "str", "required": True, "no_log": True},
             "uploads": {"type": "dict", "default": {}},
@@ -117,16 +117,14 @@ def main() -> None:
         result = _apply(request, module.params["uploads"], record)
     except MadeWithError as error:
         module.fail_json(msg=str(error))
-    except (UnitError, ImageError, RegistryError, ValueError, OSError) as error:
+    except (UnitError, ImageError, RegistryError, ValueError) as error:
         _fail(module, record, request["name"], str(error))
-    except subprocess.CalledProcessError as error:
-        said = error.stderr or b""
-        text = said if isinstance(said, str) else said.decode("utf-8", "replace")
-        _fail(module, record, request["name"], "{} failed: {}".format(" ".join(error.cmd), text.strip()))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next run must look here again
+        _fail(module, record, request["name"], cause_of(error))
     module.exit_json(**result)
 
 
-def _fail(module: AnsibleModule, record: Record, name: str, why: str) -> None:
+def _fail(module: Module, record: Record, name: str, why: str) -> None:
     try:
         record.component(name)["digest"] = ""  # so that the next run looks here again
         record.save()

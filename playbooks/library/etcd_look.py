@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_etcd import look
+from ansible.module_utils.k8sbootstrap_module import Module, one_line
 from ansible.module_utils.k8sbootstrap_record import Record
 
 DOCUMENTATION = """
@@ -16,11 +16,10 @@ options:
 """
 
 
+@one_line
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={"name": {"type": "str", "required": True}}, supports_check_mode=True
-    )
+    module = Module(argument_spec={"name": {"type": "str", "required": True}}, supports_check_mode=True)
     report = look(Record(check_mode=True))
     module.exit_json(changed=False, name=module.params["name"], report=report)
 

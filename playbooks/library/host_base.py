@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_base import in_kernel, sysctl_path, sysctl_value
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_firewalld import (
@@ -20,6 +19,7 @@ from ansible.module_utils.k8sbootstrap_firewalld import (
     words,
 )
 from ansible.module_utils.k8sbootstrap_install import settle
+from ansible.module_utils.k8sbootstrap_module import Module, one_line
 from ansible.module_utils.k8sbootstrap_record import Record
 from ansible.module_utils.k8sbootstrap_selinux import SELinuxError, boolean, set_boolean
 
@@ -136,9 +136,10 @@ def _cause(name, value, known) -> str:
     return DRIFT if isinstance(known, list) or known[name] == str(value) else CONFIGURATION
 
 
+@one_line
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "cluster": {"type": "str", "required": True},
             "kernel_modules": {"type": "list", "elements": "str", "default": []},

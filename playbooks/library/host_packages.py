@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_firewall import list_nft_tables
 from ansible.module_utils.k8sbootstrap_install import Installation, settle
 from ansible.module_utils.k8sbootstrap_made_with import MadeWithError, require_same
+from ansible.module_utils.k8sbootstrap_module import Module, one_line
 from ansible.module_utils.k8sbootstrap_packages import PackageError, platform_of
 from ansible.module_utils.k8sbootstrap_record import Record
 from ansible.module_utils.k8sbootstrap_repository import Repository, RepositoryError
@@ -114,9 +114,10 @@ def _from_repository(here: Installation, missing: list, params: dict) -> None:
         here.now(missing, repository.options)
 
 
+@one_line
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "cluster": {"type": "str", "required": True},
             "digest": {"type": "str", "default": ""},

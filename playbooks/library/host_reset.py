@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.k8sbootstrap_module import Module, one_line
 from ansible.module_utils.k8sbootstrap_record import PATH, Record
 from ansible.module_utils.k8sbootstrap_reset import Reset, ResetError
 
@@ -19,11 +19,10 @@ options:
 """
 
 
+@one_line
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={"cluster": {"type": "str", "required": True}}, supports_check_mode=True
-    )
+    module = Module(argument_spec={"cluster": {"type": "str", "required": True}}, supports_check_mode=True)
     if not os.path.exists(PATH):
         module.exit_json(changed=False, changes=[])
     record = Record(module.check_mode)

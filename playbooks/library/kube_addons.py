@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_addons import (
     APPLY,
     KEEP_SCALE,
@@ -24,6 +23,7 @@ from ansible.module_utils.k8sbootstrap_addons import (
 )
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, items, kubectl
+from ansible.module_utils.k8sbootstrap_module import Module, one_line
 from ansible.module_utils.k8sbootstrap_objects import key_of
 from ansible.module_utils.k8sbootstrap_record import Record
 from ansible.module_utils.k8sbootstrap_rollout import wait_for, wait_for_nodes
@@ -207,9 +207,10 @@ def _established(definitions: list) -> None:
         kubectl("wait", "--for=condition=Established", "--timeout=25s", *names)
 
 
+@one_line
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "groups": {"type": "str", "required": True, "no_log": True},
             "nodes": {"type": "list", "elements": "str", "default": []},

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl
+from ansible.module_utils.k8sbootstrap_module import Module, one_line
 from ansible.module_utils.k8sbootstrap_objects import SUPER_ADMIN, different, key_of, live_objects
 from ansible.module_utils.k8sbootstrap_record import Record
 
@@ -25,9 +25,10 @@ options:
 _APPLY = ("apply", "--server-side", "--force-conflicts", "--field-manager=k8sbootstrap", "-f", "-")
 
 
+@one_line
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "objects": {"type": "list", "elements": "dict", "required": True},
             "component": {"type": "str", "required": True},

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import secrets
-import string
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap_module import Module, one_line
 
 DOCUMENTATION = """
 module: kube_bootstrap_token
@@ -18,19 +16,18 @@ description:
     expiry makes the token cleaner remove it even when the run is killed.
 options:
   state: {description: Whether the token exists, type: str, choices: [present, absent], required: true}
+  token_id:
+    description: First part of the token. Set by the action plugin of the same name, as is token_secret.
+    type: str
+    default: ""
+  token_secret: {description: Second part of the token; in nothing that is returned, type: str, default: ""}
   ttl: {description: Life of the token in minutes, type: int, default: 15}
 """
 
 _LABEL = "app.kubernetes.io/managed-by=k8sbootstrap"
-_ALPHABET = string.ascii_lowercase + string.digits
 
 
-def _text(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
-
-
-def _create(ttl: int) -> str:
-    token_id, secret = _text(6), _text(16)
+def _create(token_id: str, secret: str, ttl: int) -> None:
     expiry = dt.datetime.now(dt.timezone.utc) + dt.timedelta(minutes=ttl)
     manifest = {
         "apiVersion": "v1",
@@ -50,7 +47,6 @@ def _create(ttl: int) -> str:
         },
     }
     kubectl("create", "-f", "-", stdin=json.dumps(manifest))
-    return f"{token_id}.{secret}"
 
 
 def _delete() -> bool:
@@ -61,23 +57,30 @@ def _delete() -> bool:
     return True
 
 
+@one_line
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "required": True},
+            "token_id": {"type": "str", "default": "", "no_log": False},
+            "token_secret": {"type": "str", "default": "", "no_log": True},
             "ttl": {"type": "int", "default": 15},
         },
+        required_if=[("state", "present", ("token_id", "token_secret"))],
         supports_check_mode=True,
     )
+    params = module.params
+    present = params["state"] == "present"
     if module.check_mode:
-        module.exit_json(changed=module.params["state"] == "present", token="")
+        module.exit_json(changed=present)
     try:
         removed = _delete()
-        token = _create(module.params["ttl"]) if module.params["state"] == "present" else ""
+        if present:
+            _create(params["token_id"], params["token_secret"], params["ttl"])
     except KubectlError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=removed or bool(token), token=token)
+    module.exit_json(changed=removed or present)
 
 
 if __name__ == "__main__":

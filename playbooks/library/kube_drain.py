@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_changes import change
 from ansible.module_utils.k8sbootstrap_drain import (
     DrainError,
@@ -16,6 +15,7 @@ from ansible.module_utils.k8sbootstrap_drain import (
     wait_until_ready,
 )
 from ansible.module_utils.k8sbootstrap_kubectl import KubectlError
+from ansible.module_utils.k8sbootstrap_module import Module, one_line
 from ansible.module_utils.k8sbootstrap_objects import CORDONED
 
 DOCUMENTATION = """
@@ -64,9 +64,10 @@ def _give_back(parameters: dict, check_mode: bool) -> list:
     return [change("node", "uncordon", name)] if ours else []
 
 
+@one_line
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "node": {"type": "str", "required": True},
             "version": {"type": "str", "required": True},

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap_module import Module, one_line
 from ansible.module_utils.k8sbootstrap_objects import node_patch
 from ansible.module_utils.k8sbootstrap_record import Record
 
@@ -53,9 +53,10 @@ def _wait(names: list, timeout: int) -> dict:
         time.sleep(0.5)
 
 
+@one_line
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "nodes": {"type": "dict", "default": {}},
             "timeout": {"type": "int", "default": 60},

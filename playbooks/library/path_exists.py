@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.k8sbootstrap_module import Module, one_line
 
 DOCUMENTATION = """
 module: path_exists
@@ -16,11 +16,10 @@ options:
 """
 
 
+@one_line
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={"path": {"type": "str", "required": True}}, supports_check_mode=True
-    )
+    module = Module(argument_spec={"path": {"type": "str", "required": True}}, supports_check_mode=True)
     module.exit_json(changed=False, exists=os.path.exists(module.params["path"]))
 
 

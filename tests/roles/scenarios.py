@@ -315,6 +315,7 @@ def play(folder: Path, inventory: Path, variables: dict[str, str], *options: str
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
         "ANSIBLE_LIBRARY": str(ROOT / "playbooks/library"),
+        "ANSIBLE_MODULE_UTILS": str(ROOT / "playbooks/module_utils"),
         "ANSIBLE_LOCALHOST_WARNING": "False",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "True",

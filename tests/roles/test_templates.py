@@ -271,6 +271,8 @@ def test_every_template_is_used(rendered: Rendered) -> None:
         unused |= {("container_runtime", f"cri-dockerd.{kind}.j2") for kind in ("service", "socket")}
     if docker or not rendered.plan.registries:
         unused.add(("container_runtime", "hosts.toml.j2"))
+    if not rendered.plan.config.proxy.http:
+        unused.add(("container_runtime", "proxy.env.j2"))
     if rendered.plan.config.api.endpoint:
         unused |= {("api_loadbalancer", "haproxy.cfg.j2"), ("api_loadbalancer", "dropin.conf.j2")}
     if not rendered.plan.local_registry:

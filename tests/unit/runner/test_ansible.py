@@ -1,6 +1,7 @@
 """Real playbooks on this machine through the runner: what comes out, and what must not."""
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -68,6 +69,12 @@ EVERYTHING = """
       retries: 1
       delay: 0
       ignore_errors: true
+    - name: Unexpected
+      broken: {token: "{{ 'hush' ~ '-hush' }}"}
+      ignore_errors: true
+    - name: Token
+      kube_bootstrap_token: {state: present}
+      ignore_errors: true
     - name: Break
       ansible.builtin.command: sh -c "echo out; echo because >&2; exit 3"
       when: inventory_hostname == 'worker-1'
@@ -80,6 +87,21 @@ INTERRUPTIBLE = """
     - name: Sleep
       ansible.builtin.command: sleep 300
 """
+
+
+BROKEN = """
+from ansible.module_utils.k8sbootstrap_module import Module, one_line
+
+
+@one_line
+def main():
+    module = Module(argument_spec={"token": {"type": "str", "no_log": True}})
+    {}["no key " + module.params["token"]]
+
+
+main()
+"""
+"""A module with a fault, which has a secret in its own words."""
 
 
 def run(
@@ -144,7 +166,9 @@ def everything(
     hosts: list[HostPlan], inventory: Path, playbook: WritePlaybook, monkeypatch: pytest.MonkeyPatch
 ) -> Outcome:
     monkeypatch.setenv("ANSIBLE_FORKS", "not a number")
-    playbook("etcd.yml", EVERYTHING)
+    folder = playbook("etcd.yml", EVERYTHING).parent
+    (folder / "library").mkdir()
+    (folder / "library/broken.py").write_text(BROKEN)
     lines: list[str] = []
     site = playbook("site.yml", "- ansible.builtin.import_playbook: etcd.yml")
     code = run(site, hosts, inventory, lines.append)
@@ -195,6 +219,15 @@ def check_secrets(done: Outcome) -> None:
     assert done.failure("Hidden", "master1") == Failure(hidden=True)
     assert done.failure("Hidden items", "master1") == Failure(hidden=True)
     assert "hush-hush" not in "".join(done.lines) + done.log
+    broken = done.failure("Unexpected", "master1")
+    assert re.fullmatch(
+        r"KeyError: 'no key \*+' \(broken.py, line \d+\); this is a fault of k8sbootstrap, please report it",
+        broken.msg,
+    )
+    assert not broken.hidden
+    token = done.failure("Token", "master1")  # there is no cluster: that is said, and not hidden
+    assert token.msg.startswith("kubectl get: ")
+    assert not re.search(r"[a-z0-9]{6}\.[a-z0-9]{16}", "".join(done.lines))
 
 
 def check_settings(done: Outcome) -> None:

@@ -5,6 +5,12 @@ import pytest
 from k8sbootstrap.runner.events import Failure, TaskResult
 from k8sbootstrap.runner.failure import REASON_LINES, describe, headline, reason
 
+TRACEBACK = """bash: warning
+Traceback (most recent call last):
+  File "<stdin>", line 121, in <module>
+  File "<stdin>", line 64, in invoke_module
+OSError: [Errno 28] No space left on device
+"""
 FAILED = TaskResult(
     time=1,
     phase="etcd",
@@ -46,6 +52,12 @@ def test_headline() -> None:
         ),
         (Failure(msg="it broke", stderr="it broke"), ["it broke"]),
         (Failure(msg="no", item="docker.io"), ["for docker.io", "no"]),
+        (
+            Failure(
+                msg="Module result deserialization failed: No start of json char found", stderr=TRACEBACK
+            ),
+            ["bash: warning", "OSError: [Errno 28] No space left on device"],
+        ),
         (
             Failure(hidden=True),
             ["the task hides its output because it may hold secrets; master2's journal has more"],
