@@ -1,6 +1,7 @@
 """``k8sbootstrap kubeconfig``."""
 
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -47,7 +48,7 @@ def command(settings: Globals, *, output: Path | None, merge: bool, target: Path
         message = f"{target} has the context {context} now, and it is the current one."
     elif output:
         kubeconfig.write(text, output)
-        message = f"Written to {output}. Try: kubectl --kubeconfig {output} get nodes"
+        message = f"Written to {output}. Try: kubectl --kubeconfig {shlex.quote(str(output))} get nodes"
     else:
         click.echo(text, nl=False)
         return

@@ -1,6 +1,7 @@
 """``k8sbootstrap up``."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -150,7 +151,7 @@ def _print_summary(options: Globals, summary: Summary, state: State) -> None:
     print_text(f"\nKubeconfig: {state.kubeconfig}", markup=False)
     print_text("Next:")
     for line in (
-        f"  export KUBECONFIG={state.kubeconfig}; kubectl get nodes",
+        f"  export KUBECONFIG={shlex.quote(str(state.kubeconfig))}; kubectl get nodes",
         "  k8sbootstrap verify    test everything a cluster does",
         "  k8sbootstrap status    hosts, versions and certificates at a glance",
         "  k8sbootstrap report    a page about this run: where the time went, what changed",

@@ -1,12 +1,16 @@
 """How hosts are reached, as Ansible and OpenSSH are told."""
 
+import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 from k8sbootstrap.plan.models import HostPlan
 
 CIPHERS = "^aes128-gcm@openssh.com"
 """What OpenSSH is to prefer: its own first choice takes several times the CPU."""
+_ONE_WORD = re.compile(r"[\w@%+=:,./-]+")
+"""What OpenSSH reads as one word without quotes."""
 SUDO_PASSWORD_VARIABLE = "K8SBOOTSTRAP_SUDO_PASSWORD_"  # noqa: S105
 """Prefix of the environment variables that hand sudo passwords to Ansible: they never reach a file."""
 
@@ -18,8 +22,7 @@ def sudo_password_variable(host: str) -> str:
 
 def ssh_command(host: HostPlan) -> list[str]:
     """The OpenSSH command, without what is to run there, that logs in to a host as Ansible does."""
-    key = ["-i", str(host.ssh.key)] if host.ssh.key else []
-    options = ["-T", "-o", "BatchMode=yes", "-o", f"Ciphers={CIPHERS}", "-p", str(host.ssh.port), *key]
+    options = ["-T", "-o", "BatchMode=yes", "-o", f"Ciphers={CIPHERS}", "-p", str(host.ssh.port)]
     return ["ssh", *options, *shlex.split(_ssh_arguments(host)), f"{host.ssh.user}@{host.address}"]
 
 
@@ -34,21 +37,21 @@ def connection_variables(host: HostPlan) -> dict[str, Any]:
 def _ssh_arguments(host: HostPlan) -> str:
     """Options for OpenSSH: the cluster's own known_hosts, checked strictly, also for the bastion."""
     target = host.ssh
-    options = ["-o", f"UserKnownHostsFile={target.known_hosts}", "-o", "StrictHostKeyChecking=yes"]
+    options = [*_path_option("UserKnownHostsFile", target.known_hosts), "-o", "StrictHostKeyChecking=yes"]
     if target.key:
-        options += ["-o", "IdentitiesOnly=yes"]
+        options += ["-o", "IdentitiesOnly=yes", *_path_option("IdentityFile", target.key)]
     bastion = target.bastion
     if bastion:
-        key = ["-i", str(target.key)] if target.key else []
-        hop = [
-            "ssh",
-            *options,
-            *key,
-            "-W",
-            "[%h]:%p",
-            "-p",
-            str(bastion.port),
-            f"{bastion.user}@{bastion.address}",
-        ]
-        options += ["-o", f"ProxyCommand={shlex.join(hop)}"]
+        hop = shlex.join(["ssh", *options, "-W"]).replace("%", "%%")
+        to = shlex.join(["-p", str(bastion.port), f"{bastion.user}@{bastion.address}"])
+        command = f"{hop} '[%h]:%p' {to}"
+        options += ["-o", f"ProxyCommand={command}"]
     return shlex.join(options)
+
+
+def _path_option(name: str, path: Path) -> list[str]:
+    """An option that names a file. OpenSSH splits its value into words, and replaces what follows a ``%``."""
+    text = str(path).replace("%", "%%")
+    if not _ONE_WORD.fullmatch(text):
+        text = '"' + re.sub(r'["\\]', r"\\\g<0>", text) + '"'
+    return ["-o", f"{name}={text}"]

@@ -1,5 +1,6 @@
 """The cluster's own known_hosts file, in OpenSSH's format: ansible-playbook reads it too."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -66,7 +67,8 @@ class KnownHosts:
             f"{place}: the SSH host key has changed: {describe(expected)} was accepted, "
             f"{describe(shown)} is shown now",
             hint="Somebody may be in between. Only if you know why the key changed (a new installation), "
-            f"remove the old one with ssh-keygen -f {self.path} -R '{place.known_name}' and run again.",
+            f"remove the old one with ssh-keygen -f {shlex.quote(str(self.path))} -R '{place.known_name}' "
+            "and run again.",
         )
 
     def add(self, place: Place, key: paramiko.PKey) -> None:

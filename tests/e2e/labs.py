@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -113,7 +114,8 @@ class Lab:
     def infra(self, name: str) -> testinfra.host.Host:
         """A testinfra host over the same SSH that the product uses."""
         key = self.directory / self.config["ssh"]["key"]
-        options = f"-o UserKnownHostsFile={self.state / 'known_hosts'} -o StrictHostKeyChecking=yes"
+        known = shlex.quote(f'UserKnownHostsFile="{self.state / "known_hosts"}"')
+        options = f"-o {known} -o StrictHostKeyChecking=yes"
         return testinfra.get_host(
             f"ssh://{self.config['ssh']['user']}@{self.address(name)}",
             sudo=True,

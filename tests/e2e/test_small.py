@@ -48,7 +48,9 @@ PHASES = (
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory):
-    yield from make_lab(tmp_path_factory.mktemp("small"), "--masters", "1", "--workers", "1")
+    folder = tmp_path_factory.mktemp("small") / "my clusters, it's $5 {{ small }}"
+    folder.mkdir()
+    yield from make_lab(folder, "--masters", "1", "--workers", "1")
 
 
 @pytest.fixture(scope="module")

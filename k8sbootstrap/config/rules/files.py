@@ -1,6 +1,8 @@
 """Rules about files on this machine that a cluster file names."""
 
 import os
+import re
+import shlex
 from collections.abc import Iterator
 from os.path import isdir, isfile
 from pathlib import Path
@@ -16,10 +18,14 @@ from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.config.rules.finding import Finding
 
 _OTHERS = 0o077
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def ssh_files(draft: Draft, base: Path) -> Iterator[Finding]:
     """Private keys and secret files are there, can be read, and keys are readable by their owner alone."""
+    wrong = _replaced_by_ansible(base) or _wrong_in(base)  # the state directory is beside the cluster file
+    if wrong:
+        yield Finding((), f"the folder {str(base)!r} has {wrong} in its path", "move the file elsewhere")
     if draft.ssh is not None:
         yield from _of_ssh(draft.ssh, ("ssh",), base)
     for index, host in draft.hosts.items():
@@ -57,7 +63,9 @@ def hook_programs(draft: Draft, base: Path) -> Iterator[Finding]:
         if not isfile(file):  # noqa: PTH113 - Path's own raises where a folder may not be entered
             yield Finding(location, f"{file} is not a file", "name a program that is there")
         elif not os.access(file, os.X_OK):
-            yield Finding(location, f"{file} cannot be run by this user", f"run: chmod +x {file}")
+            yield Finding(
+                location, f"{file} cannot be run by this user", f"run: chmod +x {shlex.quote(str(file))}"
+            )
 
 
 def registry_files(draft: Draft, base: Path) -> Iterator[Finding]:
@@ -102,7 +110,24 @@ def _of_ssh(ssh: SSH, location: Location, base: Path) -> Iterator[Finding]:
         yield from _readable(local_path(ssh.sudo_password.file, base), place)
 
 
+def _wrong_in(path: Path) -> str:
+    """What of a path OpenSSH does not take as it is, however it is quoted; empty where it takes all of it."""
+    if "${" in str(path):
+        return "'${', which OpenSSH replaces,"
+    return "control characters or bytes that are not UTF-8" if _NO_TEXT.search(str(path)) else ""
+
+
+def _replaced_by_ansible(folder: Path) -> str:
+    """What Ansible replaces in the path of an inventory or of a playbook."""
+    found = [name for name in re.findall(r"\$(\w+)", str(folder)) if name in os.environ]
+    what = f"'${found[0]}'" if found else "'{{CWD}}'" if "{{CWD}}" in str(folder) else ""
+    return what and f"{what}, which Ansible replaces,"
+
+
 def _private_key(file: Path, location: Location) -> Iterator[Finding]:
+    wrong = _wrong_in(file)
+    if wrong:
+        yield Finding(location, f"{str(file)!r} has {wrong} in its path", "move the key elsewhere")
     unreadable = list(_readable(file, location))
     yield from unreadable
     if unreadable:
@@ -111,7 +136,11 @@ def _private_key(file: Path, location: Location) -> Iterator[Finding]:
     if file.suffix == ".pub":
         yield Finding(location, f"{file} is a public key", f"name the private one, such as {file.stem}")
     elif mode & _OTHERS:
-        yield Finding(location, f"{file} is open to other users (mode {mode:04o})", f"run: chmod 600 {file}")
+        yield Finding(
+            location,
+            f"{file} is open to other users (mode {mode:04o})",
+            f"run: chmod 600 {shlex.quote(str(file))}",
+        )
 
 
 def _certificates(file: Path, location: Location) -> Iterator[Finding]:

@@ -77,3 +77,29 @@ def locations_of_errors(data: object) -> list[tuple[str | int, ...]]:
     except ValueError as exc:
         return [error["loc"] for error in exc.errors()]  # type: ignore[attr-defined]
     return []
+
+
+_NO_TEXT = "control characters or bytes that are not UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("a ${x}", "'${', which OpenSSH replaces,"),
+        ("$x $HOME", "'$HOME', which Ansible replaces,"),
+        ("{{CWD}}", "'{{CWD}}', which Ansible replaces,"),
+        ("two\nlines", _NO_TEXT),
+        ("\udcff", _NO_TEXT),
+    ],
+)
+def test_a_folder_that_does_not_reach_openssh_and_ansible_as_it_is_is_refused(
+    tmp_path: Path, write: Callable[[str], Path], name: str, wrong: str
+) -> None:
+    good = write((BAD / "version.yaml").read_text().replace("1.20.99", "1.20.2"))
+    load_cluster(good)
+    folder = tmp_path / name
+    folder.mkdir()
+    with pytest.raises(ConfigError) as caught:
+        load_cluster(good.rename(folder / "cluster.yaml"))
+    [problem] = caught.value.problems
+    assert problem.described == f"the folder {str(folder)!r} has {wrong} in its path; move the file elsewhere"
