@@ -51,8 +51,9 @@ class _Case:
 
     def _known(self) -> list:
         """The members that there are (name, address, id, started), from living ones, else from records."""
-        for living in self.living.values():
-            return [dict(each, address=_address(each["urls"])) for each in living["members"]]
+        if self.living:  # one that is cut off may know older ones
+            newest = max(self.living.values(), key=lambda living: living["revision"])
+            return [dict(each, address=_address(each["urls"])) for each in newest["members"]]
         for names in self.recorded.values():
             return [{"name": name, "address": address} for name, address in names.items()]
         return []

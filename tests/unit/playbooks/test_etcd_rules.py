@@ -305,6 +305,13 @@ def test_it_is_refused(case: str) -> None:
     assert all("again" not in problem for problem in problems)
 
 
+def test_the_newest_list_of_members_counts() -> None:
+    old = living("m1", "m2", "m3") | {"revision": 1}
+    replaced = living("m1", "m2", "m3", m3={"id": "77", "started": False})
+    reports = {"m1": member(*THREE, living=old), "m2": member(*THREE, living=replaced), "m3": BARE}
+    assert verdict(THREE, **reports) == ([], {"m3": "existing"})
+
+
 def test_a_lost_member_is_made_anew_with_these_commands() -> None:
     reports = {"m1": member(*THREE), "m2": BARE, "m3": member(*THREE)}
     hint = verdict(THREE, **reports)[0][0]
