@@ -163,6 +163,25 @@ def make_lab(directory: Path, *options: str) -> Iterator[Lab]:
         lab.k("lab", "down")
 
 
+def playbook(
+    lab: Lab, name: str, *options: str, file: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook with plain ansible-playbook on the inventory that is rendered from a file."""
+    inventory = lab.directory / "inventory"
+    lab.k("render", "--output", str(inventory), file=file)
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), *options]
+    command.append(str(REPOSITORY / "playbooks" / name))
+    return subprocess.run(
+        command,
+        cwd=lab.directory,
+        env=dict(os.environ, ANSIBLE_ROLES_PATH=str(REPOSITORY / "roles"), ANSIBLE_NOCOLOR="1"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+
+
 def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
     """Wait until a condition holds.
 

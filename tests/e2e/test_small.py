@@ -9,13 +9,12 @@ import re
 import shutil
 import ssl
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from labs import REPOSITORY, Lab, kill, make_lab, summary, wait_for
+from labs import REPOSITORY, Lab, kill, make_lab, playbook, summary, wait_for
 from registry import PASSWORD, USER, Registry, image_file, serve
 from snapshot import differences, snapshot
 
@@ -190,20 +189,7 @@ class TestBadInput:
 
 def play(lab: Lab, file: Path | None = None) -> str:
     """Run the playbooks on a rendered inventory, with no command line of ours involved; what is counted."""
-    inventory = lab.directory / "inventory"
-    lab.k("render", "--output", str(inventory), file=file)
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory)]
-    command.append(str(REPOSITORY / "playbooks/site.yml"))
-    environment = dict(os.environ, ANSIBLE_ROLES_PATH=str(REPOSITORY / "roles"), ANSIBLE_NOCOLOR="1")
-    done = subprocess.run(
-        command,
-        cwd=lab.directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
+    done = playbook(lab, "site.yml", file=file)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     return done.stdout.split("PLAY RECAP")[1]
 
