@@ -19,6 +19,10 @@ class Failure:
     """Whether some place had it with a wrong hash."""
     pinned: bool
     """Whether it is the cluster's pin that says which hash is right."""
+    unknown: bool = False
+    """Whether nobody knows which hash is right."""
+    allowing: tuple[str, ...] = ()
+    """What to write into cluster.yaml where a source has the user's own build."""
 
 
 def artifact_error(failures: Sequence[Failure], pins: Path, *, bundled: bool) -> ArtifactError:
@@ -44,9 +48,13 @@ def artifact_error(failures: Sequence[Failure], pins: Path, *, bundled: bool) ->
         f"{failures[0].file.key}, and name it under artifacts.sources in cluster.yaml."
     )
     if any(failure.refused for failure in failures) and not bundled:
+        hint += " Replace a refused file with the right one."
+    if allowing := list(dict.fromkeys(each for failure in failures for each in failure.allowing)):
+        hint += f" If these are your own builds, write {' and '.join(allowing)}."
+    elif any(failure.refused and failure.unknown for failure in failures):
         hint += (
-            " Replace a refused file with the right one; if it is your own build, list it in a SHA256SUMS"
-            " at the top of its directory or mirror."
+            " Write the sha256 of a file that nobody knows under releases in cluster.yaml, list it in a"
+            ' SHA256SUMS at the top of its directory, or write "allowUnknown: true" under artifacts.'
         )
     if any(failure.pinned for failure in failures):
         hint += f" If a pinned file was meant to change, remove its entry from {pins}."

@@ -14,7 +14,7 @@ from k8sbootstrap.artifacts.pins import Pins
 from k8sbootstrap.artifacts.registries import RegistriesSource, RegistryImages
 from k8sbootstrap.artifacts.source import AbsentError, Expected, Obtained, RefusedError, Source, SourceError
 from k8sbootstrap.artifacts.sources import DirectorySource, MirrorSource
-from k8sbootstrap.artifacts.trust import Trust
+from k8sbootstrap.artifacts.trust import Trust, listed_hash
 from k8sbootstrap.artifacts.upstream import UpstreamSource
 from k8sbootstrap.artifacts.web import Web
 from k8sbootstrap.bundle.reader import open_bundle
@@ -110,10 +110,12 @@ def fetch_all(
     web = Web(proxy or Proxy(), stopped)
     named = _named(config, base.absolute(), web, kept)
     closed = "a bundle is used" if config.bundle else "" if config.upstream else "artifacts.upstream is false"
-    last: list[Source] = [UpstreamSource(web, kept, everything.values())] if not closed else []
+    upstream = UpstreamSource(web, kept, everything.values()) if not closed else None
+    last: list[Source] = [upstream] if upstream else []
     if images and not config.bundle:
         last.append(RegistriesSource(images, kept, pins, proxy or Proxy(), stopped))
-    run = _Run(kept, Trust(named, pins, kept), named, last, closed, progress)
+    trust = Trust(named, pins, kept, upstream, allow_unknown=config.allow_unknown)
+    run = _Run(kept, trust, named, last, closed, progress)
     executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="artifacts")
     try:
         if progress:
@@ -161,7 +163,8 @@ def summarize(fetched: Mapping[str, Fetched]) -> list[str]:
 
 def _named(config: configured.Artifacts, base: Path, web: Web, cache: Cache) -> list[Source]:
     if config.bundle:
-        return [BundleSource(open_bundle(local_path(config.bundle, base)), cache)]
+        bundle = open_bundle(local_path(config.bundle, base))
+        return [BundleSource(bundle, cache, config.bundle_manifest)]
     return [_source(source, base, web, cache) for source in config.sources]
 
 
@@ -169,8 +172,8 @@ def _source(
     source: configured.DirectorySource | configured.MirrorSource, base: Path, web: Web, cache: Cache
 ) -> DirectorySource | MirrorSource:
     if isinstance(source, configured.DirectorySource):
-        return DirectorySource(base / source.directory.expanduser(), cache)
-    return MirrorSource(source.url, web, cache)
+        return DirectorySource(base / source.directory.expanduser(), cache, source.own_builds)
+    return MirrorSource(source.url, web, cache, source.own_builds)
 
 
 @dataclass
@@ -242,7 +245,19 @@ class _Run:
         if found is None:
             why = "; ".join(f"{place}: {answer}" for place, answer in hunt.answers)
             self._tell(file, None, "missing", why=why)
-            return Failure(file, tuple(hunt.answers), hunt.refused, bool(expected and expected.pinned))
+            return Failure(
+                file,
+                tuple(hunt.answers),
+                refused=hunt.refused,
+                pinned=bool(expected and expected.pinned),
+                unknown=expected is None,
+                allowing=self._allowing(file),
+            )
+        if expected is None and not found.vouched:
+            hunt.notes.append(
+                f"{place}: {file.key} is pinned to sha256 {found.sha256}: nobody vouches for it, and "
+                "artifacts.allowUnknown is true"
+            )
         self.trust.learn(file, found, place, expected)
         size = found.path.stat().st_size
         self._tell(file, source, "done", size, size)
@@ -253,6 +268,14 @@ class _Run:
             url=next((url for source in self.named if (url := source.url(file, found.sha256))), None),
             own_build=file.sha256 is not None and found.sha256 != file.sha256,
             notes=tuple(hunt.notes),
+        )
+
+    def _allowing(self, file: ArtifactFile) -> tuple[str, ...]:
+        """What to write into cluster.yaml for sources that list the file as another build."""
+        if file.runs_on_controller:
+            return ()
+        return tuple(
+            source.to_allow for source in self.named if not source.own_builds and listed_hash(source, file)
         )
 
     def _cached(self, file: ArtifactFile, expected: Expected | None) -> Obtained:
@@ -276,11 +299,14 @@ class _Run:
         """Ask every source, then upstream."""
         for place in self._places:
             try:
-                return place.obtain(hunt.file, hunt.expected, self._reporter(hunt.file, place)), place
+                found = place.obtain(hunt.file, hunt.expected, self._reporter(hunt.file, place))
+                self.trust.require_known(hunt.file, found, hunt.expected)
             except SourceError as exc:
                 hunt.hear(place.label, exc)
                 if isinstance(exc, RefusedError):
                     self._tell(hunt.file, place, "refused")
+            else:
+                return found, place
         if self.closed:
             hunt.answers.append(("upstream", f"not asked, since {self.closed}"))
         return None, None

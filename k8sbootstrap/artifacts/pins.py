@@ -11,7 +11,9 @@ from k8sbootstrap.artifacts.cache import write_json
 from k8sbootstrap.errors import StateError
 from k8sbootstrap.state import State
 
-Reason = Literal["first use", "SHA256SUMS", "bundle", "upstream checksum"]
+Reason = Literal["first use", "SHA256SUMS", "own build", "bundle", "upstream checksum"]
+"""Why a hash is believed: nobody vouched for it; a source's list has it; a list of own builds has it, whose
+own hash is in cluster.yaml, of a source or of a bundle; upstream's checksum has it."""
 
 
 @dataclass(frozen=True)

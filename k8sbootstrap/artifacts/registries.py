@@ -89,19 +89,21 @@ class RegistriesSource(Source):
             except SourceError as exc:
                 answers.append((registry_host(url), exc))
                 continue
-            return self._keep(image, ref, file, expected)
+            return self._keep(image, ref, file, expected, vouched=url.startswith("https://"))
         kind = AbsentError if all(isinstance(exc, AbsentError) for _, exc in answers) else SourceError
         kind = RefusedError if any(isinstance(exc, RefusedError) for _, exc in answers) else kind
         raise kind("; ".join(f"{name}: {exc}" for name, exc in answers))
 
-    def _keep(self, image: "_Image", ref: str, file: ArtifactFile, expected: Expected | None) -> Obtained:
+    def _keep(
+        self, image: "_Image", ref: str, file: ArtifactFile, expected: Expected | None, *, vouched: bool
+    ) -> Obtained:
         with self._cache.temporary() as temporary:
             write_archive(temporary, ref, image.manifest, image.parts)
             with temporary.open("rb") as archive:
                 sha256 = hashlib.file_digest(archive, "sha256").hexdigest()
             place = f"{ref}@{digest_of(image.manifest)}"
             compare(sha256, expected, f"the archive of {place}")
-            return Obtained(self._cache.store(temporary, file, sha256), sha256, place=place)
+            return Obtained(self._cache.store(temporary, file, sha256), sha256, vouched=vouched, place=place)
 
     def _endpoints(self, host: str) -> Iterator[tuple[str, RegistryWeb]]:
         for url, name, ca in endpoints(self._images.registries, host):

@@ -1,5 +1,6 @@
 """The common shape of places that files come from, and how their content is checked."""
 
+import hashlib
 import os
 import re
 from abc import ABC, abstractmethod
@@ -13,6 +14,7 @@ from k8sbootstrap.artifacts.cache import Cache
 from k8sbootstrap.artifacts.pins import Reason
 from k8sbootstrap.artifacts.web import NotThereError, Web, WebError
 from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.errors import ArtifactError
 
 SUMS = "SHA256SUMS"
 _SUMS_LINE = re.compile(r"^(?P<hash>[0-9a-fA-F]{64})(?: [ *](?P<path>.+))?$")
@@ -32,6 +34,8 @@ class Expected:
     """The source whose SHA256SUMS says so."""
     pinned: bool = False
     """Whether the cluster's pin says so."""
+    published: bool = False
+    """Whether upstream's own checksum says so."""
 
 
 class SourceError(Exception):
@@ -64,8 +68,14 @@ class Source(ABC):
 
     label: str
     """As shown to users."""
-    pin_reason: ClassVar[Reason] = "SHA256SUMS"
-    """Why a hash that it lists, and the catalogue has not, is pinned."""
+    own_builds: bool = False
+    """Whether cluster.yaml has the hash of its list: what that says counts before the catalogue."""
+    own_build_reason: ClassVar[Reason] = "own build"
+    """Why a hash is pinned that such a list has, and the catalogue has not."""
+    list_counts: bool = True
+    """Whether its list counts for files that nobody else knows: it did not come over a plain connection."""
+    list_sha256: str = ""
+    """sha256 of its SHA256SUMS, once that was read; empty where there is none."""
 
     def sums(self) -> Mapping[str, str]:
         """Key to hash, as the source's own SHA256SUMS says; empty where it has none.
@@ -74,6 +84,11 @@ class Source(ABC):
             SourceError: The source does not answer, or its SHA256SUMS is damaged.
         """
         return {}
+
+    @property
+    def to_allow(self) -> str:
+        """What to write into cluster.yaml where its files are the user's own builds."""
+        return f'"ownBuilds: {self.list_sha256}" at {self.label} under artifacts.sources'
 
     def url(self, file: ArtifactFile, sha256: str) -> str | None:  # noqa: ARG002
         """Where hosts can fetch this very file from the source themselves; None where they cannot."""
@@ -102,6 +117,34 @@ class Source(ABC):
         Raises:
             SourceError: It cannot be had here; ``RefusedError`` when it has another hash.
         """
+
+
+def hash_of_list(content: bytes) -> str:
+    """sha256 of a SHA256SUMS; empty for an empty one."""
+    return hashlib.sha256(content).hexdigest() if content else ""
+
+
+def require_list(source: Source, wanted: str, found: str) -> None:
+    """See that a list of own builds is the one that cluster.yaml means.
+
+    Args:
+        source: Whose list it is.
+        wanted: Its sha256, as cluster.yaml has it.
+        found: Its sha256; empty where there is no list.
+
+    Raises:
+        ArtifactError: It is another list, or there is none.
+    """
+    if found == wanted:
+        return
+    what = f"has sha256 {found}" if found else "is not there"
+    raise ArtifactError(
+        f"{source.label}: its {SUMS} {what}, and ownBuilds in cluster.yaml is {wanted}",
+        hint=f'If this list is the right one, write "ownBuilds: {found}" at this source. If nobody meant to '
+        "change it, see who did before you go on."
+        if found
+        else "Put the list there, or remove ownBuilds, and the catalogue's hashes count.",
+    )
 
 
 def parse_sums(text: str) -> dict[str, str]:

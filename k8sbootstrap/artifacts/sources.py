@@ -18,7 +18,9 @@ from k8sbootstrap.artifacts.source import (
     SourceError,
     compare,
     downloaded,
+    hash_of_list,
     parse_sums,
+    require_list,
     text,
 )
 from k8sbootstrap.artifacts.web import Web
@@ -31,10 +33,13 @@ class DirectorySource(Source):
     Args:
         directory: Absolute path of it.
         cache: Remembers hashes.
+        own_builds: sha256 of its SHA256SUMS, where its files are the user's own builds.
     """
 
-    def __init__(self, directory: Path, cache: Cache) -> None:
+    def __init__(self, directory: Path, cache: Cache, own_builds: str | None = None) -> None:
         self.label = str(directory)
+        self.own_builds = own_builds is not None
+        self._wanted_list = own_builds
         self._directory = directory
         self._cache = cache
 
@@ -47,11 +52,15 @@ class DirectorySource(Source):
         if not self._directory.is_dir():
             raise SourceError("no such directory")
         try:
-            return parse_sums((self._directory / SUMS).read_text(encoding="utf-8", errors="replace"))
+            content = (self._directory / SUMS).read_bytes()
         except FileNotFoundError:
-            return {}
+            content = b""
         except OSError as exc:
             raise SourceError(f"{SUMS} cannot be read: {exc.strerror}") from exc
+        self.list_sha256 = hash_of_list(content)
+        if self._wanted_list:
+            require_list(self, self._wanted_list, self.list_sha256)
+        return parse_sums(content.decode(errors="replace"))
 
     def size(self, file: ArtifactFile) -> int | None:
         """See ``Source.size``."""
@@ -78,9 +87,13 @@ class MirrorSource(Source):
         url: Its base URL; user and password in it are used, and shown to nobody.
         web: HTTP client of the run.
         cache: Takes what is downloaded.
+        own_builds: sha256 of its SHA256SUMS, where its files are the user's own builds.
     """
 
-    def __init__(self, url: str, web: Web, cache: Cache) -> None:
+    def __init__(self, url: str, web: Web, cache: Cache, own_builds: str | None = None) -> None:
+        self.own_builds = own_builds is not None
+        self._wanted_list = own_builds
+        self.list_counts = url.startswith("https://")
         self._url = url.rstrip("/")
         parsed = parse_url(self._url)
         self._has_secret = parsed.auth is not None
@@ -95,14 +108,22 @@ class MirrorSource(Source):
         with self._lock:
             if self._known_sums is None:
                 try:
-                    self._known_sums = parse_sums(text(self._web, f"{self._url}/{SUMS}"))
-                except AbsentError:
-                    self._known_sums = {}
+                    self._known_sums = self._read_list()
                 except SourceError as exc:
                     self._known_sums = exc
             if isinstance(self._known_sums, SourceError):
                 raise SourceError(str(self._known_sums))
             return self._known_sums
+
+    def _read_list(self) -> Mapping[str, str]:
+        try:
+            content = text(self._web, f"{self._url}/{SUMS}")
+        except AbsentError:
+            content = ""
+        self.list_sha256 = hash_of_list(content.encode())
+        if self._wanted_list:
+            require_list(self, self._wanted_list, self.list_sha256)
+        return parse_sums(content)
 
     def url(self, file: ArtifactFile, sha256: str) -> str | None:
         """See ``Source.url``. A URL with a password in it stays on the controller."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from k8sbootstrap.artifacts.cache import Cache
 from k8sbootstrap.artifacts.pins import Pin, Pins
-from k8sbootstrap.artifacts.source import Expected, Obtained, Source, SourceError
+from k8sbootstrap.artifacts.source import Expected, Obtained, RefusedError, Source, SourceError
+from k8sbootstrap.artifacts.upstream import UpstreamSource
 from k8sbootstrap.catalog.models import ArtifactFile
 
 
@@ -15,40 +16,49 @@ class Trust:
         named: The sources of cluster.yaml, in order.
         pins: The cluster's pins.
         cache: Knows which hashes upstream vouched for in earlier runs.
+        upstream: The projects' release sites, where they may be asked.
+        allow_unknown: Whether files that nobody knows may be taken.
     """
 
-    def __init__(self, named: Sequence[Source], pins: Pins, cache: Cache) -> None:
+    def __init__(
+        self,
+        named: Sequence[Source],
+        pins: Pins,
+        cache: Cache,
+        upstream: UpstreamSource | None,
+        *,
+        allow_unknown: bool,
+    ) -> None:
         self._named = named
         self._pins = pins
         self._cache = cache
+        self._upstream = upstream
+        self._allow_unknown = allow_unknown
+        self._published: dict[str, Expected | None] = {}
 
     def expected(self, file: ArtifactFile) -> Expected | None:
         """The hash that ``file`` must have, by whoever knows best; None when nobody knows it.
 
-        In order: SHA256SUMS of a source, so that users can bring their own builds; the release catalogue; the
-        cluster's pin, first of all one that a bundle left; what upstream's checksum said in an earlier run.
+        In order: a list of own builds, whose own hash is in cluster.yaml; the catalogue and cluster.yaml; the
+        cluster's pin; upstream's checksum, of this run or an earlier one; a source's list. For a program
+        that runs on this machine only the catalogue and upstream count.
         """
-        for source in self._named:
-            if sha256 := _listed(source, file):
-                return Expected(sha256, f"as SHA256SUMS of {source.label} says", listed_by=source)
-        pin = self._pins.get(file.key)
-        if pin and pin.reason == "SHA256SUMS":
-            # A source that is down for once does not change which build a cluster runs.
-            if pin.source in {source.label for source in self._named}:
-                return Expected(pin.sha256, f"as SHA256SUMS of {pin.source} said earlier", pinned=True)
-            pin = None
-        if pin and pin.reason == "bundle":  # holds when the bundle is put away
-            return Expected(pin.sha256, f"as {pin.source} said earlier", pinned=True)
-        return self._published(file, pin)
+        if file.runs_on_controller:
+            return _catalogued(file)
+        return self._own_build(file) or _catalogued(file) or self._pinned(file) or self._unknown(file)
 
-    def _published(self, file: ArtifactFile, pin: Pin | None) -> Expected | None:
-        if file.sha256:
-            return Expected(file.sha256, f"as {file.known_by} says")
-        if pin:
-            return Expected(pin.sha256, f"as pinned when it first came from {pin.source}", pinned=True)
-        if verified := self._cache.verified(file):
-            return Expected(verified, "as in upstream's release")
-        return None
+    def require_known(self, file: ArtifactFile, found: Obtained, expected: Expected | None) -> None:
+        """Refuse a file that nobody vouches for, unless cluster.yaml allows it.
+
+        Raises:
+            RefusedError: It is refused; names its hash.
+        """
+        if expected is not None or found.vouched or (self._allow_unknown and not file.runs_on_controller):
+            return
+        raise RefusedError(
+            f"refused: it has sha256 {found.sha256}, and neither the catalogue, cluster.yaml nor upstream's "
+            "checksum knows it"
+        )
 
     def learn(self, file: ArtifactFile, found: Obtained, source: str, expected: Expected | None) -> None:
         """Remember what vouches for a file, so that later runs hold it to that.
@@ -59,20 +69,58 @@ class Trust:
             source: Label of the place that gave it.
             expected: What was decided before.
         """
-        if found.vouched:
+        vouched = found.vouched or (expected is not None and expected.published)
+        if vouched:
             self._cache.remember_verified(file, found.sha256)
-        if expected is None:
-            if not found.vouched:
-                self._pins.set(file.key, Pin(found.sha256, found.place or source, "first use"))
-            elif file.url_sha256 is None:
-                self._pins.set(file.key, Pin(found.sha256, source, "upstream checksum"))
+            if file.url_sha256 is None and not (expected and not expected.published):
+                self._pins.set(file.key, Pin(found.sha256, found.place or source, "upstream checksum"))
+        elif expected is None:
+            self._pins.set(file.key, Pin(found.sha256, found.place or source, "first use"))
         elif expected.listed_by and found.sha256 != file.sha256:
-            self._pins.set(
-                file.key, Pin(found.sha256, expected.listed_by.label, expected.listed_by.pin_reason)
-            )
+            by = expected.listed_by
+            reason = by.own_build_reason if by.own_builds else "SHA256SUMS"
+            self._pins.set(file.key, Pin(found.sha256, by.label, reason))
+
+    def _own_build(self, file: ArtifactFile) -> Expected | None:
+        for source in self._named:
+            if source.own_builds and (sha256 := listed_hash(source, file)):
+                return Expected(sha256, f"as the list of {source.label} says", listed_by=source)
+        pin = self._pins.get(file.key)
+        if pin is None:
+            return None
+        # A source that is down, or a bundle that was put away, does not change which build a cluster runs.
+        named = {source.label for source in self._named if source.own_builds}
+        if pin.reason == "bundle" or (pin.reason == "own build" and pin.source in named):
+            return Expected(pin.sha256, f"as the list of {pin.source} said earlier", pinned=True)
+        return None
+
+    def _pinned(self, file: ArtifactFile) -> Expected | None:
+        pin = self._pins.get(file.key)
+        if pin is None or pin.reason == "own build":
+            return None
+        return Expected(pin.sha256, f"as pinned when it first came from {pin.source}", pinned=True)
+
+    def _unknown(self, file: ArtifactFile) -> Expected | None:
+        """The hash of a file that cluster.yaml and the catalogue do not know and that is not pinned."""
+        if verified := self._cache.verified(file):
+            return Expected(verified, "as in upstream's release")
+        if self._upstream:
+            if file.key not in self._published:
+                self._published[file.key] = self._upstream.published(file)
+            if published := self._published[file.key]:
+                return published
+        for source in self._named:
+            if source.list_counts and (sha256 := listed_hash(source, file)):
+                return Expected(sha256, f"as SHA256SUMS of {source.label} says", listed_by=source)
+        return None
 
 
-def _listed(source: Source, file: ArtifactFile) -> str | None:
+def _catalogued(file: ArtifactFile) -> Expected | None:
+    return Expected(file.sha256, f"as {file.known_by} says") if file.sha256 else None
+
+
+def listed_hash(source: Source, file: ArtifactFile) -> str | None:
+    """The hash that a source's list has for a file; None where it has none, or can't be read."""
     try:
         return source.sums().get(file.key)
     except SourceError:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from urllib3.util import parse_url
 
@@ -73,6 +74,19 @@ class UpstreamSource(Source):
             raise type(found)(str(found))
         compare(found.sha256, expected)
         return found
+
+    def published(self, file: ArtifactFile) -> Expected | None:
+        """What upstream's checksum beside a file says, over TLS; None where there is none, or no answer.
+
+        A file that comes in an archive has none: the checksum is the archive's.
+        """
+        if file.url is None or file.member is not None or file.checksum_url is None:
+            return None
+        try:
+            found = self._published(file, file.url)
+        except SourceError:
+            return None
+        return replace(found, published=True)
 
     def _plain(self, file: ArtifactFile, url: str, expected: Expected | None, report: Report) -> Obtained:
         if file.sha256:

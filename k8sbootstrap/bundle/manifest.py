@@ -1,5 +1,6 @@
 """What a bundle says of itself: the first file in it, ``manifest.json``."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -53,6 +54,11 @@ class Manifest:
     def text(self) -> str:
         """The content of ``manifest.json``."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+
+    @property
+    def sha256(self) -> str:
+        """Of ``manifest.json``: as it has the hash of everything else, it stands for the whole bundle."""
+        return hashlib.sha256(self.text().encode()).hexdigest()
 
     @property
     def size(self) -> int:

@@ -24,12 +24,23 @@ class BundleSource(Source):
     Args:
         bundle: The bundle; its manifest counts as its SHA256SUMS.
         cache: Takes what is copied.
+        manifest: sha256 of its manifest, where cluster.yaml says which bundle is the right one.
+
+    Raises:
+        BundleError: It is another bundle.
     """
 
-    pin_reason = "bundle"
+    own_build_reason = "bundle"
 
-    def __init__(self, bundle: Bundle, cache: Cache) -> None:
+    def __init__(self, bundle: Bundle, cache: Cache, manifest: str | None = None) -> None:
         self.label = str(bundle.path)
+        self.own_builds = manifest is not None
+        if manifest not in {None, bundle.manifest.sha256}:
+            raise BundleError(
+                f"{bundle.path} is another bundle: its manifest has sha256 {bundle.manifest.sha256}, and "
+                f"artifacts.bundleManifestSHA256 in cluster.yaml is {manifest}",
+                hint="Take the bundle that was meant, or write the hash of this one if it is the right one.",
+            )
         self._bundle = bundle
         self._cache = cache
         self._sums = {path: entry.sha256 for path, entry in bundle.manifest.files.items()}
@@ -37,6 +48,11 @@ class BundleSource(Source):
     def sums(self) -> Mapping[str, str]:
         """See ``Source.sums``."""
         return self._sums
+
+    @property
+    def to_allow(self) -> str:
+        """See ``Source.to_allow``."""
+        return f'"bundleManifestSHA256: {self._bundle.manifest.sha256}" under artifacts'
 
     def size(self, file: ArtifactFile) -> int | None:
         """See ``Source.size``."""

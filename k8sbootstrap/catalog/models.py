@@ -44,6 +44,11 @@ class ArtifactFile:
     """What the file is in its Helm repository, in place of ``url``."""
 
     @property
+    def runs_on_controller(self) -> bool:
+        """Whether it is a program that this machine runs. No source vouches for it, whatever it lists."""
+        return self.name == "helm"
+
+    @property
     def key(self) -> str:
         """``NAME/VERSION/ARCH/FILE``: the path in a cache, directory or mirror."""
         return f"{self.name}/{self.version}/{self.arch}/{self.file}"

@@ -29,9 +29,39 @@ def versions() -> list[str]:
 
 
 def default_version() -> str:
-    """The newest release of the catalogue whose minor was tried."""
+    """The newest release of the catalogue whose minor was tried, and all of whose files can be verified."""
     tried = {each.minor for each in load_catalogue().minors if each.tried}
-    return next(version for version in versions() if minor_of(version) in tried)
+    return next(version for version in versions() if minor_of(version) in tried and not unverifiable(version))
+
+
+def unverifiable(version: str) -> list[str]:
+    """Files of a release for which neither the catalogue nor upstream's checksum over TLS vouches.
+
+    Args:
+        version: A release of the catalogue.
+
+    Returns:
+        Their keys, for all architectures, runtimes and sources of the runtime; sorted.
+    """
+    releases = [
+        release(version, arch, runtime, source=source)
+        for arch in ARCHITECTURES
+        for runtime, source in (("docker", "distribution"), ("containerd", "upstream"))
+    ]
+    files = [
+        file
+        for each in releases
+        for file in (*each.binaries.values(), *each.cni_plugins.values(), each.crictl)
+    ]
+    return sorted(
+        {
+            file.key
+            for file in files
+            if not file.sha256
+            and not file.url_sha256
+            and not (file.checksum_url or "").startswith("https://")
+        }
+    )
 
 
 def release(

@@ -80,6 +80,7 @@ def create(options: Globals, output: Path, systems: tuple[str, ...]) -> None:
     for image, answers in sorted(made.missing.items()):
         options.errors.print(f"Missing: {image}: {answers}", markup=False)
     options.console.print(f"{output}: {made.size / _MEGABYTE:.0f} MB, sha256 {made.sha256}", markup=False)
+    options.console.print(f"manifest: sha256 {made.manifest.sha256}", markup=False)
     options.console.print(f"Next: k8sbootstrap up --bundle {output}", markup=False)
 
 
@@ -91,10 +92,11 @@ def inspect(options: Globals, file: Path, form: str) -> None:
     """Say what is in a bundle. Reads only its manifest."""
     manifest = open_bundle(file).manifest
     if form == "json":
-        click.echo(json.dumps(asdict(manifest), indent=2, sort_keys=True))
+        click.echo(json.dumps(asdict(manifest) | {"sha256": manifest.sha256}, indent=2, sort_keys=True))
         return
     for line in _summary(manifest):
         options.console.print(line, markup=False)
+    options.console.print(f"manifest: sha256 {manifest.sha256}", markup=False)
     for image in manifest.missing:
         options.console.print(f"missing: {image}", markup=False)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from k8sbootstrap.artifacts.source import SUMS, hash_of_list
 from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab.root_image import USER
 
@@ -70,7 +71,7 @@ def write(
         "runtime": {"name": runtime},
         "ssh": {"user": USER, "key": str(key.relative_to(path.resolve().parent))},
         "hosts": [{"name": host.name, "address": host.address, "roles": list(host.roles)} for host in hosts],
-        "artifacts": {"sources": [{"directory": str(source)} for source in sources]},
+        "artifacts": {"sources": [_source(source) for source in sources]},
     }
     if not dns:
         content["dns"] = {"name": "none"}
@@ -88,3 +89,12 @@ def write(
             )
     path.write_text(text)
     return True
+
+
+def _source(directory: Path) -> dict[str, str]:
+    """An artifact directory; the builds of one with a list are the lab's or the user's own."""
+    try:
+        own = {"ownBuilds": hash_of_list((directory / SUMS).read_bytes())}
+    except FileNotFoundError:
+        own = {}
+    return {"directory": str(directory), **own}

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,4 +84,7 @@ def bring(lab: Lab, *versions: str) -> None:
             write_image(images / image.artifact.key, image.ref, layer, entry)
             config.pop("dns", None)
     images.mkdir(exist_ok=True)
+    made = [path for path in images.rglob("*") if path.is_file() and path.name != "SHA256SUMS"]
+    sums = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(images)}\n" for path in made)
+    (images / "SHA256SUMS").write_text("".join(sums))
     lab.file.write_text(yaml.safe_dump(config, sort_keys=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def bundle(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
             (here / each.name).symlink_to(each)
     sums = (source / "SHA256SUMS").read_text().splitlines(keepends=True)
     (here / "SHA256SUMS").write_text("".join(line for line in sums if "busybox" not in line))
+    own = hashlib.sha256((here / "SHA256SUMS").read_bytes()).hexdigest()
     tool = image_file(next(source.glob("busybox/*/amd64/image.tar")), "bin/busybox")
     write_image(lab.directory / "tool.tar", "docker.io/team/tool:1", {"bin/sleep": tool}, {})
     made = []
@@ -54,7 +56,7 @@ def bundle(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
         file = lab.variant(
             "connected.yaml",
             lambda config: config.update(
-                artifacts={"sources": [{"directory": "files"}], "upstream": False},
+                artifacts={"sources": [{"directory": "files", "ownBuilds": own}], "upstream": False},
                 runtime=config["runtime"] | {"registries": registries},
                 registry=REGISTRY,
             ),
@@ -62,7 +64,7 @@ def bundle(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for path in (lab.directory / "lab.tar", lab.directory / "again.tar"):
             command = ("bundle", "create", "--os", "debian12", "--output", str(path))
             said = lab.k(*command, file=file).stdout.splitlines()
-            made.append(said[-2].replace(path.name, ""))
+            made.append([line.replace(path.name, "") for line in said[-3:-1]])
         assert len(registry.requests(f'"GET /v2/library/busybox/manifests/{image.parts[-3]} ')) >= 1
     assert made[0] == made[1], "the same bytes"
     (lab.directory / "again.tar").unlink()
@@ -93,13 +95,17 @@ def test_up_and_reset(lab: Lab, bundle: Path) -> None:
         lab.sh(name, "getent hosts example.com", code=2)
     bare = {name: snapshot(lab, name) for name in lab.hosts}
     apt = {name: lab.sh(name, APT, code=None) for name in lab.hosts}
-    sealed = lab.variant("sealed.yaml", _sealed)
+    manifest = json.loads(lab.k("bundle", "inspect", str(bundle), "-o", "json").stdout)["sha256"]
+    sealed = lab.variant("sealed.yaml", lambda config: _sealed(config, manifest))
     alone = {
         "K8SBOOTSTRAP_CACHE": str(lab.directory / "cache"),
         "http_proxy": NOWHERE,
         "https_proxy": NOWHERE,
         "no_proxy": "",
     }
+    other = lab.variant("other.yaml", lambda config: _sealed(config, "5" * 64))
+    said = lab.k("up", "--bundle", str(bundle), file=other, code=8, **alone).stderr
+    assert f"is another bundle: its manifest has sha256 {manifest}" in said
     lab.k("up", "--bundle", str(bundle), file=sealed, **alone)
     assert {name: lab.sh(name, APT, code=None) for name in lab.hosts} == apt
     bundle.unlink()
@@ -112,8 +118,9 @@ def test_up_and_reset(lab: Lab, bundle: Path) -> None:
         assert differences(bare[name], snapshot(lab, name)) == {}
 
 
-def _sealed(config: dict[str, Any]) -> None:
-    del config["artifacts"]
+def _sealed(config: dict[str, Any], manifest: str) -> None:
+    """The lab's files are builds of its own, so the bundle's manifest vouches for them."""
+    config["artifacts"] = {"bundleManifestSHA256": manifest}
     config["registry"] = REGISTRY
 
 

@@ -306,7 +306,8 @@ def test_reset_and_up_again_from_a_mirror(lab: Lab, bare: dict[str, dict[str, li
         assert differences(bare[name], snapshot(lab, name)) == {}
     directory = lab.config["artifacts"]["sources"][-1]["directory"]
     with _mirror(directory, lab.address("master1").rpartition(".")[0] + ".1") as (url, clients):
-        sources = {"sources": [{"url": url}], "upstream": False}
+        own = lab.config["artifacts"]["sources"][-1]["ownBuilds"]
+        sources = {"sources": [{"url": url, "ownBuilds": own}], "upstream": False}
         file = lab.variant("mirror.yaml", lambda config: config.update(artifacts=sources))
         lab.k("up", file=file, K8SBOOTSTRAP_CACHE=str(lab.directory / "empty-cache"))
         assert {lab.address(name) for name in lab.hosts} <= clients

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -177,14 +178,24 @@ class TestBadInput:
         kubelet.write_bytes(content[:-1] + b"!")
 
         def change(config: dict) -> None:
-            config["artifacts"] = {"sources": [{"directory": str(damaged)}], "upstream": False}
+            own = config["artifacts"]["sources"][-1]["ownBuilds"]
+            source = {"directory": str(damaged), "ownBuilds": own}
+            config["artifacts"] = {"sources": [source], "upstream": False}
 
         empty = str(lab.directory / "empty-cache")  # an undamaged copy in the cache would do
         file = lab.variant("damaged.yaml", change)
         said = lab.k("up", file=file, code=8, K8SBOOTSTRAP_CACHE=empty).stderr
-        shutil.rmtree(damaged)
         assert "kubernetes/1.20.2/amd64/kubelet" in said
         assert "sha256" in said.lower()
+        sums = (damaged / "SHA256SUMS").read_text()
+        there = hashlib.sha256(content).hexdigest()
+        (damaged / "SHA256SUMS").unlink()
+        changed = sums.replace(there, hashlib.sha256(kubelet.read_bytes()).hexdigest())
+        assert changed != sums
+        (damaged / "SHA256SUMS").write_text(changed)
+        said = lab.k("up", file=file, code=8, K8SBOOTSTRAP_CACHE=empty).stderr
+        shutil.rmtree(damaged)
+        assert f"{damaged}: its SHA256SUMS has sha256 {hashlib.sha256(changed.encode()).hexdigest()}" in said
 
 
 def play(lab: Lab, file: Path | None = None) -> str:

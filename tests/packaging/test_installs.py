@@ -121,6 +121,7 @@ def cluster_file(tmp_path: Path) -> Path:
         path.write_text(artifact.key)
         sums.append(f"{hashlib.sha256(artifact.key.encode()).hexdigest()}  {artifact.key}\n")
     (tmp_path / "files/SHA256SUMS").write_text("".join(sums))
+    own = hashlib.sha256("".join(sums).encode()).hexdigest()
     file = tmp_path / "cluster.yaml"
     file.write_text(
         "apiVersion: k8sbootstrap/v1alpha1\n"
@@ -130,7 +131,7 @@ def cluster_file(tmp_path: Path) -> Path:
         "hosts:\n"
         "  - {name: master1, address: 192.0.2.11, roles: [master]}\n"
         "  - {name: worker1, address: 192.0.2.21, roles: [worker]}\n"
-        "artifacts: {sources: [{directory: files}], upstream: false}\n"
+        f"artifacts: {{sources: [{{directory: files, ownBuilds: {own}}}], upstream: false}}\n"
     )
     return file
 

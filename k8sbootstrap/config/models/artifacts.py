@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Discriminator, Field, Tag
 
-from k8sbootstrap.config.models.base import HttpUrl, Model, chosen_by, variant
+from k8sbootstrap.config.models.base import HttpUrl, Model, Sha256, chosen_by, variant
 
 
 class DirectorySource(Model):
@@ -13,6 +13,9 @@ class DirectorySource(Model):
 
     directory: Path
     """Path of the directory, relative to cluster.yaml; ~ is expanded."""
+    own_builds: Sha256 | None = None
+    """sha256 of the directory's SHA256SUMS, if its files are your own builds: what it lists counts before the
+    release catalogue then. Default: the catalogue counts first."""
 
 
 class MirrorSource(Model):
@@ -20,6 +23,9 @@ class MirrorSource(Model):
 
     url: HttpUrl
     """Base URL. Hosts fetch from it themselves where they can reach it."""
+    own_builds: Sha256 | None = None
+    """sha256 of the mirror's SHA256SUMS, if its files are your own builds: what it lists counts before the
+    release catalogue then. Default: the catalogue counts first."""
 
 
 Source = Annotated[
@@ -40,3 +46,9 @@ class Artifacts(Model):
     bundle: Path | None = None
     """A file made by "k8sbootstrap bundle create", relative to cluster.yaml; ~ is expanded. All files and
     distribution packages come from it then, and nothing else is asked."""
+    bundle_manifest: Sha256 | None = Field(default=None, alias="bundleManifestSHA256")
+    """sha256 of the bundle's manifest, as "k8sbootstrap bundle inspect" prints it. No other bundle is taken
+    then, and what it lists counts before the release catalogue. Needed where a bundle holds own builds."""
+    allow_unknown: bool = False
+    """Whether files are taken that the catalogue, cluster.yaml, upstream and lists have no hash of. They are
+    named and pinned: from then on no other file is taken in their place."""

@@ -133,9 +133,9 @@ class Site:
         return State.beside(self.root / "site" / "cluster.yaml", "test")
 
     def directory(
-        self, name: str, files: dict[str, bytes], *, sums: dict[str, bytes] | None = None
+        self, name: str, files: dict[str, bytes], *, sums: dict[str, bytes] | None = None, own: bool = False
     ) -> dict[str, str]:
-        """Make a directory source beside cluster.yaml; ``sums`` become its SHA256SUMS."""
+        """Make a directory source beside cluster.yaml; ``sums`` become its list, of ``own`` builds or not."""
         folder = self.root / "site" / name
         for key, content in files.items():
             (folder / key).parent.mkdir(parents=True, exist_ok=True)
@@ -143,16 +143,22 @@ class Site:
         folder.mkdir(parents=True, exist_ok=True)
         if sums is not None:
             (folder / "SHA256SUMS").write_text(sums_text(sums))
-        return {"directory": name}
+        return {"directory": name} | ({"ownBuilds": list_hash(sums or {})} if own else {})
 
-    def fetch(self, *files, sources=(), upstream=False, **more):
-        config = Artifacts.model_validate({"sources": list(sources), "upstream": upstream})
+    def fetch(self, *files, sources=(), upstream=False, allow_unknown=False, **more):
+        config = Artifacts.model_validate(
+            {"sources": list(sources), "upstream": upstream, "allowUnknown": allow_unknown}
+        )
         (self.root / "site").mkdir(exist_ok=True)
         return fetch_all(files, config, self.state, self.root / "site", self.cache, **more)
 
 
 def sums_text(files: dict[str, bytes]) -> str:
     return "".join(f"{digest(content)}  ./{key}\n" for key, content in files.items())
+
+
+def list_hash(files: dict[str, bytes]) -> str:
+    return digest(sums_text(files).encode())
 
 
 def artifact(file: str = "kubelet", content: bytes | None = None, **more) -> ArtifactFile:

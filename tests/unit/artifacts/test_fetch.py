@@ -3,6 +3,7 @@ import os
 import socket
 import stat
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -10,10 +11,12 @@ from k8sbootstrap.artifacts.fetch import summarize
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.errors import ArtifactError, StateError
 
-from .helpers import artifact, digest, sums_text, tgz
+from .helpers import artifact, digest, list_hash, sums_text, tgz
 
 GOOD, BAD = b"a kubelet" * 1000, b"another kubelet"
 KEY = "kubernetes/1.36.4/amd64/kubelet"
+HELM_FILE = ArtifactFile("helm", "4.2.3", "amd64", "helm")
+HELM = HELM_FILE.key
 
 
 def pins(site):
@@ -91,6 +94,7 @@ def test_optional_files_may_be_missing(site):
     here = site.directory("here", {KEY: GOOD})
     assert set(site.fetch(artifact("kubelet", GOOD), sources=[here], optional=[image])) == {KEY}
     site.directory("here", {image.key: b"tar"})
+    here = site.directory("here", {}, sums={image.key: b"tar"})
     assert site.fetch(artifact("kubelet", GOOD), sources=[here], optional=[image])[
         image.key
     ].sha256 == digest(b"tar")
@@ -114,8 +118,17 @@ def test_directories_start_from_the_cluster_file_or_home(site, monkeypatch):
 # --- hashes: who is believed
 
 
-def test_sums_of_a_source_win_over_the_catalogue(site):
-    own = site.directory("own", {KEY: BAD}, sums={KEY: BAD})
+def test_the_catalogue_wins_over_the_sums_of_a_source(site):
+    claimed = site.directory("claimed", {KEY: BAD}, sums={KEY: BAD})
+    with pytest.raises(ArtifactError) as caught:
+        site.fetch(artifact("kubelet", GOOD), sources=[claimed])
+    assert f"{digest(BAD)} and must have {digest(GOOD)}, as the release catalogue says" in str(caught.value)
+    wanted = f'"ownBuilds: {list_hash({KEY: BAD})}" at {site.root}/site/claimed under artifacts.sources'
+    assert wanted in caught.value.hint
+
+
+def test_own_builds_win_over_the_catalogue(site):
+    own = site.directory("own", {KEY: BAD}, sums={KEY: BAD}, own=True)
     got = site.fetch(artifact("kubelet", GOOD), sources=[own])[KEY]
     assert got.sha256 == digest(BAD)
     assert got.own_build
@@ -136,13 +149,67 @@ def test_first_sums_that_list_a_file_win_over_later_ones(site):
     assert digest(GOOD) in got.notes[0]
 
 
+@pytest.mark.parametrize("content", [{KEY: BAD}, {}])
+def test_another_list_of_own_builds_is_refused(site, server, content):
+    """Also where upstream, or another source, would have the file."""
+    own = site.directory("own", {KEY: BAD}, sums=content, own=True) | {"ownBuilds": "5" * 64}
+    good = site.directory("good", {KEY: GOOD})
+    found = f"has sha256 {list_hash(content)}" if content else "is not there"
+    with pytest.raises(ArtifactError, match=f"own: its SHA256SUMS {found}, and ownBuilds .* is 5555"):
+        site.fetch(artifact("kubelet", GOOD), sources=[own, good])
+    server.files = {"/SHA256SUMS": sums_text({KEY: BAD}).encode(), f"/{KEY}": BAD}
+    with pytest.raises(ArtifactError, match=f"{server.url}: its SHA256SUMS has sha256"):
+        site.fetch(artifact("kubelet", GOOD), sources=[{"url": server.url, "ownBuilds": "5" * 64}, good])
+
+
+def test_no_list_vouches_for_what_runs_on_the_controller(site):
+    own = site.directory("own", {HELM: BAD}, sums={HELM: BAD}, own=True)
+    for known in (digest(GOOD), None):
+        with pytest.raises(ArtifactError, match=f"refused: it has sha256 {digest(BAD)}"):
+            site.fetch(replace(HELM_FILE, sha256=known), sources=[own], allow_unknown=True)
+    assert not site.state.artifact_pins.exists()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_list_counts_for_what_nobody_else_knows_unless_it_came_in_plain(
+    site, new_server, certificate, monkeypatch, scheme
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    mirror = new_server(certificate if scheme == "https" else None)
+    mirror.files = {"/SHA256SUMS": sums_text({KEY: GOOD}).encode(), f"/{KEY}": GOOD}
+    source = {"url": mirror.url}
+    if scheme == "http":
+        with pytest.raises(
+            ArtifactError, match=f"{mirror.url}: refused: it has sha256 {digest(GOOD)}, and neither"
+        ):
+            site.fetch(artifact("kubelet"), sources=[source])
+        return
+    assert site.fetch(artifact("kubelet"), sources=[source])[KEY].sha256 == digest(GOOD)
+    mirror.files = {"/SHA256SUMS": sums_text({KEY: BAD}).encode(), f"/{KEY}": BAD}
+    (site.cache / "artifacts").rename(site.cache / "gone")
+    with pytest.raises(ArtifactError, match="as pinned when it first came from"):
+        site.fetch(artifact("kubelet"), sources=[source])
+
+
+def test_upstreams_checksum_is_asked_before_a_mirror_is_believed(site, new_tls_server):
+    upstream, mirror = new_tls_server(), new_tls_server()
+    upstream.files = {"/kubelet.sha256": digest(GOOD).encode(), "/kubelet": GOOD}
+    mirror.files = {"/SHA256SUMS": sums_text({KEY: BAD}).encode(), f"/{KEY}": BAD}
+    file = artifact("kubelet", url=f"{upstream.url}/kubelet", checksum_url=f"{upstream.url}/kubelet.sha256")
+    got = site.fetch(file, sources=[{"url": mirror.url}], upstream=True)[KEY]
+    assert (got.sha256, got.source) == (digest(GOOD), "upstream")
+    assert f"{mirror.url}: {KEY} refused: it has sha256 {digest(BAD)}" in got.notes[0]
+    assert pins(site)[KEY]["reason"] == "upstream checksum"
+
+
 def test_an_own_build_stays_while_its_mirror_is_down(site, server):
     server.files = {"/SHA256SUMS": sums_text({KEY: BAD}).encode(), f"/{KEY}": BAD}
     file = artifact("kubelet", GOOD)
-    site.fetch(file, sources=[{"url": server.url}])
+    mirror = {"url": server.url, "ownBuilds": list_hash({KEY: BAD})}
+    site.fetch(file, sources=[mirror])
     server.status["/SHA256SUMS"] = 503
     there = site.directory("upstreams", {KEY: GOOD})
-    got = site.fetch(file, sources=[{"url": server.url}, there])[KEY]
+    got = site.fetch(file, sources=[mirror, there])[KEY]
     assert (got.sha256, got.source) == (digest(BAD), "the cache")
     assert got.notes == (f"{server.url}: answered 503 Service Unavailable",)
     assert site.fetch(file, sources=[there])[KEY].sha256 == digest(GOOD), (
@@ -174,7 +241,7 @@ def test_wrong_everywhere_is_an_error_with_both_hashes(site, server):
     assert f"{server.url}: refused: it has sha256 {digest(BAD)} and must have {digest(GOOD)}" in str(
         caught.value
     )
-    assert "SHA256SUMS" in caught.value.hint
+    assert "Replace a refused file with the right one" in caught.value.hint
     assert not list(site.cache.rglob("*kubelet*")), "thrown away"
     assert not list((site.cache / "tmp").iterdir())
 
@@ -198,16 +265,25 @@ def test_two_builds_of_one_file_are_cached_side_by_side(site, new_server):
     one, two = new_server(), new_server()
     one.files = {"/SHA256SUMS": sums_text({KEY: GOOD}).encode(), f"/{KEY}": GOOD}
     two.files = {"/SHA256SUMS": sums_text({KEY: BAD}).encode(), f"/{KEY}": BAD}
-    first = site.fetch(artifact("kubelet"), sources=[{"url": one.url}])[KEY]
-    second = site.fetch(artifact("kubelet"), sources=[{"url": two.url}])[KEY]
-    again = site.fetch(artifact("kubelet"), sources=[{"url": one.url}])[KEY]
+    sources = [
+        {"url": mirror.url, "ownBuilds": list_hash({KEY: content})}
+        for mirror, content in ((one, GOOD), (two, BAD))
+    ]
+    first = site.fetch(artifact("kubelet"), sources=sources[:1])[KEY]
+    second = site.fetch(artifact("kubelet"), sources=sources[1:])[KEY]
+    again = site.fetch(artifact("kubelet"), sources=sources[:1])[KEY]
     assert first.path != second.path
     assert (again.path, again.source) == (first.path, "the cache")
 
 
-def test_first_use_is_pinned_and_a_later_difference_refused(site):
+def test_what_nobody_knows_is_refused_unless_it_is_allowed_and_pinned_then(site):
     here = site.directory("here", {KEY: GOOD})
-    site.fetch(artifact("kubelet"), sources=[here])
+    with pytest.raises(ArtifactError, match=f"refused: it has sha256 {digest(GOOD)}, and neither") as caught:
+        site.fetch(artifact("kubelet"), sources=[here])
+    assert '"allowUnknown: true" under artifacts' in caught.value.hint
+    assert not site.state.artifact_pins.exists()
+    got = site.fetch(artifact("kubelet"), sources=[here], allow_unknown=True)[KEY]
+    assert f"{KEY} is pinned to sha256 {digest(GOOD)}: nobody vouches for it" in got.notes[0]
     assert pins(site) == {
         KEY: {"sha256": digest(GOOD), "source": str(site.root / "site/here"), "reason": "first use"}
     }
@@ -221,9 +297,10 @@ def test_first_use_is_pinned_and_a_later_difference_refused(site):
     assert f"remove its entry from {site.state.artifact_pins}" in caught.value.hint
     assert pins(site)[KEY]["sha256"] == digest(GOOD)
     site.directory("here", {}, sums={KEY: BAD})
-    assert site.fetch(artifact("kubelet"), sources=[here])[KEY].sha256 == digest(BAD), (
-        "SHA256SUMS vouches now"
-    )
+    with pytest.raises(ArtifactError, match="as pinned when it first came"):
+        site.fetch(artifact("kubelet"), sources=[here], allow_unknown=True)
+    own = here | {"ownBuilds": list_hash({KEY: BAD})}
+    assert site.fetch(artifact("kubelet"), sources=[own])[KEY].sha256 == digest(BAD), "cluster.yaml says so"
 
 
 def test_a_failed_call_pins_nothing(site):
@@ -274,7 +351,7 @@ def test_upstream_without_any_checksum_is_not_used(site, server):
 
 def test_upstream_is_not_downloaded_where_another_build_is_wanted(site, server):
     server.files = {"/kubelet": GOOD}
-    here = site.directory("here", {}, sums={KEY: BAD})
+    here = site.directory("here", {}, sums={KEY: BAD}, own=True)
     with pytest.raises(ArtifactError, match=f"upstream: refused: it has sha256 {digest(GOOD)} and must have"):
         site.fetch(artifact("kubelet", GOOD, url=f"{server.url}/kubelet"), sources=[here], upstream=True)
     assert not server.requests

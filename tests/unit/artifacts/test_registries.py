@@ -42,14 +42,14 @@ def index(**manifests: bytes) -> bytes:
 
 @pytest.fixture
 def pull(site, server):
-    """Pulls FILE through a mirror of its registry."""
+    """Pulls FILE through a mirror of its registry, over a plain connection: that vouches for nothing."""
     registries = [Registry(host="registry.example.com", mirrors=[server.url])]
 
-    def pull(logins=None, **more):
+    def pull(logins=None, *, allow_unknown=True, **more):
         images = RegistryImages(
             {FILE.key: REF}, plan_registries(registries, site.root), logins or {}, all=False
         )
-        return site.fetch(optional=[FILE], images=images, upstream=True, **more)
+        return site.fetch(optional=[FILE], images=images, upstream=True, allow_unknown=allow_unknown, **more)
 
     return pull
 
@@ -68,6 +68,13 @@ def test_an_image_becomes_an_archive_that_runtimes_load(pull, server):
         assert tar.extractfile(f"blobs/{found['digest'].replace(':', '/')}").read() == manifest
         layer = json.load(tar.extractfile("manifest.json"))[0]["Layers"][0]
         assert tar.extractfile(layer).read() == LAYER
+
+
+def test_a_plain_connection_vouches_for_no_image(pull, server):
+    manifest, blobs = image()
+    server.files = {f"{V2}/manifests/1.0": manifest, **blobs}
+    with pytest.raises(ArtifactError, match=r"image registries: refused: it has sha256 \w+, and neither"):
+        pull(allow_unknown=False)
 
 
 def test_the_image_of_the_hosts_architecture_is_taken(pull, server):
@@ -125,7 +132,7 @@ def test_a_layer_that_two_images_share_is_downloaded_once(site, server):
     registries = plan_registries([Registry(host="registry.example.com", mirrors=[server.url])], site.root)
     for file, ref in ((FILE, REF), (other, REF.replace("1.0", "1.1"))):
         images = RegistryImages({file.key: ref}, registries, {}, all=False)
-        assert site.fetch(optional=[file], images=images, upstream=True)
+        assert site.fetch(optional=[file], images=images, upstream=True, allow_unknown=True)
     assert server.gets(f"{V2}/blobs/{digest_of(LAYER)}") == 1
 
 

@@ -46,7 +46,13 @@ def test_own_builds_stay_when_the_bundle_is_put_away(make: Make, tmp_path: Path)
     """Without it, a catalogued hash must not bring back upstream's build."""
     path = make({KEY: b"an own build"})
     upstream = kubelet("5" * 64)
-    assert fetch(tmp_path, upstream, bundle="bundle.tar")[KEY].own_build
+    manifest = open_bundle(path).manifest.sha256
+    with pytest.raises(ArtifactError, match="must have 5555") as caught:
+        fetch(tmp_path, upstream, bundle="bundle.tar")
+    assert f'write "bundleManifestSHA256: {manifest}" under artifacts' in caught.value.hint
+    with pytest.raises(BundleError, match=f"is another bundle: its manifest has sha256 {manifest}"):
+        fetch(tmp_path, upstream, bundle="bundle.tar", bundleManifestSHA256="6" * 64)
+    assert fetch(tmp_path, upstream, bundle="bundle.tar", bundleManifestSHA256=manifest)[KEY].own_build
     path.unlink()
     got = fetch(tmp_path, upstream, sources=[])[KEY]
     assert (got.path.read_bytes(), got.source) == (b"an own build", "the cache")

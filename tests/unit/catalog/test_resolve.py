@@ -6,9 +6,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from k8sbootstrap.catalog import resolve
 from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue
 from k8sbootstrap.catalog.models import ArtifactFile, Release
-from k8sbootstrap.catalog.resolve import default_version, own_keys, release, versions
+from k8sbootstrap.catalog.resolve import default_version, own_keys, release, unverifiable, versions
 from k8sbootstrap.config.models.base import Arch
 from k8sbootstrap.config.models.releases import OwnFile, OwnRelease
 from k8sbootstrap.errors import UnknownReleaseError
@@ -40,6 +41,17 @@ def test_versions_are_newest_first_by_number_not_by_text():
 
 def test_the_default_is_of_a_minor_that_was_tried():
     assert default_version() == "1.36.5"
+
+
+def test_the_catalogue_or_upstream_vouches_for_every_file_of_a_release():
+    """``init`` writes none of the others; a release that becomes one is named here."""
+    assert {version: files for version in versions() if (files := unverifiable(version))} == {}
+
+
+def test_a_release_with_a_file_that_nobody_vouches_for_is_no_default(monkeypatch):
+    newest = default_version()
+    monkeypatch.setattr(resolve, "unverifiable", lambda version: ["a file"] if version == newest else [])
+    assert default_version() != newest
 
 
 @pytest.mark.parametrize(("version", "arch", "runtime"), EVERY)

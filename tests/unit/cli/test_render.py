@@ -21,7 +21,7 @@ name: demo
 kubernetes: {version: 1.36.2}
 runtime: {name: containerd}
 ssh: {user: ops, sudoPassword: {env: DEMO_SUDO}}
-artifacts: {sources: [{directory: files}], upstream: false}
+artifacts: {sources: [{directory: files, ownBuilds: LIST}], upstream: false}
 hosts:
   - {name: master-1, address: 10.0.0.11, roles: [master]}
   - {name: worker1, address: 10.0.0.21, roles: [worker]}
@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("K8SBOOTSTRAP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DEMO_SUDO", "s3same")
     (tmp_path / "files").mkdir()
-    (tmp_path / "cluster.yaml").write_text(CLUSTER)
+    (tmp_path / "cluster.yaml").write_text(CLUSTER.replace("LIST", "a" * 64))
     release = load_plan(tmp_path / "cluster.yaml").release
     sums = []
     for file in [*release.binaries.values(), *release.cni_plugins.values()]:
@@ -44,7 +44,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.write_text(file.key)
         sums.append(f"{hashlib.sha256(file.key.encode()).hexdigest()}  {file.key}\n")
     (tmp_path / "files" / "SHA256SUMS").write_text("".join(sums))
+    write_cluster(tmp_path, CLUSTER)
     return tmp_path
+
+
+def write_cluster(folder: Path, text: str) -> None:
+    """Write cluster.yaml, whose source has the list that is there now."""
+    own = hashlib.sha256((folder / "files/SHA256SUMS").read_bytes()).hexdigest()
+    (folder / "cluster.yaml").write_text(text.replace("LIST", own))
 
 
 def test_the_inventory_and_the_command_that_uses_it(run, folder: Path) -> None:
@@ -106,11 +113,11 @@ def test_not_while_the_cluster_is_being_changed(run, folder: Path) -> None:
 
 def test_a_release_that_only_cluster_yaml_knows(run, folder: Path) -> None:
     text = CLUSTER.replace("1.36.2", "1.36.99") + "releases: {1.36.99: {}}\n"
-    (folder / "cluster.yaml").write_text(text)
     for path in [*(folder / "files").rglob("1.36.2")]:
         path.rename(path.with_name("1.36.99"))
     sums = folder / "files/SHA256SUMS"
     sums.write_text(sums.read_text().replace("1.36.2/", "1.36.99/"))
+    write_cluster(folder, text)
     assert run("validate").code == 0
     ended = run("render", "--output", "out")
     assert ended.code == 0, ended.err
@@ -120,7 +127,7 @@ def test_a_release_that_only_cluster_yaml_knows(run, folder: Path) -> None:
 
 def test_files_of_all_architectures(run, folder: Path) -> None:
     text = CLUSTER.replace("roles: [worker]", "roles: [worker], arch: arm64")
-    (folder / "cluster.yaml").write_text(text)
+    write_cluster(folder, text)
     missing = run("render", "--output", "out")
     assert missing.code != 0
     assert "kubernetes/1.36.2/arm64/" in missing.err
@@ -128,6 +135,7 @@ def test_files_of_all_architectures(run, folder: Path) -> None:
         shutil.copytree(amd64, amd64.with_name("arm64"))
     sums = folder / "files/SHA256SUMS"
     sums.write_text(sums.read_text() + sums.read_text().replace("/amd64/", "/arm64/"))
+    write_cluster(folder, text)
     ended = run("render", "--output", "out")
     assert ended.code == 0, ended.err
     worker = yaml.safe_load((folder / "out/host_vars/worker1.yml").read_text())
@@ -145,6 +153,8 @@ def test_all_comes_from_a_bundle(run, folder: Path) -> None:
     write_bundle(folder / "b.tar", manifest, {**files, **packages}, lambda _: None)
     assert run("render", "--output", "before").code == 0
     shutil.rmtree(folder / "files")
+    text = CLUSTER.replace("upstream: false", f"bundleManifestSHA256: {manifest.sha256}")
+    (folder / "cluster.yaml").write_text(text.replace("LIST", "a" * 64))
     ended = run("render", "--output", "after", "--bundle", "b.tar")
     assert ended.code == 0, ended.err
     variables = yaml.safe_load((folder / "after" / "group_vars" / "all.yml").read_text())
