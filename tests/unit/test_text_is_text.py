@@ -223,7 +223,7 @@ def test_text_arrives_and_is_never_expanded(folder: Path, tmp_path: Path) -> Non
             if TEXT in text
         ]
         assert sorted(arrived) == sorted(written)
-        assert {TEXT, f"http://{TEXT}", f"https://mirror.example.com/{TEXT}"} <= set(arrived)
+        assert {TEXT, f"https://mirror.example.com/{TEXT}"} <= set(arrived)
         assert variables["ansible_user"] == TEXT
     pinged = ansible("adhoc", "all", "-m", "ping")
     assert "UNREACHABLE" in pinged.stdout, pinged.stdout + pinged.stderr
