@@ -82,7 +82,7 @@ def edit_network(**settings: Any) -> Callable[[dict[str, Any]], None]:
     return lambda config: config.setdefault("network", {}).update(settings)
 
 
-def edit_host(name: str, **settings: Any) -> Callable[[dict[str, Any]], None]:
+def edit_host(name: str, /, **settings: Any) -> Callable[[dict[str, Any]], None]:
     def change(config: dict[str, Any]) -> None:
         next(host for host in config["hosts"] if host["name"] == name).update(settings)
 
