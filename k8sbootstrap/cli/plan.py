@@ -12,6 +12,8 @@ from rich.text import Text
 from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.hostkeys import asker
 from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.drift.survey import IN_CLUSTER
+from k8sbootstrap.drift.words import unplanned
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.runner.events import Change
 from k8sbootstrap.runner.live import reporter_for
@@ -53,7 +55,11 @@ _OBJECTS = {
     "set": "labels or taints of node",
     "uncordon": "node",
 }
-_CAUSES = {"drift": "changed on the host", "configuration": "cluster.yaml or k8sbootstrap changed"}
+_CAUSES = {
+    "drift": "changed on the host",
+    "configuration": "cluster.yaml or k8sbootstrap changed",
+    "cluster": "changed in the cluster",
+}
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -110,6 +116,8 @@ def _lines(outlook: Outlook) -> Iterator[Text]:
         for line in outlook.upgrade.lines():
             yield Text(f"  {line}")
         yield Text()
+    for node in outlook.unplanned:
+        yield Text(unplanned(node.name, str(node.address)), style="yellow")
     for host in outlook.hosts:
         if host.changes or host.error:
             yield from _of_host(host)
@@ -151,7 +159,8 @@ def _words(change: Change) -> str:
 
 
 def _because(change: Change) -> str:
-    reasons = [_CAUSES[cause] for cause in change.causes if cause in _CAUSES]
+    causes = {**_CAUSES, "drift": "changed in the cluster"} if change.kind in IN_CLUSTER else _CAUSES
+    reasons = [causes[cause] for cause in change.causes if cause in causes]
     if change.why:
         reasons.append(f"for {', '.join(change.why)}")
     return f" ({'; '.join(reasons)})" if reasons else ""

@@ -63,25 +63,38 @@ def image_drift(part: dict[str, Any]) -> list[dict[str, Any]]:
     return [change("image", "load", ref, DRIFT) for ref in missing]
 
 
-def routes(record: Record) -> dict[str, str]:
-    """Addresses of other nodes, each with the podCIDR that this host itself routes there."""
+def pod_network(record: Record) -> dict[str, Any]:
+    """The range of this host's own pods, and other nodes' addresses with the podCIDRs routed there."""
     lines = []
     if NETWORK in record.component("pod_network")["files"]:
         with suppress(OSError), open(NETWORK, encoding="ascii") as handle:  # noqa: PTH123
             lines = [line.split() for line in handle]
-    return {words[1]: words[2] for words in lines if words[:1] == ["node"]}
+    own = [words[1] for words in lines if words[:1] == ["own"] and len(words) > 1]
+    routes = {words[1]: words[2] for words in lines if words[:1] == ["node"]}
+    return {"own_range": own[0] if own else "", "routes": routes}
 
 
-def require_api(data: dict[str, Any]) -> None:
-    """See in a few seconds that the API server here answers, where it is to be asked.
+def require_api() -> None:
+    """See in a few seconds that the API server here answers.
 
     Without etcd it lets every request wait, for longer than the whole look at the host may take.
 
     Raises:
         KubectlError: It does not.
     """
-    if data["objects"] or data["nodes"] or data["addons"]:
-        kubectl("get", "--raw", "/readyz", "--request-timeout=5s")
+    kubectl("get", "--raw", "/readyz", "--request-timeout=5s")
+
+
+def ask_api(record: Record, answer: dict[str, Any]) -> dict[str, Any]:
+    """What a master's API server says: nodes go into ``answer``, changes by role are returned."""
+    if not record.component("kube_apiserver")["digest"]:
+        return {}
+    require_api()
+    found: dict[str, Any]
+    found, answer["pod_cidrs"], answer["addresses"], answer["cordoned"] = cluster_drift(record.data)
+    if record.data["addons"]:
+        found["addons"] = addon_drift()
+    return found
 
 
 def last_openings(wanted: dict[str, Any]) -> dict[str, Any] | None:
@@ -109,7 +122,7 @@ def main() -> None:
     answer = {
         "cluster": record.data["cluster"],
         "digests": {name: part["digest"] for name, part in parts.items()},
-        "routes": routes(record),
+        **pod_network(record),
         "made_with": made_with(record),
         "firewall": last_openings(record.data["wanted"]["firewall"]),
         "pod_cidrs": None,
@@ -118,11 +131,7 @@ def main() -> None:
         "etcd": look(record),
     }
     try:
-        require_api(record.data)
-        found, answer["pod_cidrs"], answer["cordoned"] = cluster_drift(record.data)
-        if record.data["addons"]:
-            found["addons"] = addon_drift()
-        for role, changes in found.items():
+        for role, changes in ask_api(record, answer).items():
             drift.setdefault(role, []).extend(changes)
     except KubectlError as error:
         answer["api_error"] = str(error)

@@ -65,9 +65,13 @@ class Finding:
     routes: Mapping[str, str]
     """Other nodes' addresses to the podCIDRs that this host routes there."""
     pod_cidrs: Mapping[str, str] | None
-    """Node to podCIDR, from the one master that keeps watch over Kubernetes objects; None from others."""
+    """Node to podCIDR, from masters; None from other hosts."""
     api_error: str
-    """Why that master could not ask its API server; empty when it could."""
+    """Why a master could not ask its API server; empty when it could."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Every node's InternalIP, from masters."""
+    own_range: str = ""
+    """The podCIDR that the host's own pods get addresses from; empty where its pod network has none."""
     firewall: Mapping[str, list[str]] | None = None
     """What was last wanted to get through firewalld; None where that does not run."""
     made_with: Annotated[Mapping[_Text, _Text], Field(max_length=_MANY)] = field(default_factory=dict)

@@ -4,14 +4,18 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from k8sbootstrap.drift.etcd_members import judge_etcd
+from k8sbootstrap.drift.nodes import missing, pod_cidrs
 from k8sbootstrap.drift.probe import Finding, probe
 from k8sbootstrap.errors import K8sBootstrapError
 from k8sbootstrap.inventory.variables import firewall
-from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
 from k8sbootstrap.runner.events import Change
 from k8sbootstrap.runner.phases import CLUSTER_ROLES, PHASES, RETIRABLE
 from k8sbootstrap.ssh.parallel import run_on_all
 from k8sbootstrap.upgrade.models import Upgrade
+
+IN_CLUSTER = ("node", "object")
+"""Kinds of things that are in the cluster, and on no host."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +23,9 @@ class Work:
     """Why a role has to run on a host."""
 
     causes: tuple[str, ...]
-    """Any of new, configuration, drift, upgrade."""
+    """Any of new, configuration, drift, cluster, unknown, upgrade."""
     drift: tuple[Change, ...] = ()
-    """What somebody changed there."""
+    """What somebody changed there, or in the cluster; why it is unknown."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Survey:
     """Some host belongs to the cluster already."""
     etcd_asked: tuple[str, ...] = ()
     """Hosts that the role etcd asks before members start without data; empty where none does."""
+    unplanned: tuple[UnplannedNode, ...] = ()
+    """Nodes that cluster.yaml does not name."""
     upgrade: Upgrade | None = None
     """How the cluster gets from the release that it runs to another one, where it does."""
 
@@ -94,14 +100,17 @@ def compare(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]], seen: S
                 work[host][role] = why
         if any(role in finding.digests and role not in digests[host] for role in RETIRABLE):
             work[host]["retired"] = Work(("configuration",))
-    for host in _with_other_routes(plan, findings):
-        work[host]["pod_network"] = _also(work[host].get("pod_network"), "drift")
-    for host in _with_other_openings(plan, findings):
-        work[host]["host"] = _also(work[host].get("host"), "configuration")
+    gone = missing(plan, findings)
+    for host, role, cause, changes in [
+        *((host, "pod_network", "cluster", ()) for host in _with_other_routes(plan, findings)),
+        *((host, "kubelet", "cluster", (_again(host),)) for host in gone),
+        *((host, "host", "configuration", ()) for host in _with_other_openings(plan, findings)),
+    ]:
+        work[host][role] = _also(work[host].get(role), cause, *changes)
     for host in {name for finding in findings.values() for name in finding.cordoned} & set(findings):
         work[host]["kubelet"] = _unfinished(work[host].get("kubelet", Work(())))
     for role in CLUSTER_ROLES:
-        for host, why in _on_one_master(plan, role, digests, findings):
+        for host, why in _on_one_master(plan, role, digests, findings, gone):
             work[host][role] = why
     etcd = judge_etcd(plan, {host: finding.etcd for host, finding in findings.items()})
     return Survey(
@@ -113,22 +122,35 @@ def compare(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]], seen: S
         seen.unreachable,
         exists=any(finding.cluster for finding in findings.values()),
         etcd_asked=tuple(findings) if etcd.begins else (),
+        unplanned=plan.unplanned_nodes,
     )
+
+
+def change_cause(change: Change) -> str:
+    """What a change that somebody made is about: drift (of the host), cluster, or unknown."""
+    if not change.kind:
+        return "unknown"
+    return "cluster" if change.kind in IN_CLUSTER else "drift"
 
 
 def _why(finding: Finding, role: str, digest: str) -> Work | None:
     drift = tuple(finding.drift.get(role, ()))
     applied = finding.digests.get(role)
     causes = [] if applied == digest else ["configuration" if applied else "new"]
-    if drift:
-        causes.append("drift")
+    causes += dict.fromkeys(change_cause(change) for change in drift)
     return Work(tuple(causes), drift) if causes else None
 
 
-def _also(before: Work | None, cause: str) -> Work:
+def _also(before: Work | None, cause: str, *changes: Change) -> Work:
     """``before`` with one more cause."""
     work = before or Work(())
-    return replace(work, causes=tuple(dict.fromkeys([*work.causes, cause])))
+    causes = tuple(dict.fromkeys([*work.causes, cause]))
+    return replace(work, causes=causes, drift=(*work.drift, *changes))
+
+
+def _again(node: str) -> Change:
+    text = f"node {node} registered again"
+    return Change(text=text, kind="node", action="add", name=node, causes=("drift",))
 
 
 def _unfinished(before: Work) -> Work:
@@ -141,6 +163,7 @@ def _on_one_master(
     role: str,
     digests: Mapping[str, Mapping[str, str]],
     findings: Mapping[str, Finding],
+    gone: Collection[str],
 ) -> Iterator[tuple[str, Work]]:
     """Which master, if any, a role that changes Kubernetes objects has to run on."""
     masters = [host.name for host in plan.masters if host.name in findings]
@@ -148,25 +171,28 @@ def _on_one_master(
     for host in [*keepers, *masters][:1]:
         finding = findings[host]
         why = _why(finding, role, digests[host][role])
+        if role == "node_settings" and gone:  # labels and taints went with the nodes
+            why = _also(why, "cluster", *map(_again, gone))
         if why is None and finding.api_error:
-            why = Work(("drift",), (Change(text=f"unknown: {finding.api_error}"),))
+            why = Work(("unknown",), (Change(text=finding.api_error),))
         if why:
             yield host, why
 
 
 def _with_other_routes(plan: ClusterPlan, findings: Mapping[str, Finding]) -> Iterator[str]:
-    """Hosts whose routes are not those of the podCIDRs that nodes have, where hosts have such routes."""
-    if plan.config.network.plugin != "routed":
+    """Hosts whose routes, or own range, are not those of the podCIDRs that nodes have."""
+    known = pod_cidrs(plan, findings)
+    if plan.config.network.plugin != "routed" or known is None:
         return
-    known = next((found.pod_cidrs for found in findings.values() if found.pod_cidrs is not None), None)
-    if known is None:
-        return
-    wanted = {str(host.private_address): known.get(host.name, "") for host in plan.nodes}
+    gone = missing(plan, findings)
+    wanted = {str(node.address): str(node.pod_cidr) for node in plan.unplanned_nodes if node.pod_cidr}
+    wanted |= {str(host.private_address): cidr for host in plan.nodes if (cidr := known.get(host.name, ""))}
     for host in plan.nodes:
         if host.name in findings and findings[host.name].digests.get("pod_network"):
-            others = {address: cidr for address, cidr in wanted.items() if cidr}
-            others.pop(str(host.private_address), None)
-            if findings[host.name].routes != others:
+            found, own = findings[host.name], str(host.private_address)
+            others = {address: cidr for address, cidr in wanted.items() if address != own}
+            # a node that joins again gets another range, and all the others need to know
+            if gone or found.routes != others or found.own_range != wanted.get(own, ""):
                 yield host.name
 
 

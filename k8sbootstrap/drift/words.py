@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
-from k8sbootstrap.drift.survey import Survey, Work
+from k8sbootstrap.drift.survey import Survey, Work, change_cause
 
 _CAUSES = {
     "new": "new",
     "configuration": "cluster.yaml or k8sbootstrap changed",
     "drift": "changed on the host",
+    "cluster": "changed in the cluster",
+    "unknown": "not known",
     "upgrade": "an upgrade has not given the node back",
 }
 _SHOWN = 3
@@ -18,7 +20,15 @@ def summary(survey: Survey) -> list[str]:
     """The upgrade, one line per host that has something to do, and one per host that did not answer."""
     lines = list(survey.upgrade.lines()) if survey.upgrade else []
     lines += [f"{host}: {_of_host(roles)}" for host, roles in survey.work.items()]
-    return lines + lost(survey)
+    return lines + [unplanned(node.name, str(node.address)) for node in survey.unplanned] + lost(survey)
+
+
+def unplanned(name: str, address: str) -> str:
+    """What is to be known of a node that cluster.yaml does not name."""
+    return (
+        f"{name} ({address}) is a node of the cluster, and cluster.yaml does not name it: it works on, and "
+        "keeps its routes. How to remove it: docs/plan.md"
+    )
 
 
 def lost(survey: Survey) -> list[str]:
@@ -37,6 +47,6 @@ def _of_host(roles: Mapping[str, Work]) -> str:
 
 def _causes(why: Work) -> Iterator[str]:
     for cause in why.causes:
-        named = [change.name or change.text for change in why.drift] if cause == "drift" else []
+        named = [change.name or change.text for change in why.drift if change_cause(change) == cause]
         rest = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
         yield _CAUSES[cause] + (f": {', '.join(named[:_SHOWN])}{rest}" if named else "")

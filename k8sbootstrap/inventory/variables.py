@@ -28,7 +28,8 @@ def shared_variables(plan: ClusterPlan, state: State, stored: Sequence[Mapping[s
         "masters": {host.name: str(host.private_address) for host in plan.masters},
         "etcd_members": {host.name: str(host.private_address) for host in plan.etcd_members},
         "nodes": {host.name: _node(plan, host) for host in plan.nodes},
-        "addresses": {host.name: str(host.private_address) for host in plan.nodes},
+        "addresses": {node.name: str(node.address) for node in plan.unplanned_nodes}
+        | {host.name: str(host.private_address) for host in plan.nodes},
         "release_flags": {name: dict(flags) for name, flags in release.minor.flags.items()},
         "runtime_flags": dict(release.minor.runtime_flags.get(config.runtime.name, {})),
         "release_config": {
@@ -71,6 +72,7 @@ def host_variables(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
 def firewall(plan: ClusterPlan, host: HostPlan) -> dict[str, list[str]]:
     """What must get through firewalld: the cluster's addresses, and the API where it is served."""
     others = [str(other.private_address) for other in plan.hosts if other is not host]
+    others += [str(node.address) for node in plan.unplanned_nodes]
     own = [str(host.private_address), host.address]
     return {
         "sources": [*others, str(plan.config.network.pod_cidr)] if host.is_node else others,

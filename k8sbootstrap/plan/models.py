@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from k8sbootstrap.catalog.distributions import Purpose
@@ -80,6 +80,16 @@ class HostPlan:
 
 
 @dataclass(frozen=True)
+class UnplannedNode:
+    """A node of the cluster that cluster.yaml does not name: its host was taken out, and works on."""
+
+    name: str
+    address: IPv4Address
+    pod_cidr: IPv4Network | None
+    """None where it has none."""
+
+
+@dataclass(frozen=True)
 class ClusterPlan:
     """The whole cluster as it should be."""
 
@@ -102,6 +112,8 @@ class ClusterPlan:
     cgroup_driver: str = "systemd"
     """Who makes control groups, for the container runtime and the kubelet alike: pods fail where these two
     differ."""
+    unplanned_nodes: tuple[UnplannedNode, ...] = ()
+    """Nodes that are there beside the planned ones: known once hosts were looked at."""
     bundle: Path | None = None
     """The bundle that all files and packages come from, absolute; None where there is none."""
 

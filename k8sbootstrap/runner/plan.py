@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from k8sbootstrap.drift.nodes import with_unplanned
 from k8sbootstrap.drift.survey import Survey
 from k8sbootstrap.errors import HostError
-from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
 from k8sbootstrap.runner.events import Change, TaskResult
 from k8sbootstrap.runner.playbook import write_playbook
 from k8sbootstrap.runner.prepare import prepare
@@ -64,6 +65,8 @@ class Outlook:
     kubernetes: str
     """Version that cluster.yaml names."""
     hosts: tuple[HostOutlook, ...] = field(default_factory=tuple)
+    unplanned: tuple[UnplannedNode, ...] = ()
+    """Nodes that cluster.yaml does not name."""
     upgrade: Upgrade | None = None
     """How it gets there from another release; None where it runs that version."""
 
@@ -79,6 +82,7 @@ class Outlook:
             "cluster": self.cluster,
             "kubernetes": self.kubernetes,
             "changes": self.changes,
+            "unplannedNodes": [node.name for node in self.unplanned],
             "upgrade": self.upgrade.to_json() if self.upgrade else None,
             "hosts": [
                 {
@@ -122,6 +126,7 @@ def run_plan(
     with running(state, "k8sbootstrap plan", reporter) as run, _copy_of(state) as scratch:
         host_keys(run, plan, accept_new=accept_new_host_keys, ask=ask)
         seen = look(run, plan)
+        plan = with_unplanned(plan, seen.findings)
         if not (scratch.pki / "ca.crt").exists():
             authorities(run, plan, scratch)
         upgrading = Upgrading(run, plan)
@@ -183,6 +188,7 @@ def _outlook(plan: ClusterPlan, run: Run, todo: Survey) -> Outlook:
             HostOutlook(host, tuple(changes.values()), str(todo.unreachable.get(host, "")))
             for host, changes in by_host.items()
         ),
+        todo.unplanned,
         todo.upgrade,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k8sbootstrap.drift import words
+from k8sbootstrap.drift.nodes import with_unplanned
 from k8sbootstrap.drift.refusals import require_allowed
 from k8sbootstrap.drift.survey import Seen, Survey, compare, look_at_hosts
 from k8sbootstrap.errors import HostError
@@ -73,6 +74,7 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
     with running(state, "k8sbootstrap up", reporter) as run, hooked(run, "up", plan, cluster_file):
         host_keys(run, plan, accept_new=options.accept_new_host_keys, ask=options.ask)
         seen = look(run, plan)
+        plan = with_unplanned(plan, seen.findings)
         fresh = not state.inventory.exists()
         if fresh:  # bad hosts are told of before files are fetched for them
             _preflight(run, plan, options)

@@ -28,7 +28,8 @@ Options:
     absent (list of str): Components to take off instead; of the rest only cluster counts.
     restart (bool), peers (list of health): Only restart what waits for it, after seeing that every peer is
         healthy.
-    pending_restarts (list), inputs (dict): With restart: those of the first call's result.
+    pending_restarts (list), inputs (dict): Units that must restart whatever changes, and because of what.
+        With restart: those of the first call's result.
 """
 
 from __future__ import annotations

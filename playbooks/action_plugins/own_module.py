@@ -141,8 +141,8 @@ ANSWERS = {
     },
     "etcd_look": {"report": _ETCD},
     "host_packages": {"missing": _fields(system=_text, files=_list(_text))},
+    "kubelet_identity": {"exists": _flag, "registered": _flag},
     "kube_nodes": {"pod_cidrs": _mapping(_like(_NAME), _like(_CIDR, empty=True))},
-    "path_exists": {"exists": _flag},
 }
 """What else a module returns; the keys are the modules' names."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ansible.module_utils.k8sbootstrap_arrivals import arrived
-from ansible.module_utils.k8sbootstrap_changes import DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap_changes import CLUSTER, CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_etcd import note_formed, permitted
 from ansible.module_utils.k8sbootstrap_files import FileSet
 from ansible.module_utils.k8sbootstrap_images import ImageError, load_images
@@ -57,6 +57,8 @@ def _apply(request: dict, uploads: dict, record: Record) -> dict:
     if missing:
         return {"changed": False, "missing": missing}
     files.apply(uploads)
+    _name_causes(files.changes, request, part)
+    _restart_anyway(request, files, record)
     units = Units(request["name"], request["units"], record, check_mode, files.inputs)
     with permitted(record, request["etcd"]):
         units.apply()
@@ -83,6 +85,20 @@ def _apply(request: dict, uploads: dict, record: Record) -> dict:
         "pending_restarts": units.pending,
         "inputs": {name: files.inputs.get(name, []) for name in units.pending},
     }
+
+
+def _name_causes(changes: list, request: dict, part: dict) -> None:
+    """Where all inputs are those of last time, only what the API server said of nodes is another."""
+    if request["digest"] and part["digest"] == request["digest"]:
+        for each in changes:
+            each["causes"] = [CLUSTER if cause == CONFIGURATION else cause for cause in each["causes"]]
+
+
+def _restart_anyway(request: dict, files: FileSet, record: Record) -> None:
+    """Have units restart that must, whatever their files are like."""
+    record.pend(request["pending"])
+    for unit in request["pending"]:
+        files.inputs.setdefault(unit, []).extend(request["inputs"].get(unit, []))
 
 
 def _missing_archives(request: dict, part: dict, uploads: dict, check_mode: bool) -> list:

@@ -29,13 +29,13 @@ options:
 """
 
 
-def _wait(names: list, timeout: int) -> dict:
+def _wait(names: list, timeout: int, check_mode: bool) -> dict:
     deadline = time.monotonic() + timeout
     while True:
         nodes = {item["metadata"]["name"]: item for item in kubectl_json("get", "nodes")["items"]}
         absent = [name for name in names if name not in nodes]
         without = [name for name in names if name in nodes and not nodes[name]["spec"].get("podCIDR")]
-        if not absent and not without:
+        if check_mode or (not absent and not without):
             return nodes
         if time.monotonic() > deadline:
             reasons = []
@@ -71,7 +71,7 @@ def main() -> None:
     changes = []
     nodes: dict = {}
     try:
-        nodes = _wait(module.params["wait_for"], 0 if module.check_mode else module.params["timeout"])
+        nodes = _wait(module.params["wait_for"], module.params["timeout"], module.check_mode)
         for name, wanted in sorted(module.params["nodes"].items()):
             patch = node_patch(nodes[name], wanted) if name in nodes else None
             if patch:

@@ -5,7 +5,8 @@ from __future__ import annotations
 NEW = "new"
 CONFIGURATION = "configuration"
 DRIFT = "drift"
-"""Causes: never applied here; other inputs than last time; somebody changed the host."""
+CLUSTER = "cluster"
+"""Causes: never applied here; other inputs than last time; somebody changed the host; nodes came or went."""
 
 _WORDS = {
     ("boolean", "set"): "SELinux boolean {} set",
@@ -42,7 +43,7 @@ def change(kind: str, action: str, name: str, *causes: str, why: tuple = ()) -> 
         kind: What it is about: file, unit, package, ... (see ``_WORDS``).
         action: What happens to it.
         name: Path or name.
-        causes: Any of ``NEW``, ``CONFIGURATION``, ``DRIFT``; empty when it follows from other changes.
+        causes: Any of ``NEW``, ``CONFIGURATION``, ``DRIFT``, ``CLUSTER``; empty when it follows from others.
         why: For restarts and reloads, the inputs that changed.
 
     Returns:

@@ -80,29 +80,33 @@ def node_patch(node: dict, wanted: dict) -> dict:
 
 
 def cluster_drift(record: dict) -> tuple:
-    """What somebody changed of the objects, labels and taints that this host's runs applied.
+    """What somebody changed of the objects, labels and taints that this master's runs applied.
 
     Args:
-        record: The host's record: ``objects`` and ``nodes``.
+        record: The master's record: ``objects`` and ``nodes``, of which only one master has any.
 
     Returns:
-        Changes by role, the podCIDR of every node (None where this host applied nothing), and the nodes that
-        an upgrade has not given back.
+        Changes by role, every node's podCIDR, its address, and the nodes that an upgrade has not given back.
 
     Raises:
         KubectlError: The API server can't be asked.
     """
-    if not record["objects"] and not record["nodes"]:
-        return {}, None, []
     found: dict = {"cluster_rbac": [], "node_settings": []}
-    for key in different(record["objects"], live_objects(record["objects"])):
+    wanted = record["objects"]
+    for key in different(wanted, live_objects(wanted)) if wanted else ():
         found["cluster_rbac"].append(change("object", "apply", key, DRIFT))
     live = {item["metadata"]["name"]: item for item in kubectl_json("get", "nodes")["items"]}
     for name, wanted in record["nodes"].items():
         if name in live and node_patch(live[name], wanted):
             found["node_settings"].append(change("node", "set", name, DRIFT))
     cordoned = [name for name, node in live.items() if CORDONED in node["metadata"].get("annotations", {})]
-    return found, {name: node["spec"].get("podCIDR", "") for name, node in live.items()}, cordoned
+    ranges = {name: node["spec"].get("podCIDR", "") for name, node in live.items()}
+    return found, ranges, {name: _address(node) for name, node in live.items()}, cordoned
+
+
+def _address(node: dict) -> str:
+    addresses = node.get("status", {}).get("addresses") or []
+    return next((each["address"] for each in addresses if each["type"] == "InternalIP"), "")
 
 
 def _managed(node: dict) -> dict:

@@ -172,6 +172,57 @@ def test_a_label_that_is_new_in_cluster_yaml_is_not_drift(lab: Lab) -> None:
     assert "changed on the host" not in shown.stdout + shown.stderr
 
 
+def reach_each_other(lab: Lab) -> bool:
+    """Whether the workload runs on both workers, and each pod answers the other's ping."""
+    found = json.loads(lab.kubectl("get pods -l app=web -o json"))["items"]
+    addresses = {pod["metadata"]["name"]: pod["status"].get("podIP", "") for pod in found}
+    nodes = {pod["spec"]["nodeName"] for pod in found}
+    if nodes != {"worker1", "worker2"} or not all(addresses.values()):
+        return False
+    exec_ = "kubectl --kubeconfig /etc/kubernetes/admin.conf exec"
+    tries = " && ".join(
+        f"{exec_} {name} -- ping -c 1 -W 3 {other}"
+        for name, own in addresses.items()
+        for other in addresses.values()
+        if other != own
+    )
+    return lab.sh("master1", f"({tries}) >/dev/null 2>&1 && echo yes || true").strip() == "yes"
+
+
+def test_a_host_taken_out_stays_a_node(lab: Lab) -> None:
+    def without(config: dict[str, Any]) -> None:
+        config["hosts"] = [host for host in config["hosts"] if host["name"] != "worker2"]
+
+    file = small(lab, "without.yaml", without)
+    before = state(lab)
+    routes = {name: lab.sh(name, "ip route show proto 75") for name in RUNNING}
+    planned = json.loads(lab.k("plan", "-o", "json", file=file).stdout)
+    assert (planned["changes"], planned["unplannedNodes"]) == (0, ["worker2"])
+    for command in ("plan", "up"):
+        assert "cluster.yaml does not name it" in lab.k(command, file=file).stdout
+    assert "not in cluster.yaml" in lab.k("status", file=file).stdout
+    seen = json.loads(lab.k("verify", "-o", "json", file=file).stdout)["results"]
+    assert [each["status"] for each in seen if each["host"] == "worker2"] == ["skipped"]
+    assert {name: lab.sh(name, "ip route show proto 75") for name in RUNNING} == routes
+    assert state(lab) == before
+    assert reach_each_other(lab)
+
+
+def test_a_deleted_node_comes_back(lab: Lab) -> None:
+    """It gets another range; pods there get new addresses, and reach the others."""
+    file = small(lab)
+    for node, script in (("worker1", "true"), ("worker2", "systemctl stop kubelet"), ("master1", "true")):
+        before = lab.kubectl(f"get node {node} -o jsonpath={{.spec.podCIDR}}")
+        lab.sh(node, script)
+        lab.kubectl(f"delete node {node}")
+        assert node in lab.k("plan", file=file).stdout
+        lab.k("up", file=file)
+        assert lab.kubectl(f"get node {node} -o jsonpath={{.spec.podCIDR}}") != before
+        wait_for(lambda: reach_each_other(lab), 90, "pods to reach each other")
+        assert "Nothing to change" in lab.k("up", file=file).stdout
+    lab.k("verify", file=file)
+
+
 def roles(**wanted: list[str]) -> Callable[[dict[str, Any]], None]:
     """Leaves only these hosts in cluster.yaml, with these roles."""
 

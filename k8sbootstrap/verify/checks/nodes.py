@@ -30,6 +30,9 @@ def judge(facts: Facts) -> Iterator[Verdict]:
                 yield skipped(host.name, f"kubelet {version} is not Ready: {NO_NETWORK}")
             else:
                 yield passed(host.name, f"Ready, kubelet {version}")
+    planned = {host.name for host in facts.plan.hosts}
+    for name in sorted(facts.nodes.keys() - planned):
+        yield skipped(name, "a node that cluster.yaml does not name: it is not looked at")
 
 
 def _troubles(plan: ClusterPlan, host: HostPlan, node: Object, known: Iterable[str]) -> list[str]:

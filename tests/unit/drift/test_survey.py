@@ -1,5 +1,6 @@
 """What is to do, from what hosts said: which roles, where and why."""
 
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,16 @@ import pytest
 
 from k8sbootstrap.drift import words
 from k8sbootstrap.drift.etcd_members import EtcdReport
+from k8sbootstrap.drift.nodes import with_unplanned
 from k8sbootstrap.drift.probe import Finding
 from k8sbootstrap.drift.survey import Seen, Survey, compare
 from k8sbootstrap.errors import HostError
-from k8sbootstrap.inventory.variables import firewall
+from k8sbootstrap.inventory.variables import firewall, shared_variables
 from k8sbootstrap.plan.build import load_plan
-from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
 from k8sbootstrap.runner.events import Change
 from k8sbootstrap.runner.phases import CLUSTER_ROLES, PHASES, runs_on
+from k8sbootstrap.state import State
 
 CLUSTER = """
 apiVersion: k8sbootstrap/v1alpha1
@@ -56,12 +59,13 @@ def found(plan: ClusterPlan, name: str, **other: Any) -> Finding:
         for role, digest in wanted(plan)[name].items()
         if name == "master1" or role not in CLUSTER_ROLES
     }
-    cidrs = CIDRS if name == "master1" else None
+    cidrs = CIDRS if name.startswith("master") else None
     fields: dict[str, Any] = {
         "cluster": "demo",
         "digests": digests,
         "drift": {},
         "routes": addresses,
+        "own_range": CIDRS[name],
         "pod_cidrs": cidrs,
         "api_error": "",
     }
@@ -123,12 +127,93 @@ def test_another_master_takes_over_where_the_one_that_applied_objects_is_gone(pl
 
 def test_an_api_that_does_not_answer_is_asked_again_by_the_run(plan: ClusterPlan) -> None:
     survey = seen(plan, master1={"api_error": "connection refused", "pod_cidrs": None})
-    assert todo(survey) == {"master1": dict.fromkeys(CLUSTER_ROLES, ("drift",))}
+    assert todo(survey) == {"master1": dict.fromkeys(CLUSTER_ROLES, ("unknown",))}
+    assert "(not known: connection refused)" in words.summary(survey)[0]
 
 
 def test_a_node_that_came_back_with_another_pod_cidr(plan: ClusterPlan) -> None:
+    """Itself gives its pods other addresses, and all the others route there."""
     survey = seen(plan, master1={"pod_cidrs": CIDRS | {"worker1": "10.244.9.0/24"}})
-    assert todo(survey) == {f"master{number}": {"pod_network": ("drift",)} for number in (1, 2, 3)}
+    assert todo(survey) == {host.name: {"pod_network": ("cluster",)} for host in plan.hosts}
+
+
+def test_only_masters_say_what_nodes_there_are(plan: ClusterPlan) -> None:
+    lies = dict.fromkeys(CIDRS, "10.244.99.0/24")
+    assert seen(plan, worker1={"pod_cidrs": lies}).settled
+    known = {"pod_cidrs": CIDRS | {"worker1": "10.244.9.0/24"}}
+    survey = seen(plan, master1=None, master2=known)
+    assert "pod_network" in survey.work["worker1"]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_node_that_was_deleted(plan: ClusterPlan, *, stopped: bool) -> None:
+    """Its kubelet registers it again; it gets another range, and its labels and taints anew."""
+    left = {name: cidr for name, cidr in CIDRS.items() if name != "worker1"}
+    down = {"drift": {"kubelet": (GONE,)}} if stopped else {}
+    masters = {f"master{number}": {"pod_cidrs": left} for number in (1, 2, 3)}
+    survey = seen(plan, **masters, worker1=down)
+    assert todo(survey)["worker1"] == {
+        "kubelet": (*(("drift",) if stopped else ()), "cluster"),
+        "pod_network": ("cluster",),
+    }
+    assert todo(survey)["master1"] == {"pod_network": ("cluster",), "node_settings": ("cluster",)}
+    assert todo(survey)["master2"] == {"pod_network": ("cluster",)}
+    assert "kubelet (" in words.summary(survey)[-1]
+    assert "changed in the cluster: worker1" in words.summary(survey)[-1]
+    assert not survey.settled
+    # others have dropped the route already, and a host that never joined is no lost node
+    dropped = {str(host.private_address): CIDRS[host.name] for host in plan.hosts if host.name in left}
+    masters = {
+        name: {"pod_cidrs": left, "routes": {a: c for a, c in dropped.items() if c != CIDRS[name]}}
+        for name in masters
+    }
+    assert not seen(plan, **masters).settled
+    assert "worker1" not in todo(seen(plan, **masters, worker1=None))
+
+
+EXTRA = {"pod_cidrs": CIDRS | {"worker2": "10.244.7.0/24"}, "addresses": {"worker2": "10.0.0.22"}}
+
+
+def test_a_host_taken_out_of_the_file_stays_a_node(plan: ClusterPlan) -> None:
+    masters = {f"master{number}": EXTRA for number in (1, 2, 3)}
+    findings = {host.name: found(plan, host.name, **masters.get(host.name, {})) for host in plan.hosts}
+    wider = with_unplanned(plan, findings)
+    assert wider.unplanned_nodes == (
+        UnplannedNode("worker2", IPv4Address("10.0.0.22"), IPv4Network("10.244.7.0/24")),
+    )
+    assert shared_variables(wider, State(Path("/none")), [])["addresses"]["worker2"] == "10.0.0.22"
+    assert "10.0.0.22" in firewall(wider, wider.hosts[0])["sources"]
+    survey = compare(wider, wanted(plan), Seen(findings))
+    assert todo(survey) == {host.name: {"pod_network": ("cluster",)} for host in plan.hosts}
+    assert words.summary(survey)[-1].startswith(
+        "worker2 (10.0.0.22) is a node of the cluster, and cluster.yaml"
+    )
+    routed = {
+        name: Finding(**each.__dict__ | {"routes": each.routes | {"10.0.0.22": "10.244.7.0/24"}})
+        for name, each in findings.items()
+    }
+    assert compare(wider, wanted(plan), Seen(routed)).settled
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "cidr"),
+    [
+        ("worker2", "10.0.0.11", "10.244.7.0/24"),
+        ("worker2", "10.244.3.1", "10.244.7.0/24"),
+        ("worker2", "10.96.0.1", "10.244.7.0/24"),
+        ("worker2", "10.0.0.22", "10.244.0.0/24"),
+        ("worker2", "10.0.0.22", "0.0.0.0/0"),
+        ("worker2", "x; reboot", "10.244.7.0/24"),
+        ("w {{ lookup('pipe', 'id') }}", "10.0.0.22", "10.244.7.0/24"),
+    ],
+)
+def test_what_a_node_says_of_itself_takes_nothing_from_others(
+    plan: ClusterPlan, name: str, address: str, cidr: str
+) -> None:
+    told = {"pod_cidrs": CIDRS | {name: cidr}, "addresses": {name: address}}
+    findings = {host.name: found(plan, host.name) for host in plan.hosts}
+    findings["master1"] = found(plan, "master1", **told)
+    assert with_unplanned(plan, findings).unplanned_nodes == ()
 
 
 def test_only_a_firewall_that_runs_must_know_new_hosts(plan: ClusterPlan) -> None:

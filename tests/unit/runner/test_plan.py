@@ -146,6 +146,7 @@ def test_json_form() -> None:
         "cluster": "demo",
         "kubernetes": "1.36.2",
         "changes": 1,
+        "unplannedNodes": [],
         "upgrade": None,
         "hosts": [
             {

@@ -38,8 +38,37 @@ unchain() {
   iptables -w -t "$1" -X "$2" 2>/dev/null || true
 }
 
+in_own() { # whether an address is in this node's own range
+  echo "$1 $own" | awk -F'[ ./]' '{
+    size = 2 ^ (32 - $9); a = (($1 * 256 + $2) * 256 + $3) * 256 + $4; b = (($5 * 256 + $6) * 256 + $7) * 256 + $8
+    exit int(a / size) != int(b / size)
+  }'
+}
+
+# A node that was deleted and has registered again may have another range. Its pods keep their old addresses, which
+# nobody routes here any more: their sandboxes are ended, and the kubelet starts the pods again, with new addresses.
+renumber() {
+  own=$(value own)
+  [ -n "$own" ] || return 0
+  for file in /var/lib/cni/networks/k8sbootstrap/[0-9]*; do
+    [ -e "$file" ] || continue
+    if in_own "${file##*/}"; then continue; fi
+    id=$(head -n 1 "$file" | tr -cd '0-9a-f')
+    if [ "$(printf %s "$id" | wc -c)" -eq 64 ]; then
+      grep -l "$id" /proc/[0-9]*/cgroup 2>/dev/null | while IFS=/ read -r _ _ process _; do
+        kill -9 "$process" 2>/dev/null || true
+      done
+    fi
+    rm -f "$file"
+  done
+  ip -4 -o addr show dev cni0 2>/dev/null | while read -r _ _ _ address _; do
+    in_own "${address%/*}" || ip addr del "$address" dev cni0
+  done
+}
+
 apply() {
   self=$(value self) pods=$(value pods)
+  renumber
   wanted=" "
   while read -r kind address cidr; do
     [ "$kind" = node ] || continue

@@ -1,4 +1,4 @@
-"""``path_exists``: the module of that name, and of its answer only what may be kept."""
+"""``kubelet_identity``: the module of that name, and of its answer only what may be kept."""
 
 from __future__ import annotations
 
