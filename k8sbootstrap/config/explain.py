@@ -44,6 +44,10 @@ _PATTERNS: Mapping[str, Words] = {
         "write HOST or HOST:PORT without scheme and path, such as registry.example.com:5000",
     ),
     base.DOCKER_SIZE: ("is not a size", "write a number and k, m or g, such as 50m"),
+    base.USER_NAME: (
+        "is not a user's name",
+        "use letters, digits, '_', '.', '@' and '-', at most 64, with a letter, a digit or '_' first",
+    ),
     base.FOLDER: ("is not a folder on hosts", "write an absolute path, such as /var/lib/docker"),
 }
 

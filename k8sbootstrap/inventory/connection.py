@@ -23,7 +23,7 @@ def sudo_password_variable(host: str) -> str:
 def ssh_command(host: HostPlan) -> list[str]:
     """The OpenSSH command, without what is to run there, that logs in to a host as Ansible does."""
     options = ["-T", "-o", "BatchMode=yes", "-o", f"Ciphers={CIPHERS}", "-p", str(host.ssh.port)]
-    return ["ssh", *options, *shlex.split(_ssh_arguments(host)), f"{host.ssh.user}@{host.address}"]
+    return ["ssh", *options, *shlex.split(_ssh_arguments(host)), "-l", host.ssh.user, "--", host.address]
 
 
 def connection_variables(host: HostPlan) -> dict[str, Any]:
@@ -35,15 +35,23 @@ def connection_variables(host: HostPlan) -> dict[str, Any]:
 
 
 def _ssh_arguments(host: HostPlan) -> str:
-    """Options for OpenSSH: the cluster's own known_hosts, checked strictly, also for the bastion."""
+    """Options for OpenSSH: the cluster's own known_hosts, checked strictly, and no other settings.
+
+    The same holds for the bastion. No ssh_config is read: it could forward the agent, or run commands.
+    """
     target = host.ssh
-    options = [*_path_option("UserKnownHostsFile", target.known_hosts), "-o", "StrictHostKeyChecking=yes"]
+    options = [
+        *("-F", "none"),
+        *_path_option("UserKnownHostsFile", target.known_hosts),
+        *("-o", "GlobalKnownHostsFile=/dev/null"),
+        *("-o", "StrictHostKeyChecking=yes"),
+    ]
     if target.key:
         options += ["-o", "IdentitiesOnly=yes", *_path_option("IdentityFile", target.key)]
     bastion = target.bastion
     if bastion:
         hop = shlex.join(["ssh", *options, "-W"]).replace("%", "%%")
-        to = shlex.join(["-p", str(bastion.port), f"{bastion.user}@{bastion.address}"])
+        to = shlex.join(["-p", str(bastion.port), "-l", bastion.user, "--", bastion.address])
         command = f"{hop} '[%h]:%p' {to}"
         options += ["-o", f"ProxyCommand={command}"]
     return shlex.join(options)

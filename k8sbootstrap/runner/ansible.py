@@ -175,7 +175,7 @@ def _private_dir() -> Iterator[Path]:
             for socket in (path for path in Path(name).iterdir() if path.is_socket()):
                 with suppress(subprocess.TimeoutExpired):  # it ends by itself a minute later
                     subprocess.run(
-                        ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "any"],
+                        ["ssh", "-F", "none", "-O", "exit", "-o", f"ControlPath={socket}", "any"],
                         check=False,
                         capture_output=True,
                         timeout=STOP_SECONDS,

@@ -20,6 +20,7 @@ DIRECT_HOST = r"""^[^\s,"'\\\x00-\x1f\x7f]+$"""
 REGISTRY_HOST = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:\d{1,5})?$"
 DOCKER_SIZE = r"^[1-9]\d*[kmg]$"
 FOLDER = r"^(/[\w.-]+)+$"
+USER_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$"
 
 DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL)]
 """RFC 1123 label: lower case letters, digits and inner hyphens, 63 at most."""
@@ -34,6 +35,8 @@ RegistryHost = Annotated[str, StringConstraints(pattern=REGISTRY_HOST)]
 DockerSize = Annotated[str, StringConstraints(pattern=DOCKER_SIZE)]
 Folder = Annotated[str, StringConstraints(pattern=FOLDER)]
 """Absolute path of a folder on hosts."""
+UserName = Annotated[str, StringConstraints(pattern=USER_NAME)]
+"""Name of a user on hosts, with an @ where it is of a directory service."""
 ReleaseName = Annotated[str, StringConstraints(pattern=DNS_NAME, max_length=53)]
 """Name of a Helm release: 53 characters at most, as helm has it."""
 ChartVersion = Annotated[str, StringConstraints(pattern=CHART_VERSION)]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from k8sbootstrap.config.models.base import Arch, DnsLabel, Model, Port, Role, chosen_by, variant
+from k8sbootstrap.config.models.base import Arch, DnsLabel, Model, Port, Role, UserName, chosen_by, variant
 
 
 class EnvSecret(Model):
@@ -36,14 +36,17 @@ class Bastion(Model):
     """Host name or IP address of the bastion."""
     port: Port = 22
     """TCP port of its SSH server."""
-    user: str | None = None
+    user: UserName | None = None
     """User to log in as; the host's own SSH user when not given."""
 
 
 class SSH(Model):
-    """How to reach hosts. Every key can be set once for all hosts and again for one host."""
+    """How to reach hosts. Every key can be set once for all hosts and again for one host.
 
-    user: str | None = None
+    No ssh_config is read, neither yours nor the machine's.
+    """
+
+    user: UserName | None = None
     """User to log in as. Default: root."""
     port: Port | None = None
     """TCP port of the SSH server. Default: 22."""

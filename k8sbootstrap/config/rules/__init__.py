@@ -38,6 +38,7 @@ RULES = (
     registry.entry,
     hosts.unique_hosts,
     hosts.addresses,
+    hosts.bastions,
     hosts.roles,
     hosts.labels,
     hosts.taints,

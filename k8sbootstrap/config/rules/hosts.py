@@ -69,6 +69,24 @@ def addresses(draft: Draft) -> Iterator[Finding]:
             )
 
 
+def bastions(draft: Draft) -> Iterator[Finding]:
+    """The address of a bastion is a name or an IP address."""
+    if draft.ssh and draft.ssh.bastion:
+        yield from _bastion_address(draft.ssh.bastion.address, "ssh")
+    for index, host in draft.hosts.items():
+        if host.ssh.bastion:
+            yield from _bastion_address(host.ssh.bastion.address, "hosts", index, "ssh")
+
+
+def _bastion_address(address: str, *ssh: str | int) -> Iterator[Finding]:
+    if not is_ip(address) and not is_dns_name(address):
+        yield Finding(
+            (*ssh, "bastion", "address"),
+            f'"{address}" is neither an IP address nor a host name',
+            "write it as in 10.0.0.1 or bastion.example.com",
+        )
+
+
 def roles(draft: Draft) -> Iterator[Finding]:
     """There is a master, the number of etcd members is odd, and no role is given twice."""
     for index, host in draft.hosts.items():

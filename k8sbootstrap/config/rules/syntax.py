@@ -7,6 +7,8 @@ from k8sbootstrap.config.models.base import DNS_NAME
 
 _NAME_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _DNS_NAME = re.compile(DNS_NAME)
+_SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""What may follow the % of an IPv6 address: the name of an interface."""
 _FLAG = re.compile(r"[a-z0-9][a-z0-9-]*")
 MAX_DNS_NAME = 253
 MAX_PORT = 65535
@@ -18,7 +20,8 @@ def is_ip(text: str) -> bool:
         ip_address(text)
     except ValueError:
         return False
-    return True
+    scope = text.partition("%")[2]
+    return "%" not in text or bool(_SCOPE.fullmatch(scope))
 
 
 def is_ipv4(text: str) -> bool:
