@@ -2,6 +2,7 @@
 
 import click
 
+from k8sbootstrap.cli.console import say
 from k8sbootstrap.runner.progress import Reporter
 from k8sbootstrap.ssh.hostkeys import Ask
 
@@ -11,9 +12,7 @@ def asker(reporter: Reporter) -> Ask:
 
     def ask(host: str, address: str, key_type: str, fingerprint: str) -> bool:
         with reporter.paused():
-            click.echo(
-                f"{host} ({address}) is new here. Its {key_type} key has the fingerprint {fingerprint}."
-            )
+            say(f"{host} ({address}) is new here. Its {key_type} key has the fingerprint {fingerprint}.")
             try:
                 return click.confirm("Is that the key you expect?")
             except click.Abort:

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from k8sbootstrap import __version__
+from k8sbootstrap.cli.console import PlainConsole, say
 from k8sbootstrap.errors import K8sBootstrapError
 
 COMMANDS = (
@@ -104,8 +105,8 @@ def cli(ctx: click.Context, file: Path, verbose: int, no_color: bool) -> None:  
     ctx.obj = Globals(
         file=file,
         verbosity=verbose,
-        console=Console(no_color=no_color, highlight=False, soft_wrap=True),
-        errors=Console(no_color=no_color, highlight=False, stderr=True, soft_wrap=True),
+        console=PlainConsole(no_color=no_color, highlight=False, soft_wrap=True),
+        errors=PlainConsole(no_color=no_color, highlight=False, stderr=True, soft_wrap=True),
     )
 
 
@@ -122,9 +123,9 @@ def main(args: list[str] | None = None) -> None:
         _with_place(exc).show()
         sys.exit(exc.exit_code)
     except K8sBootstrapError as exc:
-        click.echo(f"{exc}", err=True)
+        say(f"{exc}", err=True)
         if exc.hint:
-            click.echo(f"Next: {exc.hint}", err=True)
+            say(f"Next: {exc.hint}", err=True)
         sys.exit(exc.exit_code)
     except BrokenPipeError:
         sys.stderr.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from k8sbootstrap.cli.authorities import allower
 from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.hostkeys import asker
 from k8sbootstrap.cli.main import Globals
@@ -75,6 +76,13 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
     help=f"Exit with {CHANGES_EXIT_CODE} when there are changes to make; 0 means that there are none.",
 )
 @click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Do not ask whether to plan with certificate authorities that masters have, where the state "
+    "directory has none. It stays without.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Choice(["text", "json"]),
@@ -86,8 +94,10 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 @click.pass_obj
 def command(
     options: Globals,
-    accept_new_host_keys: bool,  # noqa: FBT001
-    detailed_exitcode: bool,  # noqa: FBT001
+    *,
+    accept_new_host_keys: bool,
+    detailed_exitcode: bool,
+    yes: bool,
     output: str,
     bundle: Path | None,
 ) -> int:
@@ -100,7 +110,14 @@ def command(
     plan = load_plan(options.file, bundle)
     reporter = reporter_for(options.errors, options.verbosity)
     ask = asker(reporter) if sys.stdin.isatty() and output == "text" else None
-    outlook = run_plan(plan, options.file, reporter, accept_new_host_keys=accept_new_host_keys, ask=ask)
+    outlook = run_plan(
+        plan,
+        options.file,
+        reporter,
+        accept_new_host_keys=accept_new_host_keys,
+        ask=ask,
+        allow_authorities=allower(reporter, yes=yes, text=output == "text"),
+    )
     if output == "json":
         click.echo(json.dumps(outlook.to_json(), indent=2))
     else:

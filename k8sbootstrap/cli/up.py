@@ -10,7 +10,9 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from k8sbootstrap.cli.authorities import allower
 from k8sbootstrap.cli.bundle_option import bundle_option
+from k8sbootstrap.cli.console import say
 from k8sbootstrap.cli.hostkeys import asker
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.drift import words
@@ -47,7 +49,13 @@ from k8sbootstrap.upgrade.checks import NAMES as UPGRADE_CHECK_NAMES
     help="Change only this host; may be given several times. What is done on one master for the whole "
     "cluster is done all the same.",
 )
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before changing hosts, as is done on a terminal.")
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Do not ask before changing hosts, as is done on a terminal, nor whether to take over certificate "
+    "authorities that masters have where the state directory has none.",
+)
 @click.option(
     "-o",
     "--output",
@@ -82,6 +90,7 @@ def command(
     chosen = UpOptions(
         accept_new_host_keys=accept_new_host_keys,
         ask=asker(reporter) if terminal else None,
+        allow_authorities=allower(reporter, yes=yes, text=output == "text"),
         ignore_preflight=ignore_preflight,
         limit=limit,
         confirm=_confirmer(reporter) if terminal and not yes else None,
@@ -108,10 +117,10 @@ def _check_limit(plan: ClusterPlan, limit: tuple[str, ...]) -> None:
 def _confirmer(reporter: Reporter) -> Callable[[Survey], None]:
     def confirm(todo: Survey) -> None:
         with reporter.paused():
-            click.echo("To do:")
+            say("To do:")
             for line in words.summary(todo):
-                click.echo(f"  {line}")
-            click.echo("k8sbootstrap plan shows every file.")
+                say(f"  {line}")
+            say("k8sbootstrap plan shows every file.")
             try:
                 go_on = click.confirm("Do it?", default=True)
             except click.Abort:

@@ -9,12 +9,12 @@ from functools import cache
 from importlib import resources
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from k8sbootstrap.drift.etcd_members import EtcdReport
-from k8sbootstrap.errors import HostError
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.events import Change
+from k8sbootstrap.ssh.ask import Question, ask
 from k8sbootstrap.ssh.client import SSHSession
 
 _MODULES = (
@@ -92,17 +92,7 @@ def probe(session: SSHSession) -> Finding:
         HostError: The host has no usable Python, the probe failed there, or the connection broke.
         SudoError: The user cannot become root.
     """
-    result = session.run("exec python3 -I -", stdin=_script(), timeout=_TIMEOUT)
-    if result.rc != 0:
-        said = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise HostError(f"{session.target.host}: it could not be looked at: {said}")
-    try:
-        return _FINDING.validate_json(result.stdout)
-    except ValidationError as exc:
-        raise HostError(
-            f"{session.target.host}: it could not be looked at: the probe printed {result.stdout[:200]!r}",
-            hint="See what python3 prints there at start.",
-        ) from exc
+    return ask(session.target.host, session, Question(_script()), _FINDING, timeout=_TIMEOUT)
 
 
 @cache

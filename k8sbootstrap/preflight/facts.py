@@ -1,11 +1,13 @@
 """What the probe saw on one host, read into types."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
 from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 _SOCKET = re.compile(
     r"^\S+\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+(?:\s+users:\((?P<users>.*)\))?"
@@ -104,46 +106,88 @@ class Facts:
     """docker and containerd to the version that is installed, or else would be."""
 
 
+@dataclass(frozen=True)
+class RawFacts:
+    """What the probe prints: outputs of commands and contents of files, as they are."""
+
+    python: tuple[int, int, int]
+    os_release: str
+    machine: str
+    kernel: str
+    hostname: str
+    machine_id: str
+    systemd: bool
+    addresses: str | None
+    routes: str | None
+    sockets: str | None
+    cgroups: dict[str, str]
+    swaps: str
+    meminfo: str
+    disk_free: int
+    modules: list[str]
+    cgroup_v2: bool
+    firewalld: bool
+    ufw: str
+    resolv_conf: str
+    record: str
+    leftovers: list[str]
+    runtimes: dict[str, str | None]
+    installation: str
+    packages: str | None
+    clock: tuple[float, float]
+
+
+RAW = TypeAdapter(RawFacts)
+
+
 def parse(text: str) -> Facts:
     """Read what the probe printed.
 
     Raises:
         ValueError: It is not the probe's output.
     """
+    return facts_of(RAW.validate_json(text))
+
+
+def facts_of(raw: RawFacts) -> Facts:
+    """Read what the probe handed back.
+
+    Raises:
+        ValueError: An output is not what its command prints.
+    """
     try:
-        raw = json.loads(text)
-        release = _os_release(raw["os_release"])
-        record = json.loads(raw["record"]) if raw["record"] else {}
+        release = _os_release(raw.os_release)
+        record = from_json(raw.record) if raw.record else {}
         return Facts(
-            python=tuple(raw["python"]),
+            python=tuple(raw.python),
             os_id=release.get("ID", ""),
             os_version=release.get("VERSION_ID", ""),
             os_name=release.get("PRETTY_NAME", "an unknown operating system"),
-            machine=raw["machine"],
-            kernel=_kernel(raw["kernel"]),
-            hostname=raw["hostname"],
-            machine_id=raw["machine_id"].strip(),
-            systemd=raw["systemd"],
-            addresses=None if raw["addresses"] is None else tuple(_addresses(raw["addresses"])),
-            routes=None if raw["routes"] is None else tuple(_routes(raw["routes"])),
-            listeners=None if raw["sockets"] is None else tuple(_listeners(raw["sockets"], raw["cgroups"])),
-            swaps=tuple(line.split()[0] for line in raw["swaps"].splitlines()[1:] if line.strip()),
-            memory=_memory(raw["meminfo"]),
-            disk_free=raw["disk_free"],
-            modules=frozenset(raw["modules"]),
-            cgroup_v2=raw["cgroup_v2"],
-            firewalld=raw["firewalld"],
-            ufw=tuple(raw["ufw"].split()) if raw["ufw"].startswith("Status: active") else (),
-            name_servers=tuple(_NAME_SERVER.findall(raw["resolv_conf"])),
-            clock=(raw["clock"][0], raw["clock"][1]),
-            cluster=record.get("cluster", ""),
+            machine=raw.machine,
+            kernel=_kernel(raw.kernel),
+            hostname=raw.hostname,
+            machine_id=raw.machine_id.strip(),
+            systemd=raw.systemd,
+            addresses=None if raw.addresses is None else tuple(_addresses(raw.addresses)),
+            routes=None if raw.routes is None else tuple(_routes(raw.routes)),
+            listeners=None if raw.sockets is None else tuple(_listeners(raw.sockets, raw.cgroups)),
+            swaps=tuple(line.split()[0] for line in raw.swaps.splitlines()[1:] if line.strip()),
+            memory=_memory(raw.meminfo),
+            disk_free=raw.disk_free,
+            modules=frozenset(raw.modules),
+            cgroup_v2=raw.cgroup_v2,
+            firewalld=raw.firewalld,
+            ufw=tuple(raw.ufw.split()) if raw.ufw.startswith("Status: active") else (),
+            name_servers=tuple(_NAME_SERVER.findall(raw.resolv_conf)),
+            clock=(raw.clock[0], raw.clock[1]),
+            cluster=str(record.get("cluster", "")),
             recorded=frozenset(_recorded(record)),
-            leftovers=tuple(raw["leftovers"]),
-            removed=tuple(sorted(set(_REMOVED.findall(raw["installation"])))),
-            runtimes=_runtimes(raw["runtimes"], raw["packages"] or ""),
+            leftovers=tuple(raw.leftovers),
+            removed=tuple(sorted(set(_REMOVED.findall(raw.installation)))),
+            runtimes=_runtimes(raw.runtimes, raw.packages or ""),
         )
-    except (LookupError, TypeError, AttributeError) as exc:
-        raise ValueError(f"the probe printed something else: {text[:200]!r}") from exc
+    except (LookupError, TypeError, AttributeError, RecursionError) as exc:
+        raise ValueError("an output of the probe's commands has another form") from exc
 
 
 def _kernel(release: str) -> tuple[int, int]:
@@ -159,7 +203,7 @@ def _os_release(text: str) -> dict[str, str]:
 def _addresses(text: str) -> list[Address]:
     return [
         Address(link["ifname"], IPv4Interface(f"{entry['local']}/{entry['prefixlen']}"))
-        for link in json.loads(text or "[]")
+        for link in from_json(text or "[]")
         for entry in link.get("addr_info", [])
     ]
 
@@ -167,7 +211,7 @@ def _addresses(text: str) -> list[Address]:
 def _routes(text: str) -> list[Route]:
     return [
         Route(IPv4Network(entry["dst"]), entry.get("dev", ""), str(entry.get("protocol", "")))
-        for entry in json.loads(text or "[]")
+        for entry in from_json(text or "[]")
         if entry["dst"] != "default"
     ]
 

@@ -1,17 +1,16 @@
 """Ask every host at once, then judge: all checks, all hosts, all reported."""
 
 import json
-import shlex
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib import resources
 
 from k8sbootstrap.catalog.distributions import host_platforms
-from k8sbootstrap.errors import HostError, K8sBootstrapError, PreflightError, SudoError
+from k8sbootstrap.errors import K8sBootstrapError, PreflightError, SudoError
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.preflight.checks import CHECKS
 from k8sbootstrap.preflight.checks.base import Case, Seen
-from k8sbootstrap.preflight.facts import parse
+from k8sbootstrap.preflight.facts import RAW, facts_of
 from k8sbootstrap.preflight.models import (
     CheckResult,
     PreflightReport,
@@ -21,6 +20,7 @@ from k8sbootstrap.preflight.models import (
     ok,
     skipped,
 )
+from k8sbootstrap.ssh.ask import NoPythonError, Question, UnusableAnswerError, ask, shown
 from k8sbootstrap.ssh.client import SSHSession
 from k8sbootstrap.ssh.parallel import run_on_all
 
@@ -35,13 +35,7 @@ ACCESS_CHECKS = {
 CHECK_NAMES = (*ACCESS_CHECKS, *(check.name for check in CHECKS))
 """All names that can be ignored, in the order of the report."""
 
-_NO_PYTHON = 127
-_COMMAND = f"command -v python3 >/dev/null || exit {_NO_PYTHON}; exec python3 -I -"
 _PROBE_TIMEOUT = 30.0
-
-
-class _PythonError(K8sBootstrapError):
-    """The probe could not run on a host."""
 
 
 def run_preflight(
@@ -110,21 +104,17 @@ def probe(session: SSHSession, platforms: Sequence[Mapping[str, object]]) -> See
         K8sBootstrapError: The host has no usable Python, or the connection broke.
     """
     script = resources.files("k8sbootstrap.preflight").joinpath("host_probe.py").read_bytes()
+    host = session.target.host
     asked = time.time()
-    command = f"{_COMMAND} {shlex.quote(json.dumps(platforms))}"
-    result = session.run(command, stdin=script, timeout=_PROBE_TIMEOUT)
+    raw = ask(host, session, Question(script, json.dumps(platforms)), RAW, timeout=_PROBE_TIMEOUT)
     answered = time.time()
-    if result.rc == _NO_PYTHON:
-        raise _PythonError("python3 is not installed", hint="Install it: apt-get install python3")
-    if result.rc:
-        said = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise _PythonError(
-            f"python3 failed: {said}", hint="Install the distribution's own Python 3.9 or later."
-        )
     try:
-        return Seen(parse(result.stdout), asked, answered)
+        return Seen(facts_of(raw), asked, answered)
     except ValueError as exc:
-        raise _PythonError(str(exc), hint="See what python3 prints there at start.") from exc
+        raise UnusableAnswerError(
+            f"{host}: its answer can't be used: {shown(str(exc), 200)}",
+            hint="See what python3 prints there at start, and whether it is the right host.",
+        ) from exc
 
 
 def _verdicts(
@@ -155,8 +145,10 @@ def _access(host: HostPlan, answer: Seen | K8sBootstrapError) -> dict[str, Verdi
         good = answer.facts.python[:2] >= OLDEST_PYTHON
         verdicts["python"] = ok(version) if good else failed(f"{version} is too old", "Install 3.9 or later.")
         return verdicts
-    place = "sudo" if isinstance(answer, SudoError) else "ssh" if isinstance(answer, HostError) else "python"
-    verdicts[place] = failed(str(answer), answer.hint)
+    if isinstance(answer, NoPythonError | UnusableAnswerError):
+        verdicts["python"] = failed(str(answer).removeprefix(f"{host.name}: "), answer.hint)
+    else:
+        verdicts["sudo" if isinstance(answer, SudoError) else "ssh"] = failed(str(answer), answer.hint)
     return verdicts
 
 

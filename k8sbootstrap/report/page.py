@@ -4,9 +4,9 @@ from typing import Any
 
 import jinja2
 
+from k8sbootstrap.formats.text import printable
 from k8sbootstrap.report.model import build_page
 from k8sbootstrap.report.recorded import Recorded
-from k8sbootstrap.report.words import printable
 
 
 def render(recorded: Recorded) -> str:

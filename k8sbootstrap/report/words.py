@@ -1,14 +1,10 @@
 """Numbers, times and names as the report writes them."""
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 _MINUTE = 60
 _HOUR = 3600
-_REPLACED = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
-"""Characters that turn the direction of text: a page that shows changes must show them in their order."""
 
 
 def duration(seconds: float) -> str:
@@ -47,11 +43,3 @@ def some(names: Sequence[str], limit: int) -> str:
 def shortened(text: str, limit: int) -> str:
     """``text`` in at most ``limit`` characters."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def printable(text: str) -> str:
-    """``text`` without what a page can't hold or show in its place: control characters and broken ones."""
-    return "".join(
-        char if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cs"} else "\ufffd"
-        for char in _REPLACED.sub("\ufffd", text)
-    )

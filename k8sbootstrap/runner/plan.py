@@ -13,6 +13,7 @@ from typing import Any
 from k8sbootstrap.drift.nodes import with_unplanned
 from k8sbootstrap.drift.survey import Survey
 from k8sbootstrap.errors import HostError
+from k8sbootstrap.pki.recover import Allow
 from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
 from k8sbootstrap.runner.events import Change, TaskResult
 from k8sbootstrap.runner.playbook import write_playbook
@@ -102,6 +103,7 @@ def run_plan(
     *,
     accept_new_host_keys: bool = False,
     ask: Ask | None = None,
+    allow_authorities: Allow | None = None,
 ) -> Outlook:
     """See what ``up`` would do.
 
@@ -111,6 +113,8 @@ def run_plan(
         reporter: Shows what happens.
         accept_new_host_keys: Trust hosts seen for the first time.
         ask: Asks about unknown host keys; None refuses them.
+        allow_authorities: Decides whether to plan with certificate authorities of masters, where the state
+            directory has none; None takes none.
 
     Returns:
         Every change by host; hosts that did not answer carry an error.
@@ -128,7 +132,7 @@ def run_plan(
         seen = look(run, plan)
         plan = with_unplanned(plan, seen.findings)
         if not (scratch.pki / "ca.crt").exists():
-            authorities(run, plan, scratch)
+            authorities(run, plan, scratch, allow_authorities)
         upgrading = Upgrading(run, plan)
         upgrading.refuse_early(state.inventory)
         prepare(plan, cluster_file, scratch, scratch.inventory, run.step)

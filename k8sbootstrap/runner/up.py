@@ -10,7 +10,7 @@ from k8sbootstrap.drift.refusals import require_allowed
 from k8sbootstrap.drift.survey import Seen, Survey, compare, look_at_hosts
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.inventory.read import read_digests
-from k8sbootstrap.pki.recover import recover_pki
+from k8sbootstrap.pki.recover import Allow, recover_pki
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight import models as preflight
 from k8sbootstrap.preflight.run import CHECK_NAMES, require, run_preflight
@@ -38,6 +38,8 @@ class UpOptions:
     accept_new_host_keys: bool = False
     ask: Ask | None = None
     """Asks about unknown host keys; None refuses them."""
+    allow_authorities: Allow | None = None
+    """Decides whether certificate authorities are taken over from masters; None takes none."""
     ignore_preflight: Collection[str] = ()
     """Names of checks, of preflight's and of upgrades', that may fail."""
     limit: Collection[str] = ()
@@ -79,7 +81,7 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
         if fresh:  # bad hosts are told of before files are fetched for them
             _preflight(run, plan, options)
         if fresh or not (state.pki / "ca.crt").exists():
-            authorities(run, plan, state)
+            authorities(run, plan, state, options.allow_authorities)
         upgrading = Upgrading(run, plan, options.ignore_preflight, options.limit)
         upgrading.refuse_early(state.inventory)
         prepare(plan, cluster_file, state, state.inventory, run.step)
@@ -87,7 +89,7 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
         if not todo.settled:
             if not fresh:
                 _preflight(run, plan, options, without=todo.unreachable if todo.exists else ())
-                authorities(run, plan, state)
+                authorities(run, plan, state, options.allow_authorities)
             if options.confirm:
                 options.confirm(todo)
             upgrading.snapshot(todo)
@@ -105,12 +107,14 @@ def host_keys(run: Run, plan: ClusterPlan, *, accept_new: bool, ask: Ask | None)
         ensure_known([host.ssh for host in plan.hosts], accept_new=accept_new, ask=ask)
 
 
-def authorities(run: Run, plan: ClusterPlan, state: State) -> None:
-    """See that masters run with the state's CAs; where it has none, take theirs."""
+def authorities(run: Run, plan: ClusterPlan, state: State, allow: Allow | None) -> None:
+    """See that masters run with the state's CAs; where it has none, take theirs if that is allowed."""
     with run.step("authorities", "Certificate authorities") as step:
-        host = recover_pki(plan, state)
-        if host:
-            step.note(f"the state directory had none: read back from {host}")
+        offer = recover_pki(plan, state, allow)
+        if offer:
+            step.note(f"the state directory had none: read back from {offer.hosts[0]}")
+            for line in offer.lines():
+                step.note(line)
 
 
 def look(run: Run, plan: ClusterPlan) -> Seen:

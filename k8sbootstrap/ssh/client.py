@@ -7,7 +7,7 @@ import paramiko
 
 from k8sbootstrap.errors import HostError, SudoError
 from k8sbootstrap.plan.models import SSHTarget
-from k8sbootstrap.ssh.command import Exchange, Result, SudoRefusedError
+from k8sbootstrap.ssh.command import Exchange, Result, SudoRefusedError, TooMuchError
 from k8sbootstrap.ssh.known import KnownHosts
 from k8sbootstrap.ssh.place import of_host
 from k8sbootstrap.ssh.transport import Route, connect
@@ -74,6 +74,11 @@ class SSHSession:
             raise HostError(
                 f"{self._place}: a command did not end within {timeout:g} s",
                 hint="The host may be overloaded; look at it and run again.",
+            ) from exc
+        except TooMuchError as exc:
+            raise HostError(
+                f"{self._place}: a command writes without end; the connection was closed",
+                hint="See what runs there at login, and whether it is the right host.",
             ) from exc
         except (paramiko.SSHException, EOFError, OSError) as exc:
             raise self._lost() from exc

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 import paramiko
 
+MAX_OUT = 32 << 20
+"""Bytes of standard output that a command may write; a list of all nodes of a large cluster has a tenth."""
+MAX_ERR = 8 << 20
+"""The same for standard error."""
 _CHUNK = 32768
 _BUSY_WAIT = 0.02
 """Seconds to wait for room to send."""
@@ -22,6 +26,10 @@ class Result:
     """Exit code; -1 when a signal ended it."""
     stdout: str
     stderr: str
+
+
+class TooMuchError(Exception):
+    """The command writes more than any that is meant to run."""
 
 
 class SudoRefusedError(Exception):
@@ -63,16 +71,20 @@ class Exchange:
         token = secrets.token_hex(8)
         self._prompt = f"password-{token}:".encode()
         self._mark = f"started-{token}\n".encode()
+        self._sudo = sudo
         self._started = not sudo
         self._may_ask = sudo and password is not None
         if sudo:
             # What sudo itself says ends at the mark. Where it may ask for a password, nothing is sent before
             # it is known who reads it; else nobody but the command does, and a round trip is saved.
             ask = f"-S -p {self._prompt.decode()}" if password is not None else "-n"
-            inner = f"echo {self._mark.decode().strip()} >&2\n{command}"
-            self._line = f"env LC_ALL=C sudo {ask} -- sh -c {shlex.quote(inner)}"
+            shell = f"sudo {ask} -- sh"
         else:
-            self._line = f"env LC_ALL=C sh -c {shlex.quote(command)}"
+            shell = "sh"
+        # what a login shell prints before, such as a greeting, ends at the mark as well
+        mark = self._mark.decode().strip()
+        inner = f"echo {mark}; echo {mark} >&2\n{command}"
+        self._line = f"env LC_ALL=C {shell} -c {shlex.quote(inner)}"
 
     def run(self, timeout: float) -> Result:
         """Run it to its end.
@@ -83,6 +95,7 @@ class Exchange:
         Raises:
             TimeoutError: It took longer.
             SudoRefusedError: sudo did not run it.
+            TooMuchError: It writes without end.
             paramiko.SSHException, EOFError, OSError: The connection broke.
         """
         deadline = time.monotonic() + timeout
@@ -115,6 +128,8 @@ class Exchange:
         if self._channel.recv_stderr_ready():
             self._err += self._channel.recv_stderr(_CHUNK)
             received = True
+        if len(self._out) > MAX_OUT or len(self._err) > MAX_ERR:
+            raise TooMuchError
         if not self._started:
             self._listen_to_sudo()
         return received
@@ -154,4 +169,8 @@ class Exchange:
             said = bytes(self._err).replace(self._prompt, b"").decode(errors="replace").strip()
             wrong = self._password_sent and "incorrect password" in said
             raise SudoRefusedError(said, password=wrong)
-        return Result(rc, self._out.decode(errors="replace"), self._err.decode(errors="replace"))
+        out, err = bytes(self._out), bytes(self._err)
+        _, mark, after = out.partition(self._mark)
+        if not self._sudo:
+            err = err.partition(self._mark)[2] if self._mark in err else err
+        return Result(rc, (after if mark else out).decode(errors="replace"), err.decode(errors="replace"))

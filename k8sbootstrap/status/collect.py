@@ -1,6 +1,7 @@
 """Asks the hosts and puts their answers together."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -116,7 +117,10 @@ def _component(answer: Answer, name: str) -> ComponentStatus:
 
 
 def _certificates(answer: Answer, now: datetime) -> tuple[Certificate, ...]:
-    found = [c for path, pem in answer.certificates.items() for c in parse.certificates(path, pem, now)]
+    found: list[Certificate] = []
+    for path, pem in answer.certificates.items():
+        with suppress(ValueError):  # it is no certificate: then there is none that could expire
+            found += parse.certificates(path, pem, now)
     return tuple(sorted(found, key=lambda certificate: (certificate.not_after, certificate.path)))
 
 

@@ -1,10 +1,11 @@
 """What the API server prints, as types. Commands are in ``look``, so that recorded output tests this."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import from_json
 
 DEPRECATED_METRIC = "apiserver_requested_deprecated_apis"
 _VERSION = re.compile(r"^v?(\d+\.\d+\.\d+)")
@@ -56,7 +57,7 @@ def version_of(text: str) -> str:
 def api_version(body: str) -> str:
     """The release in an API server's answer to /version; empty when it is none."""
     try:
-        return version_of(json.loads(body)["gitVersion"])
+        return version_of(from_json(body)["gitVersion"])
     except (ValueError, KeyError, TypeError):
         return ""
 
@@ -84,7 +85,7 @@ def budgets(listed: Mapping[str, Any]) -> tuple[Budget, ...]:
     """The PodDisruptionBudgets of a list."""
     return tuple(
         Budget(
-            f"{item['metadata']['namespace']}/{item['metadata']['name']}",
+            f"{item['metadata'].get('namespace', '')}/{item['metadata']['name']}",
             item.get("status", {}).get("disruptionsAllowed", 0),
             item.get("status", {}).get("expectedPods", 0),
             item.get("status", {}).get("currentHealthy", 0),

@@ -5,12 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
 
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.plan.models import ClusterPlan, SSHTarget
+from k8sbootstrap.ssh.ask import Question
 from k8sbootstrap.upgrade.look import Running
 from k8sbootstrap.upgrade.models import Upgrade
-from k8sbootstrap.verify.answers import AGENT_COMMAND
 from k8sbootstrap.verify.hosts import Hosts, Session, open_ssh
 from k8sbootstrap.verify.requests import etcdctl
 
@@ -26,6 +29,17 @@ class Snapshot:
     host: str
     path: str
     bytes: int
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What the program on the host prints."""
+
+    path: Annotated[str, Field(pattern="^/[A-Za-z0-9_./-]+$", max_length=1000)]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+_TAKEN = TypeAdapter(_Taken)
 
 
 def take_snapshot(
@@ -61,11 +75,11 @@ def take_snapshot(
     }
     script = files("k8sbootstrap.upgrade").joinpath("host_snapshot.py").read_bytes()
     with Hosts((each.ssh for each in plan.hosts), connect) as hosts:
-        stdin = json.dumps(wanted).encode() + b"\n" + script
-        ran = hosts.run(host, AGENT_COMMAND, stdin=stdin, timeout=_TIMEOUT)
-    if ran.rc != 0:
-        raise HostError(
-            f"{host}: no snapshot of etcd could be taken: {ran.said}",
-            hint="nothing was changed; mend that and run the same command again",
-        )
-    return Snapshot(host, **json.loads(ran.stdout))
+        try:
+            taken = hosts.question(host, Question(script, json.dumps(wanted)), _TAKEN, timeout=_TIMEOUT)
+        except HostError as exc:
+            raise HostError(
+                f"{host}: no snapshot of etcd could be taken: {exc}",
+                hint="nothing was changed; fix that and run the same command again",
+            ) from exc
+    return Snapshot(host, taken.path, taken.bytes)

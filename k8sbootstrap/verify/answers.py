@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
-from typing import Any
 
-AGENT_COMMAND = "python3 -c 'import sys; sys.argv[1:] = [sys.stdin.readline()]; exec(sys.stdin.read())'"
-"""Starts the agent on a host. Not an argument of the command: requests can be longer than one may be."""
+from pydantic import TypeAdapter
+
+from k8sbootstrap.ssh.ask import Question
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,10 @@ class Request:
     certificates: Sequence[str] = ()
     """Globs of PEM files and kubeconfigs whose certificates are wanted."""
 
-    def stdin(self) -> bytes:
-        """What ``AGENT_COMMAND`` reads to answer this request: the request on one line, then the agent."""
-        return json.dumps(asdict(self)).encode() + b"\n" + _agent_source()
+    def question(self) -> Question:
+        """The agent, with this request."""
+        program = files("k8sbootstrap.verify").joinpath("host_agent.py").read_bytes()
+        return Question(program, json.dumps(asdict(self)))
 
 
 @dataclass(frozen=True)
@@ -98,26 +99,8 @@ class Answer:
     certificates: Mapping[str, str] = field(default_factory=dict)
     """Path on the host to PEM text."""
 
-    @classmethod
-    def parse(cls, text: str) -> "Answer":
-        """Read the agent's output.
 
-        Raises:
-            ValueError: when ``text`` is not what the agent prints.
-        """
-        try:
-            data: dict[str, Any] = json.loads(text)
-            return cls(
-                http={name: HttpAnswer(**value) for name, value in data["http"].items()},
-                run={name: RunAnswer(**value) for name, value in data["run"].items()},
-                certificates=data["certificates"],
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not the host agent's answer: {shorten(text)}") from error
-
-
-def _agent_source() -> bytes:
-    return files("k8sbootstrap.verify").joinpath("host_agent.py").read_bytes()
+ANSWER = TypeAdapter(Answer)
 
 
 def shorten(text: str, length: int = 300) -> str:

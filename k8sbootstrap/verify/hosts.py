@@ -3,12 +3,18 @@
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
+
+from pydantic import TypeAdapter
 
 from k8sbootstrap.errors import HostError, K8sBootstrapError
 from k8sbootstrap.plan.models import SSHTarget
+from k8sbootstrap.ssh import ask as asking
+from k8sbootstrap.ssh.ask import Question, UnusableAnswerError
 from k8sbootstrap.ssh.client import SSHSession
-from k8sbootstrap.verify.answers import AGENT_COMMAND, Answer, Request, RunAnswer, shorten
+from k8sbootstrap.verify.answers import ANSWER, Answer, Request, RunAnswer
+
+T = TypeVar("T")
 
 CONNECT_TIMEOUT = 6.0
 """Seconds to wait for a host's SSH server."""
@@ -16,22 +22,8 @@ PARALLEL = 20
 """Hosts talked to at the same time."""
 
 
-class Ran(Protocol):
-    """How a command on a host ended."""
-
-    @property
-    def rc(self) -> int: ...  # noqa: D102
-    @property
-    def stdout(self) -> str: ...  # noqa: D102
-    @property
-    def stderr(self) -> str: ...  # noqa: D102
-
-
-class Session(Protocol):
+class Session(asking.Session, Protocol):
     """The part of an SSH session that verify uses."""
-
-    def run(self, command: str, *, stdin: bytes = b"", root: bool = True, timeout: float = 60) -> Ran:
-        """Run a shell command on the host."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -85,15 +77,7 @@ class Hosts:
         Raises:
             HostError: when the host cannot be reached; the host is lost from then on.
         """
-        if host in self.lost:
-            raise HostError(self.lost[host])
-        try:
-            if host not in self._sessions:
-                self._sessions[host] = self._connect(self._targets[host]).__enter__()
-            ran = self._sessions[host].run(command, stdin=stdin, timeout=timeout)
-        except K8sBootstrapError as error:
-            self.lost[host] = f"{error}{f' ({error.hint})' if error.hint else ''}"
-            raise HostError(self.lost[host]) from error
+        ran = self._do(host, lambda session: asking.run(session, command, stdin=stdin, timeout=timeout))
         return RunAnswer(ran.rc, ran.stdout, ran.stderr)
 
     def ask(self, host: str, request: Request, *, timeout: float = 60) -> Answer:
@@ -102,15 +86,36 @@ class Hosts:
         Raises:
             HostError: when the host cannot be reached or cannot run the agent; the host is lost from then on.
         """
-        ran = self.run(host, AGENT_COMMAND, stdin=request.stdin(), timeout=timeout)
+
+        def ask(session: Session) -> Answer:
+            answer = asking.ask(host, session, request.question(), ANSWER, timeout=timeout)
+            if (set(answer.http), set(answer.run)) != (set(request.http), set(request.run)):
+                raise UnusableAnswerError(
+                    f"{host}: its answer can't be used: it is one to other questions",
+                    hint="See what python3 prints there at start, and whether it is the right host.",
+                )
+            return answer
+
+        return self._do(host, ask)
+
+    def question(self, host: str, question: Question, form: TypeAdapter[T], *, timeout: float = 60) -> T:
+        """Run a program on one host and read what it prints.
+
+        Raises:
+            HostError: when the host cannot be reached, or its answer can't be used; it is lost from then on.
+        """
+        return self._do(host, lambda session: asking.ask(host, session, question, form, timeout=timeout))
+
+    def _do(self, host: str, action: Callable[[Session], T]) -> T:
+        if host in self.lost:
+            raise HostError(self.lost[host])
         try:
-            if ran.rc == 0:
-                return Answer.parse(ran.stdout)
-            reason = ran.said
-        except ValueError as error:
-            reason = str(error)
-        self.lost[host] = f"{host} could not run the checks with python3: {shorten(reason)}"
-        raise HostError(self.lost[host])
+            if host not in self._sessions:
+                self._sessions[host] = self._connect(self._targets[host]).__enter__()
+            return action(self._sessions[host])
+        except K8sBootstrapError as error:
+            self.lost[host] = f"{error}{f' ({error.hint})' if error.hint else ''}"
+            raise HostError(self.lost[host]) from error
 
     def ask_all(self, requests: Mapping[str, Request], *, timeout: float = 60) -> dict[str, Answer]:
         """Have many hosts answer, in parallel; hosts that could not are absent and named in ``lost``."""

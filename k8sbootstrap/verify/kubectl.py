@@ -1,13 +1,14 @@
 """kubectl, run on whichever master answers: the controller itself needs no route to the API."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from k8sbootstrap.errors import HostError, VerifyError
+from k8sbootstrap.ssh.ask import shown
 from k8sbootstrap.verify.answers import Request, Run, RunAnswer
 from k8sbootstrap.verify.hosts import Hosts
+from k8sbootstrap.verify.objects import parse_objects
 
 ADMIN_KUBECONFIG = "/etc/kubernetes/admin.conf"
 _KUBECTL = ("/usr/local/bin/kubectl", f"--kubeconfig={ADMIN_KUBECONFIG}", "--request-timeout=10s")
@@ -108,7 +109,13 @@ class Kubectl:
 
     def json(self, *arguments: str, stdin: str = "", timeout: float = 30) -> Any:
         """The same with ``-o json``, parsed."""
-        return json.loads(self.text(*arguments, "-o", "json", stdin=stdin, timeout=timeout))
+        text = self.text(*arguments, "-o", "json", stdin=stdin, timeout=timeout)
+        try:
+            return parse_objects(text)
+        except ValueError as exc:
+            raise KubectlError(
+                f"kubectl {' '.join(arguments[:3])}: what it printed can't be used: {shown(str(exc), 200)}"
+            ) from exc
 
     def batch(self, commands: Mapping[str, Run], *, timeout: float = 120) -> dict[str, RunAnswer]:
         """Run many kubectl commands at once on one master.

@@ -1,9 +1,12 @@
 """What programs on hosts print, as types. Commands are elsewhere, so that recorded output tests this."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from k8sbootstrap.verify.answers import RunAnswer
 
@@ -38,21 +41,37 @@ class EtcdStatus:
     """Alarms such as ``NOSPACE``."""
 
 
+_MEMBER, _STATUS = TypeAdapter(EtcdMember), TypeAdapter(EtcdStatus)
+
+
+@contextmanager
+def _form() -> Iterator[None]:
+    """What is read inside has the form that etcdctl gives it, or that is said."""
+    try:
+        yield
+    except (ValidationError, LookupError, TypeError, AttributeError) as exc:
+        raise ValueError("etcdctl printed something else than it does") from exc
+
+
 def etcd_members(answer: RunAnswer) -> tuple[EtcdMember, ...]:
     """Read ``etcdctl member list -w json``.
 
     Raises:
         ValueError: when etcdctl failed; the text is its own.
     """
-    return tuple(
-        EtcdMember(
-            id=member["ID"],
-            name=member.get("name", ""),
-            peer_urls=tuple(member["peerURLs"]),
-            learner=member.get("isLearner", False),
+    listed = _json(answer)
+    with _form():
+        return tuple(
+            _MEMBER.validate_python(
+                {
+                    "id": member["ID"],
+                    "name": member.get("name", ""),
+                    "peer_urls": member["peerURLs"],
+                    "learner": member.get("isLearner", False),
+                }
+            )
+            for member in listed["members"]
         )
-        for member in _json(answer)["members"]
-    )
 
 
 def etcd_status(answer: RunAnswer) -> EtcdStatus:
@@ -64,16 +83,19 @@ def etcd_status(answer: RunAnswer) -> EtcdStatus:
     found = _json(answer)
     if not found:
         raise ValueError(answer.said)
-    status = found[0]["Status"]
-    return EtcdStatus(
-        member=status["header"]["member_id"],
-        cluster=status["header"]["cluster_id"],
-        leader=status.get("leader", 0),
-        term=status["raftTerm"],
-        version=status["version"],
-        db_size=status["dbSize"],
-        errors=tuple(status.get("errors") or ()),
-    )
+    with _form():
+        status = found[0]["Status"]
+        return _STATUS.validate_python(
+            {
+                "member": status["header"]["member_id"],
+                "cluster": status["header"]["cluster_id"],
+                "leader": status.get("leader", 0),
+                "term": status["raftTerm"],
+                "version": status["version"],
+                "db_size": status["dbSize"],
+                "errors": status.get("errors") or (),
+            }
+        )
 
 
 def etcd_unhealthy(answer: RunAnswer) -> str:
@@ -84,11 +106,12 @@ def etcd_unhealthy(answer: RunAnswer) -> str:
     """
     try:
         found = _json(answer)
+        with _form():
+            if found and found[0].get("health"):
+                return ""
+            return str((found[0].get("error") if found else "") or answer.said)
     except ValueError as error:
         return str(error)
-    if found and found[0].get("health"):
-        return ""
-    return (found[0].get("error") if found else "") or answer.said
 
 
 def unit_states(answer: RunAnswer) -> dict[str, str]:
@@ -139,6 +162,6 @@ def internal_ips(node: Mapping[str, Any]) -> list[str]:
 
 def _json(answer: RunAnswer) -> Any:
     try:
-        return json.loads(answer.stdout)
+        return from_json(answer.stdout, allow_inf_nan=False)
     except ValueError:
         raise ValueError(answer.said) from None

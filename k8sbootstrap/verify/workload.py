@@ -15,6 +15,7 @@ from k8sbootstrap.verify.answers import shorten
 from k8sbootstrap.verify.facts import Object, Pod, Workload
 from k8sbootstrap.verify.kubectl import Kubectl, KubectlError
 from k8sbootstrap.verify.manifests import HOLDER, LABEL, NAME, OWNER, daemon_set, namespace, service
+from k8sbootstrap.verify.objects import parse_objects
 
 PODS_DEADLINE = 60.0
 """Seconds for all pods to run, image pulls included."""
@@ -84,9 +85,12 @@ class ProbePods:
             answer = self._kubectl.shell(script)
             if answer.rc != 0:
                 raise KubectlError(f"kubectl get pods: {answer.said}")
-            listed = json.loads(answer.stdout)["items"]
-            pods = {pod.node: pod for pod in map(read_pod, listed)}
-            stuck = {target_node(item) for item in listed if waiting_reason(item) in _STUCK}
+            try:
+                listed = parse_objects(answer.stdout)["items"]
+                pods = {pod.node: pod for pod in map(read_pod, listed)}
+                stuck = {target_node(item) for item in listed if waiting_reason(item) in _STUCK}
+            except (ValueError, LookupError, TypeError, AttributeError) as exc:
+                raise KubectlError("kubectl get pods: what it printed can't be used") from exc
             waited_for = set(self._nodes) - {node for node, pod in pods.items() if pod.running}
             waited_for -= stuck | set(hopeless)
             if not waited_for or time.monotonic() > deadline:

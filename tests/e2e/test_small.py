@@ -540,7 +540,10 @@ def test_lost_state_directory(lab: Lab) -> None:
     lab.state.rename(lost)
     lab.state.mkdir(mode=0o700)
     shutil.copy(lost / "known_hosts", lab.state)
-    assert "read back from master1" in lab.k("up").stdout
+    refused = lab.k("up", code=9).stderr  # not on a terminal, and nobody said yes
+    assert "SHA-256" in refused
+    assert not (lab.state / "pki").exists()
+    assert "read back from master1" in lab.k("up", "--yes").stdout
     for name in ("ca.crt", "ca.key", "sa.key", "etcd/ca.key"):
         assert (lab.state / "pki" / name).read_bytes() == (lost / "pki" / name).read_bytes(), name
     lab.k("verify")

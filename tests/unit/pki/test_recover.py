@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 
 import pytest
 
 from k8sbootstrap.errors import StateError
 from k8sbootstrap.pki.issue import ensure_pki
-from k8sbootstrap.pki.recover import KEPT, settle
+from k8sbootstrap.pki.offer import KEPT, Offer, check
+from k8sbootstrap.pki.recover import Found, settle
+from k8sbootstrap.state import State
 
 
 @pytest.fixture
@@ -16,38 +19,122 @@ def master(make_plan, state):
     return {name: (state.pki / name).read_bytes() for name in KEPT}
 
 
+def yes(_: Offer) -> bool:
+    return True
+
+
+def of(files, cluster="demo"):
+    return Found(cluster, files)
+
+
 def test_a_lost_state_directory_is_filled_again(make_plan, state, master):
     shutil.rmtree(state.directory)
-    assert settle({"m1": master, "m2": master}, state) == "m1"
+    offer = settle({"m1": of(master), "m2": of(master)}, state, "demo", yes)
+    assert offer.hosts == ("m1", "m2")
     result = ensure_pki(make_plan(), state)
     assert {"ca", "front-proxy-ca", "etcd/ca", "sa"} <= set(result.kept)
     assert {name: (state.pki / name).read_bytes() for name in KEPT} == master
     assert all((state.pki / name).stat().st_mode & 0o077 == 0 for name in KEPT if name.endswith(".key"))
 
 
+def test_the_question_names_what_there_is_to_compare(state, master):
+    shutil.rmtree(state.directory)
+    asked = []
+    settle({"m1": of(master)}, state, "demo", lambda offer: bool(asked.append(offer)) or True)
+    printed = subprocess.run(
+        ["openssl", "x509", "-noout", "-fingerprint", "-sha256"],
+        input=master["ca.crt"],
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    assert printed.strip().rpartition("=")[2] in asked[0].lines()[0]
+
+
+@pytest.mark.parametrize("allow", [None, lambda _: False])
+def test_nothing_is_taken_that_was_not_allowed(state, master, allow):
+    shutil.rmtree(state.directory)
+    with pytest.raises(StateError, match="were not taken over from m1"):
+        settle({"m1": of(master)}, state, "demo", allow)
+    assert not state.pki.exists()
+
+
 def test_a_master_that_lacks_a_file_is_no_source(state, master):
     shutil.rmtree(state.directory)
     less = {name: content for name, content in master.items() if name != "sa.key"}
-    assert settle({"m1": less, "m2": master}, state) == "m2"
+    assert settle({"m1": of(less), "m2": of(master)}, state, "demo", yes).hosts == ("m2",)
+
+
+def test_a_host_without_a_record_of_the_cluster_is_no_source(state, master):
+    shutil.rmtree(state.directory)
+    for cluster in ("", "other"):
+        with pytest.raises(StateError, match="m1 runs with another CA"):
+            settle({"m1": of(master, cluster)}, state, "demo", yes)
+    assert not state.pki.exists()
 
 
 def test_nothing_is_read_back_where_the_state_has_it(state, master):
-    assert settle({"m1": master}, state) is None
+    assert settle({"m1": of(master)}, state, "demo", None) is None
 
 
 def test_bare_masters_leave_an_empty_state_empty(state):
-    assert settle({}, state) is None
+    assert settle({}, state, "demo", yes) is None
     assert not state.pki.exists()
 
 
 def test_another_ca_on_a_master_is_refused(state, master):
     other = master | {"ca.crt": b"another"}
     with pytest.raises(StateError, match="m2 runs with another CA"):
-        settle({"m1": master, "m2": other}, state)
+        settle({"m1": of(master), "m2": of(other)}, state, "demo", yes)
 
 
 def test_a_half_kept_ca_is_never_replaced_by_a_new_one(state, master):
     shutil.rmtree(state.directory)
     less = {name: content for name, content in master.items() if name != "ca.key"}
     with pytest.raises(StateError, match="m1 runs with another CA"):
-        settle({"m1": less}, state)
+        settle({"m1": of(less)}, state, "demo", yes)
+
+
+def test_masters_that_disagree_are_named(make_plan, state, master, tmp_path):
+    shutil.rmtree(state.directory)
+    second = State(tmp_path / "second")
+    ensure_pki(make_plan(), second)
+    other = {name: (second.pki / name).read_bytes() for name in KEPT}
+    with pytest.raises(StateError, match=r"(?s)different certificate authorities.*m1: ca.*m2: ca"):
+        settle({"m1": of(master), "m2": of(other)}, state, "demo", yes)
+    assert not state.pki.exists()
+
+
+LIES = {
+    "ca.crt": [b"", b"rubbish", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
+    "ca.key": [b"", b"rubbish"],
+    "etcd/ca.key": [b"rubbish"],
+    "sa.pub": [b"rubbish"],
+    "sa.key": [b"rubbish"],
+}
+
+
+@pytest.mark.parametrize(("name", "lie"), [(name, lie) for name, lies in LIES.items() for lie in lies])
+def test_what_is_not_what_it_should_be_is_refused(state, master, name, lie):
+    shutil.rmtree(state.directory)
+    with pytest.raises(StateError, match=r"m1: the certificate authorities in its .* can't be taken over"):
+        settle({"m1": of(master | {name: lie})}, state, "demo", yes)
+    assert not state.pki.exists()
+
+
+def test_what_does_not_fit_is_refused(make_plan, state, master, tmp_path):
+    second = State(tmp_path / "second")
+    ensure_pki(make_plan(), second)
+    assert len(check(master)) == 3
+    leaf = (state.pki / "apiserver-kubelet-client.crt").read_bytes()
+    leaf_key = (state.pki / "apiserver-kubelet-client.key").read_bytes()
+    changes = [
+        {"ca.key": (second.pki / "ca.key").read_bytes()},
+        {"sa.pub": (second.pki / "sa.pub").read_bytes()},
+        {"ca.crt": leaf, "ca.key": leaf_key},
+        {"ca.crt": master["ca.crt"] + (second.pki / "ca.crt").read_bytes()},
+        {"ca.key": master["ca.key"] + b"\n#!/bin/sh\n"},
+        {"sa.pub": b"ssh-ed25519 AAAA\n" + master["sa.pub"]},
+    ]
+    for change in changes:
+        with pytest.raises(ValueError, match=r"ca\.|sa\."):
+            check(master | change)

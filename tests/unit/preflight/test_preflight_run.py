@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from k8sbootstrap.errors import HostError, HostKeyError, K8sBootstrapError, PreflightError, SudoError
+from k8sbootstrap.errors import HostError, HostKeyError, PreflightError, SudoError
 from k8sbootstrap.preflight import run
 from k8sbootstrap.preflight.checks import CHECKS
 from k8sbootstrap.preflight.checks.base import Seen
@@ -10,6 +10,7 @@ from k8sbootstrap.preflight.facts import parse
 from k8sbootstrap.preflight.models import CheckResult, PreflightReport, Status
 from k8sbootstrap.preflight.reference import page
 from k8sbootstrap.preflight.run import CHECK_NAMES, require, run_preflight
+from k8sbootstrap.ssh.ask import NoPythonError
 
 TWO = [
     {"name": "m1", "address": "192.0.2.11", "roles": ["master"]},
@@ -60,7 +61,7 @@ def test_two_good_hosts(check_with, m1, w1):
         (HostError("w1 (192.0.2.12:22): connection refused", hint="Check sshd."), "ssh"),
         (HostKeyError("w1: the SSH host key has changed", hint="Beware."), "ssh"),
         (SudoError("w1: sudo refused the password", hint="Correct it."), "sudo"),
-        (K8sBootstrapError("python3 is not installed", hint="Install it."), "python"),
+        (NoPythonError("w1: python3 is not installed", hint="Install it."), "python"),
     ],
 )
 def test_a_host_that_cannot_be_seen(check_with, m1, error, place):
@@ -72,7 +73,8 @@ def test_a_host_that_cannot_be_seen(check_with, m1, error, place):
     assert found[place] is Status.FAILED
     assert {found[name] for name in CHECK_NAMES[position + 1 :]} == {Status.SKIPPED}
     (failure,) = report.failed
-    assert (failure.message, failure.fix) == (str(error), error.hint)
+    message = str(error).removeprefix("w1: ") if place == "python" else str(error)
+    assert (failure.message, failure.fix) == (message, error.hint)
 
 
 def test_an_old_python_is_told_together_with_the_rest(check_with, m1, recording):

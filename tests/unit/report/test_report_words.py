@@ -1,6 +1,7 @@
 import pytest
 
-from k8sbootstrap.report.words import clock, count, duration, printable, shortened, some
+from k8sbootstrap.formats.text import printable
+from k8sbootstrap.report.words import clock, count, duration, shortened, some
 
 
 @pytest.mark.parametrize(

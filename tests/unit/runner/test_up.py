@@ -82,6 +82,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "look_at_hosts": SEEN,
         "compare": FOUND,
         "run_verify": VERIFIED,
+        "recover_pki": None,
     }
 
     def note(name: str) -> Callable[..., Any]:

@@ -15,15 +15,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from k8sbootstrap.errors import HostError
+from k8sbootstrap.ssh.ask import PYTHON, read
 from k8sbootstrap.verify import host_agent
-from k8sbootstrap.verify.answers import AGENT_COMMAND, Answer, Get, Request, Run
+from k8sbootstrap.verify.answers import ANSWER, Answer, Get, Request, Run
 
 
 def ask(request: Request) -> Answer:
+    question = request.question()
     done = subprocess.run(
-        ["sh", "-c", AGENT_COMMAND], input=request.stdin(), capture_output=True, timeout=30, check=True
+        ["sh", "-c", PYTHON],
+        input=f"{question.argument}\n".encode() + question.program,
+        capture_output=True,
+        timeout=30,
+        check=True,
     )
-    return Answer.parse(done.stdout.decode())
+    return read("m1", done.stdout.decode(), ANSWER)
 
 
 class Pages(http.server.BaseHTTPRequestHandler):
@@ -181,9 +188,7 @@ def test_a_request_longer_than_a_command_line(tmp_path):
     assert answer.run[words].rc == 0
 
 
-@pytest.mark.parametrize(
-    "text", ["", "Sorry, try again.", '{"http": {}}', '{"http": {"a": 1}, "run": {}}', "[]"]
-)
+@pytest.mark.parametrize("text", ["", "Sorry, try again.", '{"http": {"a": 1}, "run": {}}', "[]"])
 def test_what_is_no_answer_is_refused(text):
-    with pytest.raises(ValueError):
-        Answer.parse(text)
+    with pytest.raises(HostError, match="m1: its answer"):
+        read("m1", text, ANSWER)

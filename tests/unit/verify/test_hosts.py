@@ -50,7 +50,8 @@ def test_a_host_that_cannot_be_reached_is_lost_and_not_tried_again(targets):
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (RunAnswer(127, "", "sh: 1: python3: not found"), "python3: not found"),
+        (RunAnswer(127, "", "sh: 1: python3: not found"), "python3 is not installed"),
+        (RunAnswer(1, "", "no platform libraries"), "python3 failed: no platform libraries"),
         (RunAnswer(0, "Welcome to this host!", ""), "Welcome to this host!"),
     ],
 )

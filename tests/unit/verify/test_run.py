@@ -48,7 +48,11 @@ class Cluster:
             return RunAnswer(0, '{"items": []}', "")
         if "kubectl apply" in command:
             spec = {"clusterIP": "10.96.7.7", "ports": [{"nodePort": 31234}]}
-            return RunAnswer(0, json.dumps({"items": [{"kind": "Service", "spec": spec}]}), "")
+            return RunAnswer(
+                0,
+                json.dumps({"items": [{"kind": "Service", "metadata": {"name": "probe"}, "spec": spec}]}),
+                "",
+            )
         if "delete namespace" in command:
             return RunAnswer(0, "", "")
         return RunAnswer(1, "", "Error from server (Forbidden): not in this test")

@@ -1,0 +1,39 @@
+"""The question whether to take over certificate authorities that masters have."""
+
+import sys
+
+import click
+
+from k8sbootstrap.cli.console import say
+from k8sbootstrap.pki.offer import Offer
+from k8sbootstrap.pki.recover import Allow
+from k8sbootstrap.runner.progress import Reporter
+
+
+def allower(reporter: Reporter, *, yes: bool, text: bool) -> Allow | None:
+    """Decides: with ``--yes`` takes them, asks on a terminal, takes none elsewhere.
+
+    Args:
+        reporter: Leaves the terminal free for the question.
+        yes: Whether ``--yes`` was given.
+        text: Whether the command's output is for people.
+    """
+    if yes:
+        return lambda _: True
+    if not (text and sys.stdin.isatty()):
+        return None
+
+    def allow(offer: Offer) -> bool:
+        with reporter.paused():
+            say(
+                "The state directory has no certificate authorities. Who has theirs owns the cluster. "
+                f"{', '.join(offer.hosts)} has:"
+            )
+            for line in offer.lines():
+                say(f"  {line}")
+            try:
+                return click.confirm("Are they this cluster's, and shall they be taken over?")
+            except click.Abort:
+                raise KeyboardInterrupt from None
+
+    return allow
