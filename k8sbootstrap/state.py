@@ -1,7 +1,12 @@
 """The state directory: what this program keeps between runs, next to cluster.yaml."""
 
+import os
+import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from k8sbootstrap.errors import StateError
 
 
 @dataclass(frozen=True)
@@ -16,8 +21,15 @@ class State:
 
     @classmethod
     def beside(cls, cluster_file: Path, cluster_name: str) -> "State":
-        """The state that belongs to ``cluster_file``; nothing is created yet."""
-        return cls(cluster_file.resolve().parent / ".k8sbootstrap" / cluster_name)
+        """The state that belongs to ``cluster_file``; nothing is created yet.
+
+        Raises:
+            StateError: It is there and belongs to another user, who could exchange the cluster's keys.
+        """
+        top = cluster_file.resolve().parent / ".k8sbootstrap"
+        for folder in (top, top / cluster_name):
+            _refuse_strangers(folder)
+        return cls(top / cluster_name)
 
     @property
     def pki(self) -> Path:
@@ -75,6 +87,41 @@ class State:
         return self.directory / "proxy.json"
 
     def create(self) -> None:
-        """Make the directory, readable by its owner alone."""
-        self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.directory.mkdir(mode=0o700, exist_ok=True)
+        """Make the directory, readable by its owner alone, and keep git from it: it holds keys.
+
+        Raises:
+            StateError: It is there and belongs to another user.
+        """
+        for folder in (self.directory.parent, self.directory):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_strangers(folder)
+            with suppress(PermissionError):  # root's: only root can
+                folder.chmod(0o700)
+        with (
+            suppress(FileExistsError, PermissionError),
+            (self.directory.parent / ".gitignore").open("x") as file,
+        ):
+            file.write("*\n")
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Raise StateError where another user than this one or root owns a folder, or the link to it."""
+    try:
+        owners = {folder.lstat().st_uid, folder.stat().st_uid}
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except PermissionError as error:
+        raise StateError(
+            f"{folder} can't be read by this user",
+            hint="If it was made with sudo, run this with sudo too, or give it to this user with chown.",
+        ) from error
+    allowed = {0, os.geteuid()}
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdecimal():
+        allowed.add(int(os.environ["SUDO_UID"]))
+    strangers = owners - allowed
+    if strangers:
+        raise StateError(
+            f"{folder} belongs to the user with the id {min(strangers)}, who could exchange the keys in it",
+            hint=f"If you trust what is in it: chown -R {os.geteuid()} {shlex.quote(str(folder))}; "
+            "if not, move it away.",
+        )
