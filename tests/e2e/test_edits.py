@@ -124,7 +124,10 @@ REFUSED: dict[str, tuple[Callable[[Lab], Callable[[dict[str, Any]], None]], str]
         lambda lab: edit_host("master1", privateAddress=another_address(lab)),
         "etcd's member master1 is at",
     ),
-    "role": (lambda _: edit_host("worker1", roles=["master"]), "worker1 is a worker"),
+    "role": (
+        lambda _: lambda config: [host.update(roles=["master"]) for host in config["hosts"]],
+        "worker1 is a worker",
+    ),
 }
 
 
