@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from k8sbootstrap.artifacts.private import open_private, others_can_write, require_private
 from k8sbootstrap.catalog.models import ArtifactFile
 
 _STALE_SECONDS = 24 * 3600
@@ -47,14 +48,20 @@ class Cache:
 
     Args:
         root: The cache directory; made when something is stored.
+
+    Raises:
+        ArtifactError: Others than this user and root can write to it.
     """
 
     def __init__(self, root: Path) -> None:
+        require_private(root)
         self.root = root
         self._lock = threading.Lock()
         self._memo: dict[str, list[object]] = _read_map(root / "hashes.json")
         self._verified: dict[str, list[object]] = _read_map(root / "verified.json")
         self._changed: set[str] = set()
+        self._shared: dict[Path, bool] = {}
+        """Folder to whether others can write to it."""
 
     def path(self, file: ArtifactFile, sha256: str) -> Path:
         """Where ``file`` is when its hash is ``sha256``; it need not exist."""
@@ -63,6 +70,8 @@ class Cache:
     def hash_of(self, path: Path) -> str:
         """sha256 of a file of the controller, remembered until its size, times or inode change.
 
+        A file in a folder that others can write to is read every time.
+
         Raises:
             OSError: The file cannot be read.
         """
@@ -70,7 +79,10 @@ class Cache:
         mark: list[object] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
         with self._lock:
             known = self._memo.get(str(path))
-        if known and known[:-1] == mark and isinstance(known[-1], str):
+            if path.parent not in self._shared:
+                self._shared[path.parent] = others_can_write(path.parent)
+            is_shared = self._shared[path.parent]
+        if known and known[:-1] == mark and isinstance(known[-1], str) and not is_shared:
             return known[-1]
         with path.open("rb") as source:
             sha256 = hashlib.file_digest(source, "sha256").hexdigest()
@@ -96,10 +108,7 @@ class Cache:
     @contextmanager
     def temporary(self) -> Iterator[Path]:
         """An empty file on the cache's file system; removed afterwards unless ``store`` took it."""
-        folder = self.root / "tmp"
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=folder)
+        descriptor, name = tempfile.mkstemp(dir=self._tmp())
         os.close(descriptor)
         path = Path(name)
         try:
@@ -114,11 +123,8 @@ class Cache:
         It stays when the block fails, for the next run to go on with, unless nothing is in it. Where another
         run is at work on it this is an empty file of its own.
         """
-        folder = self.root / "tmp"
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        path = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.part"
-        with path.open("ab") as held:
+        path = self._tmp() / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.part"
+        with open_private(path) as held:
             if not _locked(held):
                 with self.temporary() as own:
                     yield own
@@ -146,6 +152,14 @@ class Cache:
     def keep_part(self, temporary: Path, digest: str) -> Path:
         """Keep a checked part of an image for others that have it too, and for runs that go on."""
         return temporary.replace(self._part(digest))
+
+    def _tmp(self) -> Path:
+        """The folder of unfinished files."""
+        folder = self.root / "tmp"
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        require_private(folder)
+        return folder
 
     def _part(self, digest: str) -> Path:
         return self.root / "tmp" / f"{digest.replace(':', '-')}.image-part"

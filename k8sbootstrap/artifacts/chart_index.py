@@ -5,6 +5,7 @@ from urllib.parse import urljoin
 
 import yaml
 
+from k8sbootstrap.artifacts import limits
 from k8sbootstrap.artifacts.cache import Cache
 from k8sbootstrap.artifacts.source import AbsentError, SourceError, download
 from k8sbootstrap.artifacts.web import Web
@@ -21,7 +22,7 @@ def chart_url(chart: RepositoryChart, web: Web, cache: Cache) -> str:
     index = f"{chart.repository.rstrip('/')}/index.yaml"
     with cache.temporary() as temporary:
         try:
-            download(web, index, temporary, lambda _received, _total: None)
+            download(web, index, temporary, lambda _received, _total: None, limits.DOCUMENT)
         except AbsentError as exc:
             raise AbsentError("no Helm repository is there: it has no index.yaml") from exc
         with temporary.open("rb") as text:

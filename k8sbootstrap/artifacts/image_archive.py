@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from k8sbootstrap.artifacts.archive import Member
 from k8sbootstrap.formats.bounded import load_json
 
 _HOST = re.compile(r"localhost|.*[.:].*")
@@ -103,7 +104,7 @@ def read_archive(path: Path) -> ImageArchive:
         OSError: It cannot be read.
     """
     try:
-        with tarfile.open(path, "r:") as tar:
+        with tarfile.open(path, "r:", tarinfo=Member) as tar:
             manifest = _document(tar, "manifest.json")
             refs = [_full(ref) for image in manifest for ref in image["RepoTags"] or ()]
             archs = {_document(tar, image["Config"])["architecture"] for image in manifest}

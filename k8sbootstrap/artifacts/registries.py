@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from k8sbootstrap.artifacts import limits
 from k8sbootstrap.artifacts.cache import Cache
 from k8sbootstrap.artifacts.image_archive import Part, digest_of, write_archive
 from k8sbootstrap.artifacts.pins import Pins
@@ -143,7 +144,7 @@ class _Place:
                 content = self._manifest(self._of_platform(document["manifests"]))
                 document = load_json(content)
             wanted = [document["config"], *document["layers"]]
-            whole = sum(each["size"] for each in wanted)
+            whole = _whole(wanted)
             parts, before = [], 0
             for each in wanted:
                 parts.append(self._part(each, _shifted(report, before, whole)))
@@ -180,9 +181,29 @@ class _Place:
         kept = self.cache.part(digest)
         if kept is None:
             url = f"{self.url}/blobs/{digest}"
-            with downloaded(self.web, self.cache, url, expected, report, what="a part of it") as (path, _):
+            with downloaded(
+                self.web, self.cache, url, expected, report, most=described["size"], what="a part of it"
+            ) as (path, _):
                 kept = self.cache.keep_part(path, digest)
         return Part(digest, kept)
+
+
+def _whole(wanted: Sequence[Mapping[str, Any]]) -> int:
+    """Bytes of an image's configuration, which comes first, and layers.
+
+    Raises:
+        SourceError: They are more than any image has.
+        ValueError: They are no sizes.
+    """
+    sizes = [each["size"] for each in wanted]
+    if not all(type(size) is int and size >= 0 for size in sizes):
+        raise ValueError(sizes)
+    if sum(sizes) > limits.IMAGE or sizes[0] > limits.TEXT:
+        raise SourceError(
+            f"it has {sum(sizes):,} bytes, {sizes[0]:,} of them its configuration:"
+            f" no more than {limits.IMAGE:,} and {limits.TEXT:,} are taken"
+        )
+    return sum(sizes)
 
 
 def _shifted(report: Report, before: int, whole: int) -> Report:

@@ -176,10 +176,10 @@ def compare(sha256: str, expected: Expected | None, what: str = "it") -> None:
         )
 
 
-def download(web: Web, url: str, target: Path, report: Report) -> str:
+def download(web: Web, url: str, target: Path, report: Report, most: int) -> str:
     """``Web.download`` with the errors of sources."""
     try:
-        return web.download(url, target, report)
+        return web.download(url, target, report, most)
     except NotThereError as exc:
         raise AbsentError(str(exc)) from exc
     except WebError as exc:
@@ -188,7 +188,14 @@ def download(web: Web, url: str, target: Path, report: Report) -> str:
 
 @contextmanager
 def downloaded(
-    web: Web, cache: Cache, url: str, expected: Expected | None, report: Report, *, what: str = "it"
+    web: Web,
+    cache: Cache,
+    url: str,
+    expected: Expected | None,
+    report: Report,
+    *,
+    most: int,
+    what: str = "it",
 ) -> Iterator[tuple[Path, str]]:
     """Download a file for the block; it is removed afterwards unless ``cache.store`` took it.
 
@@ -200,6 +207,7 @@ def downloaded(
         url: Where it comes from.
         expected: The hash that it must have, if one is known.
         report: Told of progress.
+        most: How many bytes it may have.
         what: The file, in error messages.
 
     Yields:
@@ -210,10 +218,10 @@ def downloaded(
     """
     with cache.unfinished(url) if expected else cache.temporary() as path:
         resumed = path.stat().st_size > 0
-        sha256 = download(web, url, path, report)
+        sha256 = download(web, url, path, report, most)
         if resumed and expected and sha256 != expected.sha256:  # the earlier part was of another file
             os.truncate(path, 0)
-            sha256 = download(web, url, path, report)
+            sha256 = download(web, url, path, report, most)
         try:
             compare(sha256, expected, what)
             yield path, sha256

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib3.util import parse_url
 
 from k8sbootstrap.artifacts.cache import Cache
+from k8sbootstrap.artifacts.limits import largest
 from k8sbootstrap.artifacts.source import (
     SUMS,
     AbsentError,
@@ -144,5 +145,8 @@ class MirrorSource(Source):
         """See ``Source.obtain``."""
         self.sums()
         url = f"{self._url}/{file.key}"
-        with downloaded(self._web, self._cache, url, expected, report) as (temporary, sha256):
+        with downloaded(self._web, self._cache, url, expected, report, most=largest(file)) as (
+            temporary,
+            sha256,
+        ):
             return Obtained(self._cache.store(temporary, file, sha256), sha256)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from urllib3.util import parse_url
 
+from k8sbootstrap.artifacts import limits
 from k8sbootstrap.artifacts.archive import ArchiveError, copy_out, members
 from k8sbootstrap.artifacts.cache import Cache
 from k8sbootstrap.artifacts.chart_index import chart_url
@@ -92,7 +93,13 @@ class UpstreamSource(Source):
         if file.sha256:
             compare(file.sha256, expected)  # known beforehand: nothing is downloaded in vain
         wanted = expected or self._published(file, url)
-        with _of_site(url), downloaded(self._web, self._cache, url, wanted, report) as (temporary, sha256):
+        with (
+            _of_site(url),
+            downloaded(self._web, self._cache, url, wanted, report, most=limits.largest(file)) as (
+                temporary,
+                sha256,
+            ),
+        ):
             return Obtained(self._cache.store(temporary, file, sha256), sha256, vouched=expected is None)
 
     def _unpack(self, asked: ArtifactFile, url: str, report: Report) -> None:
@@ -103,11 +110,19 @@ class UpstreamSource(Source):
             wanted = self._published(asked, url)
             with (
                 _of_site(url),
-                downloaded(self._web, self._cache, url, wanted, report, what="the archive") as (archive, _),
+                downloaded(
+                    self._web,
+                    self._cache,
+                    url,
+                    wanted,
+                    report,
+                    most=limits.PROGRAM,
+                    what="the archive",
+                ) as (archive, _),
             ):
                 for name, stream in members(archive, files):
                     with self._cache.temporary() as temporary:
-                        sha256 = copy_out(stream, temporary)
+                        sha256 = copy_out(stream, temporary, limits.PROGRAM)
                         path = self._cache.store(temporary, files[name], sha256)
                     self._unpacked[files[name].key] = Obtained(path, sha256, vouched=True)
         except ArchiveError as exc:

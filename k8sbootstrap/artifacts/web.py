@@ -25,14 +25,18 @@ from urllib3.exceptions import (
 from urllib3.util import Retry, Timeout, Url, make_headers, parse_url
 
 from k8sbootstrap import __version__
+from k8sbootstrap.artifacts import limits
+from k8sbootstrap.artifacts.body import TooLargeError, TooSlowError, chunks, length
+from k8sbootstrap.artifacts.patience import LateError, within
+from k8sbootstrap.artifacts.private import open_private
 from k8sbootstrap.config.models.network import Proxy
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
+"""Within which a server must have begun to answer, however slowly it sends its first lines."""
 _RESUMES = 2
 _REDIRECTS = 5
-_CHUNK = 1 << 20
-_TEXT_LIMIT = 4 << 20
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _OK, _PARTIAL, _NOT_FOUND, _GONE, _NO_SUCH_PART = 200, 206, 404, 410, 416
 
@@ -86,10 +90,10 @@ class Web:
         """The small body at ``url``, as it is.
 
         Raises:
-            WebError: It could not be had.
+            WebError: It could not be had, or is not small.
         """
         with self._get(url, headers=headers) as response, _translated(self._server(url)):
-            return response.read(_TEXT_LIMIT)
+            return b"".join(chunks(response, limits.TEXT))
 
     def exists(self, url: str) -> bool:
         """Whether the server has ``url``; False also when it does not answer."""
@@ -103,39 +107,53 @@ class Web:
         """How long the body at ``url`` is; None where the server does not say, or does not answer."""
         try:
             with self._get(url, method="HEAD") as response:
-                length = response.headers.get("Content-Length", "")
+                return length(response)
         except WebError:
             return None
-        return int(length) if length.isdigit() else None
 
-    def download(self, url: str, target: Path, report: Callable[[int, int | None], None]) -> str:
+    def download(
+        self,
+        url: str,
+        target: Path,
+        report: Callable[[int, int | None], None],
+        most: int = limits.PROGRAM,
+    ) -> str:
         """Write the body at ``url`` to ``target``; a transfer that breaks is taken up where it broke.
 
         What ``target`` has already is taken for the body's beginning. It keeps what came when all fails.
+
+        Args:
+            url: Address of the body.
+            target: A file of a folder that nobody else can write to.
+            report: Told of progress.
+            most: How many bytes are taken.
 
         Returns:
             sha256 of what was written.
 
         Raises:
-            WebError: It could not be had whole.
+            WebError: It could not be had whole, or has more bytes.
         """
         broken: HTTPError | None = None
-        with target.open("a+b") as out:
+        with open_private(target) as out:
             out.seek(0)
             digest = hashlib.file_digest(out, "sha256")
             received = out.tell()
             for _ in range(1 + _RESUMES):
-                with self._get(url, offset=received) as response:
+                with (
+                    self._get(url, offset=received) as response,
+                    _translated(self._server(url)),
+                ):
                     if received and response.status != _PARTIAL:
                         digest, received = hashlib.sha256(), 0
                         out.truncate(0)
                     if response.status == _NO_SUCH_PART:
                         continue  # from the start: what is here is not the beginning of what the server has
-                    length = response.headers.get("Content-Length", "")
-                    total = received + int(length) if length.isdigit() else None
+                    left = length(response)
+                    total = None if left is None else received + left
                     report(received, total)
                     try:
-                        for chunk in response.stream(_CHUNK, decode_content=False):
+                        for chunk in chunks(response, most - received):
                             if self._stopped.is_set():
                                 raise WebError("stopped")
                             out.write(chunk)
@@ -145,6 +163,9 @@ class Web:
                     except HTTPError as exc:
                         broken = exc
                         continue
+                    except TooLargeError:
+                        out.truncate(0)  # nothing to go on with
+                        raise
                 return digest.hexdigest()
         server = self._server(url)
         server.dead = f"broke off after {received} bytes: {_describe(broken)}"
@@ -212,12 +233,15 @@ class Web:
             proxy = self._proxy_for(parsed)
             if proxy is None and not server.reached:
                 _resolve(parsed.host or "")
-            return self._pool(proxy).request(
-                method,
-                parsed._replace(auth=None).url,
-                headers=dict(headers),
-                preload_content=False,
-                redirect=False,
+            return within(
+                ANSWER_SECONDS,
+                lambda: self._pool(proxy).request(
+                    method,
+                    parsed._replace(auth=None).url,
+                    headers=dict(headers),
+                    preload_content=False,
+                    redirect=False,
+                ),
             )
 
     def _server(self, url: str) -> "_Server":
@@ -307,21 +331,13 @@ def is_bypassed(host: str, no_proxy: Sequence[str]) -> bool:
 
 def _resolve(host: str) -> None:
     """Look a name up, but not for longer than a connection may take: resolvers can hang for minutes."""
-    failure: list[OSError] = []
-
-    def look_up() -> None:
-        try:
-            socket.getaddrinfo(host.strip("[]"), None)
-        except OSError as exc:
-            failure.append(exc)
-
-    thread = threading.Thread(target=look_up, daemon=True)
-    thread.start()
-    thread.join(CONNECT_SECONDS)
-    if thread.is_alive():
-        raise NoAnswerError(f"no answer (its name was not resolved within {CONNECT_SECONDS:.0f} s)")
-    if failure:
-        raise NoAnswerError("no answer (its name cannot be resolved)")
+    try:
+        within(CONNECT_SECONDS, lambda: socket.getaddrinfo(host.strip("[]"), None))
+    except LateError as exc:
+        late = f"no answer (its name was not resolved within {CONNECT_SECONDS:.0f} s)"
+        raise NoAnswerError(late) from exc
+    except OSError as exc:
+        raise NoAnswerError("no answer (its name cannot be resolved)") from exc
 
 
 @contextmanager
@@ -332,6 +348,14 @@ def _translated(server: _Server) -> Iterator[None]:
     except NoAnswerError as exc:
         server.dead = str(exc)
         raise
+    except TooSlowError as exc:
+        server.dead = str(exc)
+        raise NoAnswerError(server.dead) from exc
+    except LateError as exc:
+        server.dead = f"no answer (it did not begin to answer within {ANSWER_SECONDS:.0f} s)"
+        raise NoAnswerError(server.dead) from exc
+    except TooLargeError as exc:
+        raise WebError(str(exc)) from exc
     except HTTPError as exc:
         server.dead = f"no answer ({_describe(exc)})"
         raise NoAnswerError(server.dead) from exc

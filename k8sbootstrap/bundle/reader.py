@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from k8sbootstrap.artifacts.archive import Member
 from k8sbootstrap.bundle import manifest as manifests
 from k8sbootstrap.bundle.manifest import Manifest
 from k8sbootstrap.errors import BundleError
@@ -83,7 +84,7 @@ def open_bundle(path: Path) -> Bundle:
         BundleError: There is no such bundle, or it is damaged.
     """
     try:
-        with tarfile.open(path, "r:") as tar:
+        with tarfile.open(path, "r:", tarinfo=Member) as tar:
             manifest = _manifest(tar)
             places = {member.name: (member.offset_data, member.size) for member in tar if member.isreg()}
     except FileNotFoundError as exc:

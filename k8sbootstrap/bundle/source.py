@@ -67,7 +67,7 @@ class BundleSource(Source):
         try:
             with self._cache.temporary() as temporary, self._bundle.open(file.key) as content:
                 report(0, size)
-                sha256 = copy_out(content, temporary)
+                sha256 = copy_out(content, temporary, size)
                 report(size, size)
                 compare(sha256, expected)
                 return Obtained(self._cache.store(temporary, file, sha256), sha256)

@@ -47,7 +47,7 @@ def _unpack(bundle: Bundle, system: str, top: Path) -> Path:
             if not path.startswith(prefix):
                 continue
             with bundle.open(path) as content:
-                sha256 = copy_out(content, partial / path.removeprefix(prefix))
+                sha256 = copy_out(content, partial / path.removeprefix(prefix), entry.size)
             if sha256 != entry.sha256:
                 raise BundleError(
                     f"{bundle.path}: {path} has sha256 {sha256} and must have {entry.sha256},"

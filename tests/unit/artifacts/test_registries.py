@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from k8sbootstrap.artifacts import limits
 from k8sbootstrap.artifacts.image_archive import digest_of, read_archive
 from k8sbootstrap.artifacts.registries import RegistryImages
 from k8sbootstrap.artifacts.registry_web import RegistryWeb
@@ -236,3 +237,25 @@ def test_registries_that_nobody_names_are_left_alone_where_upstream_is(site):
     images = RegistryImages({FILE.key: REF}, (), {}, all=False)
     assert site.fetch(optional=[FILE], images=images, progress=lambda step: why.append(step.why)) == {}
     assert "image registries: not asked, since artifacts.upstream is false" in why[-1]
+
+
+@pytest.mark.parametrize("size", [limits.IMAGE, True, -1, "7", 1.5, None])
+def test_sizes_of_an_image_that_are_none(pull, server, size):
+    manifest, blobs = image()
+    described = json.loads(manifest)
+    described["layers"][0]["size"] = size
+    server.files = {f"{V2}/manifests/1.0": json.dumps(described).encode(), **blobs}
+    why = []
+    assert pull(progress=lambda step: why.append(step.why)) == {}
+    assert ("are taken" if size == limits.IMAGE else "none that runtimes take") in why[-1]
+    assert not [path for path in blobs if server.gets(path)]
+
+
+def test_a_layer_ends_where_its_manifest_says(pull, server):
+    manifest, blobs = image()
+    layer = json.loads(manifest)["layers"][0]
+    server.files = {f"{V2}/manifests/1.0": manifest, **blobs}
+    server.files[f"{V2}/blobs/{layer['digest']}"] = bytes(layer["size"] + 1)
+    why = []
+    assert pull(progress=lambda step: why.append(step.why)) == {}
+    assert f"no more than {layer['size']:,} are taken" in why[-1]
