@@ -8,6 +8,7 @@ from k8sbootstrap.addons.objects import ObjectError, Sourced, read_objects
 from k8sbootstrap.catalog.models import ArtifactFile, RepositoryChart
 from k8sbootstrap.config.models.addons import ChartManifest, DirectoryManifest, FileManifest, UrlManifest
 from k8sbootstrap.config.paths import local_path
+from k8sbootstrap.formats.text import without_logins
 
 SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -92,7 +93,7 @@ def url_objects(manifest: UrlManifest, fetched: Mapping[str, Path]) -> list[Sour
     Raises:
         ObjectError: The file can't be read, or does not hold objects.
     """
-    return _of_file(fetched[remote_file(manifest).key], manifest.url)
+    return _of_file(fetched[remote_file(manifest).key], without_logins(manifest.url))
 
 
 def _of_file(path: Path, source: str) -> list[Sourced]:

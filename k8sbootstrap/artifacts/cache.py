@@ -15,6 +15,7 @@ from typing import IO
 
 from k8sbootstrap.artifacts.private import open_private, others_can_write, require_private
 from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.formats.text import without_logins
 
 _STALE_SECONDS = 24 * 3600
 _HASH_DIGITS = 16
@@ -95,14 +96,14 @@ class Cache:
         """The hash of upstream's ``file``, where an earlier run had it vouched for by upstream's checksum."""
         with self._lock:
             match self._verified.get(file.key):
-                case [str(sha256), url, archive] if url == file.url and archive == file.url_sha256:
+                case [str(sha256), url, archive] if url == _address(file) and archive == file.url_sha256:
                     return sha256
         return None
 
     def remember_verified(self, file: ArtifactFile, sha256: str) -> None:
         """Record that upstream's checksum (or that of its archive) vouches for this hash of ``file``."""
         with self._lock:
-            self._verified[file.key] = [sha256, file.url, file.url_sha256]
+            self._verified[file.key] = [sha256, _address(file), file.url_sha256]
             self._changed.add("verified.json")
 
     @contextmanager
@@ -196,6 +197,11 @@ class Cache:
             with contextlib.suppress(OSError):
                 if left.stat().st_mtime < time.time() - _STALE_SECONDS:
                     left.unlink()
+
+
+def _address(file: ArtifactFile) -> str | None:
+    """Where upstream has a file, without a login that may be in it."""
+    return without_logins(file.url) if file.url else None
 
 
 def _locked(file: IO[bytes]) -> bool:

@@ -26,6 +26,7 @@ from k8sbootstrap.artifacts.source import (
 )
 from k8sbootstrap.artifacts.web import Web
 from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.formats.text import without_logins
 
 
 class UpstreamSource(Source):
@@ -143,8 +144,8 @@ class UpstreamSource(Source):
             sums = parse_sums(text(self._web, checksum_url))
         sha256 = sums.get("") or sums.get(url.rpartition("/")[2])
         if sha256 is None:
-            raise SourceError(f"{checksum_url} does not list {url.rpartition('/')[2]}")
-        return Expected(sha256, f"as {checksum_url} says")
+            raise SourceError(f"{without_logins(checksum_url)} does not list {url.rpartition('/')[2]}")
+        return Expected(sha256, f"as {without_logins(checksum_url)} says")
 
 
 @contextmanager

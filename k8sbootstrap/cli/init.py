@@ -115,5 +115,6 @@ def command(
     except ConfigError as exc:
         found = "\n".join(f"  {problem.described}" for problem in exc.problems)
         raise click.UsageError(f"these options describe no cluster that could work:\n{found}") from exc
+    file.touch(mode=0o600)  # a password may be written into it
     file.write_text(text, encoding="utf-8")
     click.echo(f'Wrote {file}. Look it over, then run "k8sbootstrap up".')

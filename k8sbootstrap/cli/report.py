@@ -1,5 +1,7 @@
 """``k8sbootstrap report``."""
 
+import os
+import stat
 from pathlib import Path
 
 import click
@@ -12,6 +14,8 @@ from k8sbootstrap.report.page import render
 from k8sbootstrap.report.recorded import read_run
 from k8sbootstrap.report.runs import find_run, list_runs
 from k8sbootstrap.state import State
+
+_FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 def _complete(context: click.Context, _argument: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -49,7 +53,10 @@ def command(settings: Globals, *, run: str | None, output: str | None) -> None:
         return
     target = Path(output or f"report-{found.id}.html")
     try:
-        target.write_text(page, encoding="utf-8")
+        with os.fdopen(os.open(target, _FRESH, 0o600), "w", encoding="utf-8") as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                os.fchmod(file.fileno(), 0o600)  # it was there, open to others
+            file.write(page)
     except OSError as error:
         raise click.FileError(str(target), error.strerror) from error
     settings.console.print(f"{target}: {found}", markup=False)

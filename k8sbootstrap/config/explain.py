@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from k8sbootstrap.config.document import Document, Location
 from k8sbootstrap.config.models import base
 from k8sbootstrap.errors import Problem
+from k8sbootstrap.formats.text import without_logins
 
 Words = tuple[str, str]
 """What is wrong, and what would be right."""
@@ -187,7 +188,7 @@ def _literal(error: ErrorDetails) -> Words:
 
 def _pattern(error: ErrorDetails) -> Words:
     what, fix = _PATTERNS[error["ctx"]["pattern"]]
-    secret = "@" in str(error["input"])  # a URL may hold a password
+    secret = "@" in str(error["input"])  # it may be a URL with a password that is none
     return f"{'the value' if secret else _show(error['input'])} {what}", fix
 
 
@@ -236,5 +237,5 @@ def _show(value: Any) -> str:
         return "keys"
     if isinstance(value, list):
         return "a list"
-    text = _plain(value)
+    text = without_logins(_plain(value))
     return f'"{text}"' if isinstance(value, str) else text

@@ -1,6 +1,5 @@
 """From the file cluster.yaml to a ``Cluster``, with every problem found at once; and its secrets."""
 
-import os
 import re
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 from k8sbootstrap.config import document, rules
 from k8sbootstrap.config.document import Document
 from k8sbootstrap.config.draft import Draft
+from k8sbootstrap.config.environment import secret_variable, take_secrets
 from k8sbootstrap.config.explain import explain
 from k8sbootstrap.config.models.base import DNS_LABEL
 from k8sbootstrap.config.models.cluster import Cluster
@@ -79,6 +79,7 @@ def check(source: Document) -> Cluster:
     problems += [source.problem(*finding) for finding in rules.check(draft, source.file.resolve().parent)]
     if problems or cluster is None:
         raise ConfigError(sorted(problems, key=lambda problem: problem.line))
+    take_secrets(cluster)
     return cluster
 
 
@@ -93,7 +94,7 @@ def resolve_secret(secret: Secret, base: Path) -> str:
         ConfigError: The variable is not set or the file cannot be read; names the source, never its content.
     """
     if isinstance(secret, EnvSecret):
-        value = os.environ.get(secret.env)
+        value = secret_variable(secret.env)
         if not value:
             what = f"the environment variable {secret.env} is not set; export it, a secret is read from it"
             raise ConfigError([Problem(base, 0, "", what, "")])

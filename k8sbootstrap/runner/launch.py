@@ -19,6 +19,9 @@ def main() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it died before the line above
         sys.exit(128 + signal.SIGTERM)
+    for name in os.environ:
+        if name.startswith("K8SBOOTSTRAP_SUDO_PASSWORD_"):
+            os.unsetenv(name)  # Ansible still finds it in os.environ; ssh and what else it starts don't
     sys.argv = ["ansible", *sys.argv[2:]]
     runpy.run_module("ansible", run_name="__main__")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import time
 from pathlib import Path
@@ -38,6 +39,8 @@ description:
 FD_VARIABLE = "K8SBOOTSTRAP_EVENTS_FD"
 GO_VARIABLE = "K8SBOOTSTRAP_GO_FD"
 VERSION = 1
+_LOGIN = re.compile(r"://[^\s/\"'<>\\]*@")
+"""User and password in a URL."""
 TEXT_LIMIT = 8000
 """Characters kept of a failed command's output: the end, where the reason usually is."""
 
@@ -134,7 +137,7 @@ class CallbackModule(CallbackBase):
 
     def _emit(self, kind: str, **fields: Any) -> None:
         event = {"v": VERSION, "kind": kind, "time": round(time.time(), 3), **fields}
-        data = json.dumps(event, default=str).encode() + b"\n"
+        data = _LOGIN.sub("://***@", json.dumps(event, default=str)).encode() + b"\n"
         while data:
             data = data[os.write(self._fd, data) :]
 

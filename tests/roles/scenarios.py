@@ -278,6 +278,7 @@ def render_only_inventory(scenario: Scenario, folder: Path) -> ClusterPlan:
     )
     (folder / "registry-ca.crt").write_text(CERTIFICATE)
     (folder / "password").write_text(PASSWORD)
+    (folder / "password").chmod(0o600)
     plan = load_plan(cluster_file)
     state = State.beside(cluster_file, plan.config.name)
     state.create()

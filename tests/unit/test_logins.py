@@ -18,6 +18,7 @@ PASSWORD = "correct horse: battery"
 @pytest.fixture
 def registries(tmp_path: Path) -> list[Registry]:
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    (tmp_path / "password").chmod(0o600)
     login = {"username": "puller", "password": {"file": "password"}}
     entries = [{"host": "docker.io", **login}, {"host": "r.example.com:5000", **login}, {"host": "quay.io"}]
     return [Registry.model_validate(entry) for entry in entries]

@@ -20,7 +20,7 @@ class FileSecret(Model):
     """A secret read from a file on the controller; trailing newlines are dropped."""
 
     file: Path
-    """Path of the file, relative to cluster.yaml."""
+    """Path of the file, relative to cluster.yaml; other users may not read it (mode 0600)."""
 
 
 Secret = Annotated[

@@ -22,7 +22,7 @@ _NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def ssh_files(draft: Draft, base: Path) -> Iterator[Finding]:
-    """Private keys and secret files are there, can be read, and keys are readable by their owner alone."""
+    """Private keys and files with passwords are there, and can be read by their owner alone."""
     wrong = _replaced_by_ansible(base) or _wrong_in(base)  # the state directory is beside the cluster file
     if wrong:
         yield Finding((), f"the folder {str(base)!r} has {wrong} in its path", "move the file elsewhere")
@@ -69,14 +69,14 @@ def hook_programs(draft: Draft, base: Path) -> Iterator[Finding]:
 
 
 def registry_files(draft: Draft, base: Path) -> Iterator[Finding]:
-    """CAs and passwords of registries can be read."""
+    """CAs and passwords of registries can be read, and passwords by their owner alone."""
     for index, registry in enumerate(draft.runtime.registries if draft.runtime else ()):
         location = ("runtime", "registries", index)
         if registry.ca is not None:
             yield from _certificates(local_path(registry.ca, base), (*location, "ca"))
         if isinstance(registry.password, FileSecret):
             place = (*location, "password", "file")
-            yield from _readable(local_path(registry.password.file, base), place)
+            yield from _private(local_path(registry.password.file, base), place)
 
 
 def image_archives(draft: Draft, base: Path) -> Iterator[Finding]:
@@ -107,7 +107,7 @@ def _of_ssh(ssh: SSH, location: Location, base: Path) -> Iterator[Finding]:
         yield from _private_key(local_path(ssh.key, base), (*location, "key"))
     if isinstance(ssh.sudo_password, FileSecret):
         place = (*location, "sudoPassword", "file")
-        yield from _readable(local_path(ssh.sudo_password.file, base), place)
+        yield from _private(local_path(ssh.sudo_password.file, base), place)
 
 
 def _wrong_in(path: Path) -> str:
@@ -128,19 +128,22 @@ def _private_key(file: Path, location: Location) -> Iterator[Finding]:
     wrong = _wrong_in(file)
     if wrong:
         yield Finding(location, f"{str(file)!r} has {wrong} in its path", "move the key elsewhere")
+    if file.suffix == ".pub" and not list(_readable(file, location)):
+        yield Finding(location, f"{file} is a public key", f"name the private one, such as {file.stem}")
+    else:
+        yield from _private(file, location)
+
+
+def _private(file: Path, location: Location) -> Iterator[Finding]:
+    """A file with a secret can be read, and by its owner alone, as ssh wants it of keys."""
     unreadable = list(_readable(file, location))
     yield from unreadable
     if unreadable:
         return
     mode = file.stat().st_mode & 0o777
-    if file.suffix == ".pub":
-        yield Finding(location, f"{file} is a public key", f"name the private one, such as {file.stem}")
-    elif mode & _OTHERS:
-        yield Finding(
-            location,
-            f"{file} is open to other users (mode {mode:04o})",
-            f"run: chmod 600 {shlex.quote(str(file))}",
-        )
+    if mode & _OTHERS:
+        fix = f"run: chmod 600 {shlex.quote(str(file))}"
+        yield Finding(location, f"{file} is open to other users (mode {mode:04o})", fix)
 
 
 def _certificates(file: Path, location: Location) -> Iterator[Finding]:

@@ -31,7 +31,9 @@ def test_the_newest_run_goes_to_a_file_of_its_name(run, folder: Path) -> None:
 
 
 def test_another_run_goes_to_another_file(run, folder: Path) -> None:
+    (folder / "page.html").touch(mode=0o644)
     ran = run("report", "20261123", "--output", "page.html")
+    assert (folder / "page.html").stat().st_mode & 0o777 == 0o600
     assert ran.out == "page.html: k8sbootstrap up: failed, 45.2 s\n"
     assert OLD in (folder / "page.html").read_text()
     assert not list(folder.glob("report-*"))

@@ -11,7 +11,7 @@ from k8sbootstrap.lab.image_tar import write_image
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a good key, an open one, a public one, an image, and a folder."""
-    for name, mode in (("good.key", 0o600), ("open.key", 0o644), ("good.pub", 0o600)):
+    for name, mode in (("good.key", 0o600), ("open.key", 0o644), ("good.pub", 0o600), ("open", 0o640)):
         (tmp_path / name).write_text("key")
         (tmp_path / name).chmod(mode)
     (tmp_path / "folder").mkdir()
