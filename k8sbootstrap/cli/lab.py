@@ -14,6 +14,7 @@ from k8sbootstrap.catalog.data import minor_of, numbers
 from k8sbootstrap.catalog.resolve import versions
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.config.models.base import VERSION
+from k8sbootstrap.inventory.connection import openssh_options
 from k8sbootstrap.lab import model, nspawn, operations, vagrant
 from k8sbootstrap.lab.root_image import SUITES, USER
 from k8sbootstrap.state import State
@@ -184,8 +185,7 @@ def ssh(options: Globals, name: str, arguments: tuple[str, ...]) -> None:
     """
     lab = model.require(options.file)
     known_hosts = State.beside(options.file, "lab").known_hosts
-    words = ["ssh", "-i", str(model.lab_directory(options.file) / "id_ed25519")]
-    words += ["-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes"]
+    words = ["ssh", *openssh_options(known_hosts, model.lab_directory(options.file) / "id_ed25519")]
     target = f"{USER}@{lab.address(lab.host(name))}"
     os.execvp("ssh", [*words, target, *arguments])  # noqa: S606 - ssh takes this process's place
 

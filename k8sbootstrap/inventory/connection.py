@@ -34,20 +34,24 @@ def connection_variables(host: HostPlan) -> dict[str, Any]:
     }
 
 
-def _ssh_arguments(host: HostPlan) -> str:
-    """Options for OpenSSH: the cluster's own known_hosts, checked strictly, and no other settings.
+def openssh_options(known_hosts: Path, key: Path | None) -> list[str]:
+    """Options for OpenSSH: this known_hosts, checked strictly, this key, and no other settings.
 
-    The same holds for the bastion. No ssh_config is read: it could forward the agent, or run commands.
+    No ssh_config is read: it could forward the agent to hosts, or run commands.
     """
-    target = host.ssh
     options = [
         *("-F", "none"),
-        *_path_option("UserKnownHostsFile", target.known_hosts),
+        *_path_option("UserKnownHostsFile", known_hosts),
         *("-o", "GlobalKnownHostsFile=/dev/null"),
         *("-o", "StrictHostKeyChecking=yes"),
     ]
-    if target.key:
-        options += ["-o", "IdentitiesOnly=yes", *_path_option("IdentityFile", target.key)]
+    return [*options, "-o", "IdentitiesOnly=yes", *_path_option("IdentityFile", key)] if key else options
+
+
+def _ssh_arguments(host: HostPlan) -> str:
+    """The options for a host; they hold for its bastion as well."""
+    target = host.ssh
+    options = openssh_options(target.known_hosts, target.key)
     bastion = target.bastion
     if bastion:
         hop = shlex.join(["ssh", *options, "-W"]).replace("%", "%%")

@@ -65,6 +65,7 @@ def test_lab_up_again_changes_nothing(lab: Lab) -> None:
     lab.k("lab", "up", "--masters", "1", "--workers", "1")
     assert time.monotonic() - started < 10
     assert lab.file.read_text() == before
+    assert lab.k("lab", "ssh", "worker1", "hostname").stdout == "worker1\n"
     states = {host["name"]: host["state"] for host in json.loads(lab.k("lab", "status", "-o", "json").stdout)}
     assert states == {"master1": "running", "worker1": "running"}
     lab.sh("worker1", "exit 7", code=7)
