@@ -62,9 +62,9 @@ def template(helm: Path, chart: Chart, kubernetes: str, api_versions: Sequence[s
         command += ["--include-crds", "--skip-tests", "--kube-version", kubernetes]
         command += [f"--api-versions={version}" for version in api_versions]
         for number, content in enumerate([*_read(chart), json.dumps(dict(chart.values)).encode()]):
-            file = folder / f"values-{number}.yaml"  # helm splits names at commas
+            file = folder / f"values-{number}.yaml"  # helm splits paths at commas: it runs in this folder
             file.write_bytes(content)
-            command += ["--values", str(file)]
+            command += ["--values", file.name]
         return _output(command, folder, chart)
 
 

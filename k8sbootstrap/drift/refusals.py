@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from k8sbootstrap.drift.etcd_members import judge_etcd
 from k8sbootstrap.drift.probe import Finding
-from k8sbootstrap.errors import PreflightError
+from k8sbootstrap.errors import K8sBootstrapError, PreflightError
 from k8sbootstrap.plan.made_with import made_with
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.resources import shared_rules
@@ -128,8 +129,15 @@ def refusals(plan: ClusterPlan, findings: Findings) -> tuple[Refusal, ...]:
     return tuple(refusal for rule in RULES for refusal in rule(plan, findings))
 
 
-def require_allowed(plan: ClusterPlan, findings: Findings) -> None:
+def require_allowed(
+    plan: ClusterPlan, findings: Findings, lost: Mapping[str, K8sBootstrapError] = MappingProxyType({})
+) -> None:
     """Go on only where nothing that is there would break.
+
+    Args:
+        plan: What is planned.
+        findings: What hosts report.
+        lost: Why the others could not be asked: a refusal may be due to that.
 
     Raises:
         PreflightError: Names all that would.
@@ -137,7 +145,13 @@ def require_allowed(plan: ClusterPlan, findings: Findings) -> None:
     found = refusals(plan, findings)
     if found:
         raise PreflightError(
-            "\n".join([*(refusal.text for refusal in found), "Nothing was changed."]),
+            "\n".join(
+                [
+                    *(each.text for each in found),
+                    *(f"not reached: {error}" for error in lost.values()),
+                    "Nothing was changed.",
+                ]
+            ),
             hint="\n".join(refusal.hint for refusal in found),
         )
 

@@ -125,7 +125,7 @@ def look(run: Run, plan: ClusterPlan) -> Seen:
     """
     with run.step("look", "Look at hosts"):
         seen = look_at_hosts(plan)
-        require_allowed(plan, seen.findings)
+        require_allowed(plan, seen.findings, seen.unreachable)
     return seen
 
 

@@ -8,7 +8,7 @@ import pytest
 from k8sbootstrap.drift.etcd_members import EtcdReport
 from k8sbootstrap.drift.probe import Finding
 from k8sbootstrap.drift.refusals import Refusal, refusals, require_allowed
-from k8sbootstrap.errors import PreflightError
+from k8sbootstrap.errors import HostError, PreflightError
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.made_with import made_with
 from k8sbootstrap.plan.models import ClusterPlan
@@ -199,9 +199,10 @@ def test_masters_are_the_judges_of_what_the_cluster_has(tmp_path: Path, running:
 def test_all_are_named_in_one_error(tmp_path: Path, running: dict[str, Finding]) -> None:
     plan = with_network(tmp_path, "serviceCIDR: 10.112.0.0/16, dnsDomain: other.example")
     with pytest.raises(PreflightError) as caught:
-        require_allowed(plan, running)
+        require_allowed(plan, running, {"worker2": HostError("worker2: no answer within 10 s")})
     lines = str(caught.value).splitlines()
-    assert [line.partition(" ")[0] for line in lines] == ["master1:", "master1:", "Nothing"]
+    assert [line.partition(" ")[0] for line in lines] == ["master1:", "master1:", "not", "Nothing"]
+    assert lines[2] == "not reached: worker2: no answer within 10 s"
     assert lines[-1] == "Nothing was changed."
     assert caught.value.exit_code == 4
     assert len(caught.value.hint.splitlines()) == 2
