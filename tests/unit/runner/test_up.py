@@ -213,7 +213,7 @@ def test_what_would_break_the_cluster_is_refused_before_anything_is_written(
     with pytest.raises(PreflightError, match="worker1 is a master"):
         run_up(plan, cluster_file, UpOptions(), reporter)
     assert names(calls) == ["ensure_known", "look_at_hosts", "require_allowed"]
-    assert calls["require_allowed"].args == (plan, SEEN.findings)
+    assert calls["require_allowed"].args == (plan, SEEN.findings, SEEN.unreachable)
 
 
 def test_who_says_no_changes_nothing(
