@@ -24,6 +24,7 @@ _MODULES = (
     "base",
     "packages",
     "selinux",
+    "trees",
     "firewalld",
     "docker",
     "kubectl",

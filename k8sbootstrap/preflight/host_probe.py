@@ -25,6 +25,7 @@ LEFTOVERS = (
     "/var/lib/kubelet",
 )
 """What a cluster leaves on a host."""
+MANY_FOLDERS = 1000
 MODULES = {
     "br_netfilter": "CONFIG_BRIDGE_NETFILTER=y",
     "dummy": "CONFIG_DUMMY=y",
@@ -99,9 +100,17 @@ def resolv_conf() -> str:
 
 
 def leftovers() -> list[str]:
-    """Existing files and non-empty folders of a cluster."""
-    found = sorted(path for pattern in LEFTOVERS for path in glob.glob(pattern))  # noqa: PTH207
-    return [path for path in found if not os.path.isdir(path) or os.listdir(path)]  # noqa: PTH112, PTH208
+    """Existing files of a cluster, and its folders that hold a file."""
+    return [path for pattern in LEFTOVERS for path in sorted(glob.glob(pattern)) if holds(path)]  # noqa: PTH207
+
+
+def holds(path: str) -> bool:
+    """Whether this is a file, or a folder with one; what file systems have of their own does not count."""
+    for count, (_, folders, files) in enumerate(os.walk(path)):
+        if files or count > MANY_FOLDERS:
+            return True
+        folders[:] = [name for name in folders if name != "lost+found"]
+    return not os.path.isdir(path)  # noqa: PTH112
 
 
 def installation(platforms: list[dict[str, Any]]) -> str:

@@ -8,7 +8,8 @@ Options:
     name (str): Component; what it no longer lists is removed from the host.
     cluster (str): Name of the cluster, for the host's record.
     users (list of {name, home}): System users.
-    directories (list of {path, mode, owner, group}).
+    directories (list of {path, mode, owner, group, data}): ``data`` where programs write into it: when the
+        host is reset, what is new there goes, also where the folder was there before.
     files (list): ``dest``, one of ``template`` (in the role), ``src`` (path on the controller) or
         ``content``; ``mode``, ``owner``, ``group``, ``secret`` (never shown in diffs) and ``restarts`` (units
         that must restart when it changes; default: all units of the component), ``live`` (keys of a JSON file

@@ -13,6 +13,7 @@ from ansible.module_utils.k8sbootstrap_module import Module, one_line
 from ansible.module_utils.k8sbootstrap_packages import PackageError, platform_of
 from ansible.module_utils.k8sbootstrap_record import Record
 from ansible.module_utils.k8sbootstrap_repository import Repository, RepositoryError
+from ansible.module_utils.k8sbootstrap_trees import as_found
 
 DOCUMENTATION = """
 module: host_packages
@@ -46,7 +47,7 @@ options:
   residue:
     description: >-
       Paths that packages and programs of the cluster create by themselves. Those that are not there yet are
-      recorded, and reset removes them.
+      recorded, and reset removes them; of those that are there it removes what is new in them.
     type: list
     elements: str
     default: []
@@ -63,6 +64,10 @@ options:
     default: {}
   archive: {description: Path of a tar archive with the packages that were missing, type: str, default: ""}
 """
+
+
+_SETTINGS = ("/etc/containerd", "/etc/docker", "/etc/haproxy", "/etc/kubernetes", "/root")
+"""Where people put files of their own: reset removes none that the record does not have."""
 
 
 class MissingError(Exception):
@@ -143,6 +148,8 @@ def main() -> None:
     if "nft_tables" not in record.data:
         record.data["nft_tables"] = list_nft_tables()
         record.data["residue"] = [path for path in params["residue"] if not os.path.lexists(path)]
+        for path in filter(os.path.isdir, params["residue"]):
+            record.data["found"].update(as_found(path, data=not path.startswith(_SETTINGS)))
     known = record.data["wanted"]["packages"]
     try:
         platform = platform_of(params["platforms"])

@@ -19,6 +19,7 @@ from ansible.module_utils.k8sbootstrap_arrivals import ARRIVING, arrived, place
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_record import ORIGINALS, Record, write_atomically
 from ansible.module_utils.k8sbootstrap_selinux import relabel
+from ansible.module_utils.k8sbootstrap_trees import as_found
 
 _UNIT_FOLDER = "/etc/systemd/system/"
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
@@ -124,9 +125,15 @@ class FileSet:
             if self.check_mode:
                 return
             for new in made:
-                os.mkdir(new, 0o755)
+                os.mkdir(new)
+                os.chmod(new, 0o755)  # whatever the umask: services look for their own folder in it
                 self._new.append(new)
                 self.part["directories"].append(new)
+            self.part["parents"] += made[:-1]
+        elif not self.check_mode and not self._is_ours(path):
+            for folder, entry in as_found(path, wanted.get("data", False)).items():
+                self.record.data["found"].setdefault(folder, entry)
+            self.record.save()
         uid, gid = _ids(wanted)
         now = os.stat(path)
         if (stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid) != (mode, uid, gid):
@@ -135,6 +142,16 @@ class FileSet:
             if not self.check_mode:
                 os.chown(path, uid, gid)
                 os.chmod(path, mode)
+
+    def _is_ours(self, path: str) -> bool:
+        """Whether a folder is one of ours, or in one that was not there before."""
+        parts = self.record.data["components"].values()
+        ours = {folder for part in parts for folder in part.get("directories", [])}
+        ours -= {folder for part in parts for folder in part.get("parents", [])}
+        return path in self.record.data["found"] or any(
+            path == folder or path.startswith(f"{folder}/")
+            for folder in {*ours, *self.record.data["residue"]}
+        )
 
     # files
 
@@ -235,8 +252,9 @@ class FileSet:
         url = binary.get("url")
         if not url:
             return None
-        target = binary["dest"] + _DOWNLOADING
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        folder = os.path.dirname(ORIGINALS)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        target = os.path.join(folder, binary["sha256"] + _DOWNLOADING)
         try:
             opener = urllib.request.build_opener(_Redirects)
             with opener.open(url, timeout=10) as answer, open(target, "wb") as out:

@@ -17,10 +17,13 @@ ORIGINALS = DIRECTORY + "/originals"
 class Record:
     """The record of one host; ``save`` writes it atomically.
 
-    ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, users,
-    units, images (that must stay), registry (its storage, and the images that were put into it), needs (paths
-    that programs made and can't do without), digest (of the inputs that were applied completely)),
-    ``residue`` (paths that were not there before and that programs create), ``package_manager`` (apt or dnf),
+    ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, parents
+    (those of them that were only made to hold others), users, units, images (that must stay), registry (its
+    storage, and the images that were put into it), needs (paths that programs made and can't do without),
+    digest (of the inputs that were applied completely)), ``residue`` (paths that were not there before and
+    that programs create), ``found`` (folders that were there before, see k8sbootstrap_trees),
+    ``units_before`` (units that were there before → whether they were enabled and active),
+    ``package_manager`` (apt or dnf),
     ``packages`` (names that were installed), ``installing`` (an installation of packages not seen to its end:
     what it was asked for, and what was there before), ``sysctls`` (name to value before), ``modules`` (kernel
     modules loaded), ``selinux_booleans`` (name to value before),
@@ -51,6 +54,8 @@ class Record:
             ("firewall", []),
             ("firewall_files", []),
             ("residue", []),
+            ("found", {}),
+            ("units_before", {}),
             ("pending_restarts", []),
             ("pending_reloads", []),
             ("wanted", {}),
@@ -78,6 +83,7 @@ class Record:
             ("files", {}),
             ("directories", []),
             ("users", []),
+            ("parents", []),
             ("units", []),
             ("images", []),
             ("registry", {}),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 
 from ansible.module_utils.k8sbootstrap_arrivals import leftovers
@@ -19,8 +18,10 @@ from ansible.module_utils.k8sbootstrap_firewalld import close_all, remove_files,
 from ansible.module_utils.k8sbootstrap_images import ctr
 from ansible.module_utils.k8sbootstrap_install import settle
 from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError
-from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record
+from ansible.module_utils.k8sbootstrap_record import DIRECTORY, PATH, Record
 from ansible.module_utils.k8sbootstrap_selinux import SELinuxError, set_boolean
+from ansible.module_utils.k8sbootstrap_trees import TreeError, below, empty, mount_points, remove, unmount
+from ansible.module_utils.k8sbootstrap_units import give_back
 
 _KUBELET_FIRST = ("kubelet", "kube_proxy")
 _NETWORK = "/etc/k8sbootstrap/pod-network"
@@ -38,6 +39,7 @@ _LINKS = (
 _KEEP_LONGEST = ("pod_network", "container_runtime", "host")
 _PODS_MOUNTS = "/run/containerd/io.containerd.grpc.v1.cri"
 """Where containerd mounts pods' shared memory."""
+_AGAIN = "End what uses it, and run reset again"
 
 
 class ResetError(Exception):
@@ -74,14 +76,14 @@ class Reset:
             self._files(part)
         _quietly("systemctl", "daemon-reload")
         self._packages()
-        made = [path for part in self.components.values() for path in part["directories"]]
-        self._trees(sorted({*made, *self.record.data["residue"], *leftovers()}, reverse=True))
+        self._trees()
         self._users()
         self._kernel()
         _quietly("systemctl", "daemon-reload")
         _quietly("systemctl", "reset-failed")
+        self._units_before()
         withdraw()
-        shutil.rmtree(DIRECTORY, ignore_errors=True)
+        self._own()
 
     def _stop(self, names) -> None:
         for name in names:
@@ -119,14 +121,29 @@ class Reset:
         except RuntimeError as error:
             raise ResetError(str(error)) from error
 
+    def _doomed(self) -> list:
+        """What goes whole: what was made, what was not there before, and what is new in folders that were."""
+        parts = self.components.values()
+        made = {path for part in parts for path in part["directories"]} | {*self.record.data["residue"], *leftovers()}
+        doomed = made - set(self.record.data["found"]) - self._parents()
+        for folder, entry in self.record.data["found"].items():
+            if entry["entries"] is not None and os.path.isdir(folder):
+                new = set(os.listdir(folder)) - set(entry["entries"]) - {"lost+found"}
+                doomed |= {os.path.join(folder, name) for name in new}
+        return sorted(doomed, reverse=True)
+
+    def _parents(self) -> set:
+        return {path for part in self.components.values() for path in part.get("parents", [])}
+
     def _unmount(self) -> None:
-        made = [path for part in self.components.values() for path in part["directories"]]
-        roots = [*made, *self.record.data["residue"], _PODS_MOUNTS]
-        with open("/proc/self/mounts", encoding="utf-8") as handle:
-            points = [line.split()[1].encode().decode("unicode_escape") for line in handle]
-        for point in sorted(points, reverse=True):
-            if any(point.startswith(root.rstrip("/") + "/") for root in roots):
-                _quietly("umount", "--lazy", point)
+        """Unmount what is mounted in folders that go, such as pods' volumes: before anything is deleted."""
+        points = mount_points()
+        roots = [os.path.realpath(path) for path in self._doomed()]
+        inside = {point for root in (*roots, _PODS_MOUNTS) for point in below(root, points)}
+        try:
+            unmount(sorted(inside - set(roots)))
+        except TreeError as error:
+            raise ResetError(f"{error}. {_AGAIN}") from error
 
     def _files(self, part: dict) -> None:
         for dest, entry in sorted(part["files"].items()):
@@ -138,18 +155,44 @@ class Reset:
         part["files"] = {}
         self.record.save()
 
-    def _trees(self, paths: list) -> None:
-        for path in paths:
-            if os.path.lexists(path):
-                shutil.rmtree(path, ignore_errors=True)
-                if os.path.lexists(path):
-                    with contextlib.suppress(OSError):
-                        os.unlink(path)
-                if os.path.lexists(path):
-                    raise ResetError(
-                        f"{path} can't be removed; is something mounted or running there? Run reset again."
-                    )
+    def _trees(self) -> None:
+        try:
+            for path in self._doomed():
+                if os.path.realpath(path) in mount_points():
+                    empty(path)
+                    os.chown(path, 0, 0)
+                    os.chmod(path, 0o755)
+                    self.done.append(f"{path} emptied; it stays, because something is mounted there")
+                elif os.path.lexists(path):
+                    remove(path)
+                    self.done.append(f"{path} removed")
+        except TreeError as error:
+            raise ResetError(f"{error}. {_AGAIN}") from error
+        for path, entry in self.record.data["found"].items():
+            if os.path.isdir(path):
+                os.chown(path, entry["uid"], entry["gid"])
+                os.chmod(path, int(entry["mode"], 8))
+        for path in sorted(self._parents(), reverse=True):
+            with contextlib.suppress(OSError):  # somebody else put something there
+                os.rmdir(path)
                 self.done.append(f"{path} removed")
+
+    def _units_before(self) -> None:
+        for name, before in self.record.data["units_before"].items():
+            problem = give_back(name, before)
+            self.done.append(
+                f"{name} ran before, and does not start: {problem}" if problem else f"{name} as before"
+            )
+
+    def _own(self) -> None:
+        """Remove the record, and all that is beside it."""
+        try:
+            empty(DIRECTORY, keep=(os.path.basename(PATH),))
+            remove(PATH)
+            if DIRECTORY not in mount_points():
+                os.rmdir(DIRECTORY)
+        except TreeError as error:
+            raise ResetError(f"{error}. {_AGAIN}") from error
 
     def _packages(self) -> None:
         manager = MANAGERS[self.record.data["package_manager"]]

@@ -8,6 +8,7 @@ import subprocess
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, change
 from ansible.module_utils.k8sbootstrap_files import restore
 from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap_units import give_back
 
 
 def take_off(name: str, record: Record, check_mode: bool) -> list:
@@ -35,15 +36,25 @@ def take_off(name: str, record: Record, check_mode: bool) -> list:
     for dest in sorted(part["files"]):
         restore(dest, part["files"].pop(dest)["original"])
         record.save()
-    for path in sorted(part["directories"], reverse=True):
-        if os.path.isdir(path) and os.listdir(path):
-            record.data["residue"].append(path)
-        elif os.path.isdir(path):
-            os.rmdir(path)
+    record.data["residue"] += _leave_folders(part)
     _systemctl("daemon-reload")
+    for unit in part["units"]:
+        if unit in record.data["units_before"]:
+            give_back(unit, record.data["units_before"].pop(unit))
     del record.data["components"][name]
     record.save()
     return changes
+
+
+def _leave_folders(part: dict) -> list:
+    """Remove a component's folders that are empty; the others, but for those that only held some of them."""
+    left = []
+    for path in sorted(part["directories"], reverse=True):
+        if os.path.isdir(path) and not os.listdir(path):
+            os.rmdir(path)
+        elif os.path.isdir(path) and path not in part["parents"]:
+            left.append(path)
+    return left
 
 
 def _systemctl(*arguments: str) -> None:

@@ -80,6 +80,7 @@ class Units:
         for unit in self.wanted:
             name = unit["name"]
             if name not in self.part["units"]:
+                self._note_before(name, states.get(name, {}))
                 self.part["units"].append(name)
             active = states.get(name, {}).get("ActiveState") == "active"
             if not active:
@@ -135,6 +136,15 @@ class Units:
             self._restart(unit)
             self._wait(unit)
 
+    def _note_before(self, name: str, state: dict) -> None:
+        """Keep what a unit that is not ours was like, so that it can be that again."""
+        if state.get("LoadState") == "loaded" and f"/etc/systemd/system/{name}" not in self.part["files"]:
+            before = {
+                "enabled": state.get("UnitFileState") == "enabled",
+                "active": state.get("ActiveState") == "active",
+            }
+            self.record.data["units_before"].setdefault(name, before)
+
     def _states(self) -> dict:
         return unit_states([unit["name"] for unit in self.wanted])
 
@@ -189,6 +199,26 @@ def unit_states(names: list) -> dict:
         dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in out.split("\n\n")
     ]
     return dict(zip(names, [block for block in blocks if block]))
+
+
+def give_back(name: str, before: dict) -> str:
+    """Have a unit that was there before us be as it was, if it is still there.
+
+    Args:
+        name: The unit.
+        before: Whether it was ``enabled`` and ``active``.
+
+    Returns:
+        Why that did not work; empty when it did.
+    """
+    verbs = [verb for verb, was in (("enable", before["enabled"]), ("start", before["active"])) if was]
+    if unit_states([name]).get(name, {}).get("LoadState") != "loaded":
+        return ""
+    done = [
+        subprocess.run(["systemctl", verb, name], check=False, capture_output=True, text=True)
+        for verb in verbs
+    ]
+    return "".join(each.stderr for each in done if each.returncode != 0).strip()
 
 
 def unit_drift(names: list, states: dict) -> list:

@@ -243,12 +243,47 @@ def test_folders_are_made_with_all_their_parents_and_recorded(
     assert texts(apply(directories=[wanted])) == []
 
 
-def test_a_folder_that_was_there_is_not_recorded(
+def test_others_may_enter_folders_that_only_hold_one_of_ours(
     host: Path, apply: Apply, new_record: New, owner: dict[str, str]
 ) -> None:
-    (host / "there").mkdir()
-    apply(directories=[{"path": str(host / "there"), "mode": "0755"} | owner])
-    assert new_record().component("app")["directories"] == []
+    before = os.umask(0o077)
+    try:
+        apply(directories=[{"path": str(host / "a/b/c"), "mode": "0700"} | owner])
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((host / path).stat().st_mode) for path in ("a", "a/b", "a/b/c")]
+    assert modes == [0o755, 0o755, 0o700]
+    assert new_record().component("app")["parents"] == [f"{host}/a", f"{host}/a/b"]
+
+
+@pytest.mark.parametrize(("data", "entries"), [(True, ["theirs"]), (False, None)])
+def test_a_folder_that_was_there_is_recorded_as_it_was(
+    host: Path, apply: Apply, new_record: New, owner: dict[str, str], *, data: bool, entries: list[str] | None
+) -> None:
+    there = host / "there"
+    there.mkdir(mode=0o751)
+    (there / "theirs").touch()
+    wanted = {"path": str(there), "mode": "0700", "data": data} | owner
+    apply(directories=[wanted], check_mode=True)
+    assert new_record().data["found"] == {}
+    apply(directories=[wanted])
+    (there / "ours").touch()
+    apply(directories=[wanted])
+    record = new_record()
+    assert record.component("app")["directories"] == []
+    assert list(record.data["found"]) == [str(there)]
+    found = record.data["found"][str(there)]
+    assert (found["mode"], found["entries"]) == ("0751", entries)
+
+
+def test_a_folder_that_another_component_made_was_not_there_before(
+    apply: Apply, host: Path, new_record: New, owner: dict[str, str]
+) -> None:
+    wanted = {"path": str(host / "ours"), "mode": "0700"} | owner
+    apply(directories=[wanted], name="other")
+    (host / "ours/made-by-a-program").mkdir()
+    apply(directories=[wanted, {"path": f"{host}/ours/made-by-a-program", "mode": "0755"} | owner])
+    assert new_record().data["found"] == {}
 
 
 def test_a_program_travels_only_when_it_is_not_there(

@@ -297,6 +297,40 @@ def test_pods_of_a_pod_network_write_cni_configuration(judge, make_plan, plugin,
     assert judge("leftovers", plan=plan, leftovers=own["leftovers"]).status is Status.FAILED
 
 
+PODMAN = "/etc/cni/net.d/87-podman-bridge.conflist"
+CRI_O = "/etc/cni/net.d/01-crio-bridge.conflist"
+
+
+@pytest.mark.parametrize(
+    ("plugin", "there", "status", "says"),
+    [
+        ("routed", [PODMAN], Status.WARNING, f"{PODMAN} (of podman) stays: container runtimes take 10-k8s"),
+        ("none", [PODMAN], Status.WARNING, f"{PODMAN} (of podman) stays"),
+        (
+            "none",
+            ["/etc/cni/net.d/10-weave.conf"],
+            Status.FAILED,
+            "of another cluster is there: /etc/cni/net",
+        ),
+        ("routed", [PODMAN, "/etc/cni/net.d/10-calico.conflist"], Status.FAILED, "net.d/10-calico.conflist"),
+        ("routed", [PODMAN, "/etc/cni/net.d/calico-kubeconfig"], Status.FAILED, "net.d/calico-kubeconfig"),
+        ("routed", [PODMAN, "/var/lib/etcd/member"], Status.FAILED, "cluster is there: /var/lib/etcd/member"),
+        ("routed", ["/etc/cni/net.d/nerdctl-a.conflist"], Status.WARNING, "of nerdctl"),
+        ("calico", ["/etc/cni/net.d/10-calico.conflist"], Status.FAILED, "of another cluster"),
+        (
+            "routed",
+            [CRI_O],
+            Status.FAILED,
+            "would take /etc/cni/net.d/01-crio-bridge.conflist (of CRI-O) for",
+        ),
+    ],
+)
+def test_cni_configuration_of_others(judge, make_plan, plugin, there, status, says):  # noqa: PLR0917
+    verdict = judge("leftovers", plan=make_plan(network={"plugin": plugin}), leftovers=there)
+    assert verdict.status is status
+    assert says in verdict.message
+
+
 def test_leftovers_of_this_cluster_that_were_not_recorded(judge):
     """A run that was killed must not stand in the way of the next one."""
     verdict = judge("leftovers", record='{"cluster": "demo"}', leftovers=["/etc/kubernetes/admin.conf"])

@@ -58,6 +58,32 @@ def test_other_output_is_refused(text):
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("made", "counts"),
+    [
+        (["kubelet/"], []),
+        (["kubelet/lost+found/", "kubelet/pods/"], []),
+        (["kubelet/lost+found/x"], []),
+        (["kubelet/pods/x/volume/file"], ["kubelet"]),
+        (["net.d/"], []),
+        (["net.d/87-podman.conflist"], ["net.d/87-podman.conflist"]),
+    ],
+)
+def test_empty_folders_are_no_leftovers(tmp_path, made, counts):
+    for name in made:
+        path = tmp_path / name
+        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+        if not name.endswith("/"):
+            path.touch()
+    probe = (resources.files("k8sbootstrap.preflight") / "host_probe.py").read_text()
+    for place in ("/var/lib/kubelet", "/etc/cni/net.d", "/etc/kubernetes", "/var/lib/etcd"):
+        probe = probe.replace(f'"{place}', f'"{tmp_path}/{place.rpartition("/")[2]}')
+    done = subprocess.run(
+        [sys.executable, "-", "[]"], input=probe, capture_output=True, text=True, check=True
+    )
+    assert list(parse(done.stdout).leftovers) == [f"{tmp_path}/{name}" for name in counts]
+
+
 def test_the_probe_runs_here_and_is_understood(recording):
     script = resources.files("k8sbootstrap.preflight").joinpath("host_probe.py").read_bytes()
     done = subprocess.run([sys.executable, "-I", "-", "[]"], input=script, capture_output=True, check=True)
