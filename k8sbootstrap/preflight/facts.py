@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 
+from k8sbootstrap.preflight.owned import Docker, OwnedFile, RawDocker, read_docker
+
 _SOCKET = re.compile(
     r"^\S+\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+(?:\s+users:\((?P<users>.*)\))?"
 )
@@ -100,6 +102,9 @@ class Facts:
     """Files and folders that this tool recorded as its own."""
     leftovers: tuple[str, ...]
     """Paths that a cluster leaves."""
+    settings: Mapping[str, OwnedFile]
+    """Files of settings that the cluster has too, by path, where they are there."""
+    docker: Docker
     removed: tuple[str, ...]
     """Packages that apt would have to remove for those that the host lacks."""
     runtimes: Mapping[str, str]
@@ -132,6 +137,8 @@ class RawFacts:
     record: str
     leftovers: list[str]
     runtimes: dict[str, str | None]
+    settings: dict[str, OwnedFile]
+    docker: RawDocker
     installation: str
     packages: str | None
     clock: tuple[float, float]
@@ -183,6 +190,8 @@ def facts_of(raw: RawFacts) -> Facts:
             cluster=str(record.get("cluster", "")),
             recorded=frozenset(_recorded(record)),
             leftovers=tuple(raw.leftovers),
+            settings=raw.settings,
+            docker=read_docker(raw.docker),
             removed=tuple(sorted(set(_REMOVED.findall(raw.installation)))),
             runtimes=_runtimes(raw.runtimes, raw.packages or ""),
         )

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import glob
 import gzip
+import hashlib
+import http.client
 import json
 import os
 import platform
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -25,6 +28,14 @@ LEFTOVERS = (
     "/var/lib/kubelet",
 )
 """What a cluster leaves on a host."""
+SETTINGS = (
+    "/etc/docker/daemon.json",
+    "/etc/containerd/config.toml",
+    "/etc/haproxy/haproxy.cfg",
+    "/etc/docker/registry/config.yml",
+)
+"""Files that the cluster writes too, and that hosts' owners have settings in."""
+LARGEST = 1 << 18
 MANY_FOLDERS = 1000
 MODULES = {
     "br_netfilter": "CONFIG_BRIDGE_NETFILTER=y",
@@ -131,6 +142,58 @@ def installation(platforms: list[dict[str, Any]]) -> str:
     return (run("apt-get", "install", *options, *missing) or "") if missing else ""
 
 
+def settings() -> dict[str, dict[str, Any]]:
+    """Files that the cluster has too, where there are any: text, and whether a package has it like that."""
+    return {
+        path: {"text": read(path)[:LARGEST], "stock": is_stock(path)}
+        for path in SETTINGS
+        if os.path.isfile(path)  # noqa: PTH113
+    }
+
+
+def is_stock(path: str) -> bool:
+    """Whether a file is of a package of the distribution, and as that brings it."""
+    owner = (run("dpkg-query", "-S", path) or "").partition(":")[0]
+    if owner:
+        lines = (run("dpkg-query", "-W", "-f", "${Conffiles}\n", owner) or "").splitlines()
+        with open(path, "rb") as file:  # noqa: PTH123
+            digest = hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
+        return any(line.split()[:2] == [path, digest] for line in lines)
+    return run("rpm", "-qf", path) is not None and run("rpm", "-Vf", path) is not None
+
+
+def docker() -> dict[str, Any]:
+    """How docker runs: its command lines, what it says of itself and of its running containers.
+
+    It is not started for that.
+    """
+    unit = run("systemctl", "show", "-p", "ActiveState", "-p", "MainPID", "-p", "ExecStart", "docker.service")
+    state = dict(line.split("=", 1) for line in (unit or "").splitlines() if "=" in line)
+    paths = ("/etc/default/docker", "/etc/sysconfig/docker", "/proc/" + state.get("MainPID", "") + "/cmdline")
+    lines = [line for path in paths for line in read(path).replace("\0", " ").splitlines() if line[:1] != "#"]
+    running = state.get("ActiveState") == "active"
+    return {
+        "command_lines": [state.get("ExecStart", ""), *lines],
+        "info": ask_docker("/info") if running else "",
+        "containers": ask_docker("/containers/json") if running else "",
+    }
+
+
+def ask_docker(path: str) -> str:
+    """What docker's engine answers, empty where it does not."""
+    connection = http.client.HTTPConnection("docker", timeout=5)
+    try:
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(5)
+        connection.sock.connect("/run/docker.sock")
+        connection.request("GET", "/v1.40" + path)
+        return connection.getresponse().read().decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException):
+        return ""
+    finally:
+        connection.close()
+
+
 def main() -> None:
     """Print the facts."""
     os.environ["LC_ALL"] = "C"
@@ -164,6 +227,8 @@ def main() -> None:
             "containerd": run("containerd", "--version"),
             "docker": run("dockerd", "--version"),
         },
+        "settings": settings(),
+        "docker": docker(),
         "installation": installation(json.loads(sys.argv[1])),
         "packages": run("apt-cache", "policy", "containerd", "docker.io"),
     }

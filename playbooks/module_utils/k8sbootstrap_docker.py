@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import socket
+import subprocess
 import urllib.parse
 
 _SOCKET = "/run/docker.sock"
@@ -54,6 +56,28 @@ def remove_pods() -> None:
     status, text = _call("GET", f"/containers/json?all=1&filters={filters}")
     for container in json.loads(text) if status == http.client.OK else []:
         _call("DELETE", f"/containers/{container['Id']}?force=1&v=1")
+
+
+def look() -> tuple:
+    """How docker runs here: its command lines, what it says of itself, and its running containers.
+
+    docker is not started for it: where it does not run, the latter two are empty.
+    """
+    unit = "docker.service"
+    command = ["systemctl", "show", "-p", "ActiveState", "-p", "MainPID", "-p", "ExecStart", unit]
+    out = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    state = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+    lines = [state.get("ExecStart", "")]
+    for path in ("/etc/default/docker", "/etc/sysconfig/docker", f"/proc/{state.get('MainPID', '')}/cmdline"):
+        with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as handle:
+            lines += [line for line in handle.read().replace("\0", " ").splitlines() if line[:1] != "#"]
+    if state.get("ActiveState") != "active":
+        return lines, {}, []
+    try:
+        containers = json.loads(_call("GET", "/containers/json")[1])
+        return lines, json.loads(_call("GET", "/info")[1]), containers
+    except (DockerError, ValueError):
+        return lines, {}, []
 
 
 def _call(method: str, path: str, body=None, headers=None) -> tuple:

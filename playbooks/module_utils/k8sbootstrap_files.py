@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import difflib
 import grp
 import hashlib
@@ -17,6 +16,7 @@ import urllib.request
 
 from ansible.module_utils.k8sbootstrap_arrivals import ARRIVING, arrived, place
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap_foreign import content_of
 from ansible.module_utils.k8sbootstrap_record import ORIGINALS, Record, write_atomically
 from ansible.module_utils.k8sbootstrap_selinux import relabel
 from ansible.module_utils.k8sbootstrap_trees import as_found
@@ -53,6 +53,7 @@ class FileSet:
         self.diffs: list = []
         self.inputs: dict = {}
         self._new: list = []
+        self._notes: dict = {}
 
     def missing_binaries(self, uploads: dict) -> list:
         """Destinations of binaries that are neither here nor uploaded nor to be had from their URLs.
@@ -76,13 +77,16 @@ class FileSet:
 
     def apply(self, uploads: dict) -> None:
         """Bring users, directories, files and binaries to the wanted state; remove what is not wanted."""
+        contents = {wanted["dest"]: self._content(wanted) for wanted in self.request["files"]}
         for user in self.request["users"]:
             self._user(user)
         for directory in self.request["directories"]:
             self._directory(directory)
         self.record.save()
         for wanted in self.request["files"]:
-            content = base64.b64decode(wanted["content"])
+            content = contents[wanted["dest"]]
+            if content is None:
+                continue
             self._file(wanted, hashlib.sha256(content).hexdigest(), lambda content=content: content)
         for wanted in self.request["binaries"]:
             source = uploads.get(wanted["dest"])
@@ -90,6 +94,12 @@ class FileSet:
         relabel(self._new)
         self._prune()
         self.record.save()
+
+    def _content(self, wanted: dict):
+        content, self._notes[wanted["dest"]] = content_of(
+            wanted, self.part["files"].get(wanted["dest"]), ORIGINALS
+        )
+        return content
 
     # users and directories
 
@@ -165,6 +175,8 @@ class FileSet:
         if same_content and now and (stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid) == (mode, *owned):
             if known is None:
                 self.part["files"][dest] = self._entry(dest, digest, self._keep_original(dest))
+            elif known["sha256"] != digest:  # what somebody added is part of it now
+                self.part["files"][dest] = self._entry(dest, digest, known["original"])
             return
         if same_content:
             set_before = known and (known.get("mode"), known.get("uid"), known.get("gid")) == (
@@ -189,7 +201,12 @@ class FileSet:
             return
         original = known["original"] if known else self._keep_original(dest)
         # recorded before it is written: a run killed in between must not leave a file that nobody knows
-        self.part["files"][dest] = {"sha256": digest, "stat": None, "original": original}
+        self.part["files"][dest] = {
+            "sha256": digest,
+            "stat": None,
+            "original": original,
+            **self._notes.get(dest, {}),
+        }
         self.record.save()
         content = source()
         if isinstance(content, bytes):
@@ -218,6 +235,7 @@ class FileSet:
             "gid": now.st_gid,
             "stat": _stat_key(now),
             "original": original,
+            **self._notes.get(dest, {}),
         }
 
     def _keep_original(self, dest: str):

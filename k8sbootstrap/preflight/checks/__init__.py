@@ -1,6 +1,6 @@
 """The checks, in the order of the report. Adding one here is all that it takes."""
 
-from k8sbootstrap.preflight.checks import identity, leftovers, network, system
+from k8sbootstrap.preflight.checks import identity, leftovers, network, settings, system
 from k8sbootstrap.preflight.checks.base import Check
 
 CHECKS: tuple[Check, ...] = (
@@ -24,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     Check("ports", network.ports),
     Check("firewall", network.firewall),
     Check("name-servers", network.name_servers),
+    Check("settings", settings.settings),
     Check("leftovers", leftovers.leftovers),
 )
 """Checks of what was seen on a host. Three more come before them: ssh, sudo and python."""

@@ -28,6 +28,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(record, "DIRECTORY", str(folder))
     monkeypatch.setattr(record, "PATH", str(folder / "record.json"))
     monkeypatch.setattr(files, "ORIGINALS", str(folder / "originals"))
+    foreign = importlib.import_module("ansible.module_utils.k8sbootstrap_foreign")
+    monkeypatch.setattr(foreign, "is_stock", lambda _: True)  # what is there is of packages
     monkeypatch.setattr(files, "_is_loaded_and_not_inactive", lambda unit: not unit.startswith("stopped"))
     real = record.write_atomically
 

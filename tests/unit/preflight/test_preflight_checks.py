@@ -36,6 +36,7 @@ ALL = [
     "ports",
     "firewall",
     "name-servers",
+    "settings",
     "leftovers",
 ]
 SWAP = "Filename Type Size Used Priority\n/dev/sda2 partition 1048572 0 -2\n"
@@ -544,3 +545,75 @@ def test_what_the_pod_network_needs_of_the_kernel(judge, make_plan, network, mod
         assert verdict.message == f"the kernel has no {module}, which {network['plugin']} needs"
         verdict = judge("kernel-modules", plan=plan, modules=[*there, module])
     assert verdict.status is Status.OK
+
+
+WORKER_FIRST = {"hosts": WORKER}
+
+
+def owned(path, text="theirs", *, stock=False):
+    return {"settings": {path: {"text": text, "stock": stock}}}
+
+
+def engine(*lines, info=None, containers=()):
+    said = {"info": json.dumps(info or {}), "containers": json.dumps(list(containers))}
+    return {"docker": {"command_lines": list(lines), **said}}
+
+
+@pytest.mark.parametrize(
+    ("config", "seen", "status", "says"),
+    [
+        ({}, owned("/etc/docker/daemon.json", '{"data-root": "/srv"}'), Status.WARNING, "daemon.json"),
+        ({}, owned("/etc/docker/daemon.json", '{"bridge": "br0"}'), Status.FAILED, 'sets bridge to "br0"'),
+        ({}, owned("/etc/docker/daemon.json", "[]"), Status.FAILED, "is no JSON object"),
+        (
+            {"runtime": {"docker": {"dataRoot": "/big"}}},
+            owned("/etc/docker/daemon.json", '{"data-root": "/srv"}'),
+            Status.FAILED,
+            "sets data-root to /srv, and runtime.docker.dataRoot is /big",
+        ),
+        ({}, engine('DOCKER_OPTS="--log-driver=journald"'), Status.FAILED, "started with --log-driver"),
+        ({}, engine(info={"Swarm": {"LocalNodeState": "active"}}), Status.FAILED, "in a swarm"),
+        ({}, engine(info=["Swarm"], containers=[1, {"Names": 2}]), Status.FAILED, "ports: ?."),
+        ({}, engine(containers=[{"Names": ["/web"]}]), Status.FAILED, "lose their network and ports: web"),
+        ({"runtime": {"name": "containerd"}}, engine(containers=[{"Names": ["/web"]}]), Status.OK, "none"),
+        (
+            {"runtime": {"name": "containerd"}},
+            owned("/etc/containerd/config.toml", "version = 2\nroot = '/srv'\n"),
+            Status.WARNING,
+            "config.toml",
+        ),
+        (
+            {"runtime": {"name": "containerd"}},
+            owned("/etc/containerd/config.toml", 'version = 2\ndisabled_plugins = ["cri"]\n'),
+            Status.FAILED,
+            "turns off the plugin cri",
+        ),
+        (
+            {"runtime": {"name": "containerd"}},
+            owned("/etc/containerd/config.toml", 'disabled_plugins = ["cri"]\n', stock=True),
+            Status.OK,
+            "none",
+        ),
+        (
+            WORKER_FIRST,
+            owned("/etc/haproxy/haproxy.cfg"),
+            Status.FAILED,
+            "haproxy has a configuration of its",
+        ),
+        (WORKER_FIRST, owned("/etc/haproxy/haproxy.cfg", stock=True), Status.OK, "none"),
+        ({}, owned("/etc/haproxy/haproxy.cfg"), Status.OK, "none"),
+        (
+            {"registry": {"host": "m1"}},
+            owned("/etc/docker/registry/config.yml"),
+            Status.FAILED,
+            "docker-registry has a configuration of its own",
+        ),
+        ({}, owned("/etc/docker/registry/config.yml"), Status.OK, "none"),
+    ],
+)
+def test_settings_of_the_hosts_owner(judge, make_plan, config, seen, status, says):  # noqa: PLR0917
+    verdict = judge("settings", plan=make_plan(**config), **seen)
+    assert verdict.status is status, verdict
+    assert says in verdict.message
+    ours = judge("settings", plan=make_plan(**config), record='{"cluster": "demo"}', **seen)
+    assert ours.status is Status.OK
