@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -66,19 +67,25 @@ class Apt:
         return {name: sorted(needed) for name, needed in others.items() if needed}
 
     def remove(self, names: list) -> None:
-        """Remove packages with their configuration.
+        """Remove packages with their configuration, and with no data that programs had before them.
 
         Raises:
             PackageError: It did not work.
         """
-        done = _run([*_PURGE, "-y", *_WAIT, *names], {"DEBIAN_FRONTEND": "noninteractive"})
-        if done.returncode != 0:
-            raise PackageError(f"apt-get purge failed: {(done.stderr or done.stdout).strip()[-500:]}")
+        for command in (["apt-get", "remove", "-q"], _PURGE):
+            done = _run([*command, "-y", *_WAIT, *names], {"DEBIAN_FRONTEND": "noninteractive"})
+            if done.returncode != 0:
+                said = (done.stderr or done.stdout).strip()[-500:]
+                raise PackageError(f"{' '.join(command[:2])} failed: {said}")
+            with contextlib.suppress(OSError):
+                os.unlink(_NUKE)
 
 
 _INSTALL = ["apt-get", "install", "-q", "--no-install-recommends"]
 _PURGE = ["apt-get", "purge", "-q"]
 _WAIT = ["-o", "DPkg::Lock::Timeout=120"]
+_NUKE = "/var/lib/docker/nuke-graph-directory.sh"
+"""With this, which it leaves there on its removal, purging docker.io deletes all containers and volumes."""
 _NO_LOCK = ["-o", "Debug::NoLocking=1"]
 _REMOVAL = re.compile(r"^(?:Remv|Purg) (\S+)", re.MULTILINE)
 

@@ -124,7 +124,10 @@ class Reset:
     def _doomed(self) -> list:
         """What goes whole: what was made, what was not there before, and what is new in folders that were."""
         parts = self.components.values()
-        made = {path for part in parts for path in part["directories"]} | {*self.record.data["residue"], *leftovers()}
+        made = {path for part in parts for path in part["directories"]} | {
+            *self.record.data["residue"],
+            *leftovers(),
+        }
         doomed = made - set(self.record.data["found"]) - self._parents()
         for folder, entry in self.record.data["found"].items():
             if entry["entries"] is not None and os.path.isdir(folder):
