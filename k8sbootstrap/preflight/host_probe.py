@@ -169,7 +169,11 @@ def docker() -> dict[str, Any]:
     """
     unit = run("systemctl", "show", "-p", "ActiveState", "-p", "MainPID", "-p", "ExecStart", "docker.service")
     state = dict(line.split("=", 1) for line in (unit or "").splitlines() if "=" in line)
-    paths = ("/etc/default/docker", "/etc/sysconfig/docker", "/proc/" + state.get("MainPID", "0") + "/cmdline")
+    paths = (
+        "/etc/default/docker",
+        "/etc/sysconfig/docker",
+        "/proc/" + state.get("MainPID", "0") + "/cmdline",
+    )
     lines = [line for path in paths for line in read(path).replace("\0", " ").splitlines() if line[:1] != "#"]
     running = state.get("ActiveState") == "active"
     return {

@@ -68,7 +68,11 @@ def look() -> tuple:
     out = subprocess.run(command, check=False, capture_output=True, text=True).stdout
     state = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
     lines = [state.get("ExecStart", "")]
-    for path in ("/etc/default/docker", "/etc/sysconfig/docker", f"/proc/{state.get('MainPID', '0')}/cmdline"):
+    for path in (
+        "/etc/default/docker",
+        "/etc/sysconfig/docker",
+        f"/proc/{state.get('MainPID', '0')}/cmdline",
+    ):
         with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as handle:
             lines += [line for line in handle.read().replace("\0", " ").splitlines() if line[:1] != "#"]
     if state.get("ActiveState") != "active":

@@ -93,10 +93,11 @@ class Reset:
 
     def _pods(self) -> None:
         """Remove pods' containers, so that their mounts, network namespaces and processes are gone."""
-        if _quietly("systemctl", "is-active", "docker.service").returncode == 0:
+        runtime = self.components.get("container_runtime", {}).get("runtime", "")
+        if runtime != "containerd" and _is_active("docker.service"):
             with contextlib.suppress(DockerError):
                 remove_pods()
-        elif _quietly("systemctl", "is-active", "containerd.service").returncode == 0:
+        elif runtime != "docker" and _is_active("containerd.service"):
             for task in _quietly(*ctr(), "tasks", "ls", "-q").stdout.split():
                 _quietly(*ctr(), "tasks", "kill", "-s", "SIGKILL", task)
             for container in _quietly(*ctr(), "containers", "ls", "-q").stdout.split():
@@ -245,6 +246,10 @@ def _pod_range(files: dict) -> str:
     except OSError:
         return ""
     return next((words[1] for words in lines if words[:1] == ["pods"]), "")
+
+
+def _is_active(unit: str) -> bool:
+    return _quietly("systemctl", "is-active", unit).returncode == 0
 
 
 def _quietly(*command: str) -> subprocess.CompletedProcess:
