@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import grp
 import hashlib
-import json
 import os
 import pwd
 import shutil
@@ -17,9 +16,10 @@ import urllib.request
 from ansible.module_utils.k8sbootstrap_arrivals import ARRIVING, arrived, place
 from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
 from ansible.module_utils.k8sbootstrap_foreign import content_of
+from ansible.module_utils.k8sbootstrap_merge import only_live
 from ansible.module_utils.k8sbootstrap_record import ORIGINALS, Record, write_atomically
 from ansible.module_utils.k8sbootstrap_selinux import relabel
-from ansible.module_utils.k8sbootstrap_trees import as_found
+from ansible.module_utils.k8sbootstrap_trees import as_found, made_by_us
 
 _UNIT_FOLDER = "/etc/systemd/system/"
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
@@ -140,7 +140,7 @@ class FileSet:
                 self._new.append(new)
                 self.part["directories"].append(new)
             self.part["parents"] += made[:-1]
-        elif not self.check_mode and not self._is_ours(path):
+        elif not self.check_mode and not made_by_us(path, self.record.data):
             for folder, entry in as_found(path, wanted.get("data", False)).items():
                 self.record.data["found"].setdefault(folder, entry)
             self.record.save()
@@ -152,16 +152,6 @@ class FileSet:
             if not self.check_mode:
                 os.chown(path, uid, gid)
                 os.chmod(path, mode)
-
-    def _is_ours(self, path: str) -> bool:
-        """Whether a folder is one of ours, or in one that was not there before."""
-        parts = self.record.data["components"].values()
-        ours = {folder for part in parts for folder in part.get("directories", [])}
-        ours -= {folder for part in parts for folder in part.get("parents", [])}
-        return path in self.record.data["found"] or any(
-            path == folder or path.startswith(f"{folder}/")
-            for folder in {*ours, *self.record.data["residue"]}
-        )
 
     # files
 
@@ -196,7 +186,7 @@ class FileSet:
         units = [unit for unit in wanted["restarts"] if _is_loaded_and_not_inactive(unit)]
         for unit in units:
             self.inputs.setdefault(unit, []).append(dest)
-        self.record.pend(units, reload=bool(now) and _only_live(dest, wanted, source))
+        self.record.pend(units, reload=bool(now) and only_live(dest, wanted.get("live"), source()))
         if self.check_mode:
             return
         original = known["original"] if known else self._keep_original(dest)
@@ -374,18 +364,6 @@ def restore(dest: str, original) -> None:
         os.unlink(kept)
     elif os.path.lexists(dest):
         os.unlink(dest)
-
-
-def _only_live(dest: str, wanted: dict, source) -> bool:
-    """Whether nothing differs in a JSON file but the keys that its units read again on reload."""
-    if not wanted.get("live"):
-        return False
-    try:
-        with open(dest, "rb") as handle:
-            before, after = json.load(handle), json.loads(source())
-        return all(before.get(key) == after.get(key) for key in {*before, *after} - set(wanted["live"]))
-    except (AttributeError, ValueError):
-        return False
 
 
 def _ids(wanted: dict):

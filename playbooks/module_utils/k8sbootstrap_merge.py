@@ -41,6 +41,24 @@ def settings_of(kind: str, ours: bytes) -> list:
     )
 
 
+def only_live(path: str, live, content: bytes) -> bool:
+    """Whether nothing differs in a JSON file but keys that its program reads again when it is told to.
+
+    Args:
+        path: The file as it is.
+        live: Those keys; None or empty where there are none.
+        content: What it is to hold.
+    """
+    if not live:
+        return False
+    try:
+        with open(path, "rb") as handle:
+            before, after = json.load(handle), json.loads(content)
+        return all(before.get(key) == after.get(key) for key in {*before, *after} - set(live))
+    except (AttributeError, ValueError):
+        return False
+
+
 # docker
 
 _OWNERS_FIRST = ("data-root", "live-restore")

@@ -39,6 +39,21 @@ def as_found(path: str, data: bool) -> dict:
     return {folder: _entry(folder, data) for folder in folders}
 
 
+def made_by_us(path: str, record: dict) -> bool:
+    """Whether a folder is one of ours, or in one that was not there before; or is known as it was found.
+
+    Args:
+        path: The folder.
+        record: The data of the host's record.
+    """
+    parts = record["components"].values()
+    ours = {folder for part in parts for folder in part.get("directories", [])}
+    ours -= {folder for part in parts for folder in part.get("parents", [])}
+    return path in record["found"] or any(
+        path == folder or path.startswith(f"{folder}/") for folder in {*ours, *record["residue"]}
+    )
+
+
 def _entry(path: str, data: bool) -> dict:
     now = os.stat(path)
     return {
