@@ -191,7 +191,7 @@ def ask_docker(path: str) -> str:
         connection.sock.settimeout(5)
         connection.sock.connect("/run/docker.sock")
         connection.request("GET", "/v1.40" + path)
-        return connection.getresponse().read().decode("utf-8", "replace")
+        return connection.getresponse().read(LARGEST).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
         return ""
     finally:
