@@ -48,7 +48,9 @@ def read_docker(raw: RawDocker) -> Docker:
     containers = _json(raw.containers, [])
     return Docker(
         tuple(raw.command_lines),
-        {"Swarm": {"LocalNodeState": str(state.get("LocalNodeState", ""))}} if isinstance(state, dict) else {},
+        {"Swarm": {"LocalNodeState": str(state.get("LocalNodeState", ""))}}
+        if isinstance(state, dict)
+        else {},
         [_container(each) for each in containers[:_MANY] if isinstance(each, dict)]
         if isinstance(containers, list)
         else (),

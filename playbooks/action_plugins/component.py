@@ -14,8 +14,8 @@ Options:
         ``content``; ``mode``, ``owner``, ``group``, ``secret`` (never shown in diffs) and ``restarts`` (units
         that must restart when it changes; default: all units of the component), ``live`` (keys of a JSON file
         for which these units only reload), ``merge`` (docker or containerd: settings that are there already
-        are kept where they go together with these), ``keep`` (somebody else's file stays). Any other file
-        that somebody else wrote is refused.
+        are kept where they go together with these), ``keep`` (somebody else's file stays), ``replace`` (the
+        cluster's programs write it too). Any other file that somebody else wrote is refused.
     binaries (list of {dest, artifact, mode, restarts}): ``artifact`` is {path, sha256, url}.
     units (list of {name, health, timeout, rolling, reload, followers}): See
         module_utils/k8sbootstrap_units.py.
@@ -188,6 +188,7 @@ class ActionModule(OwnModule):
             "live": item.get("live") or [],
             "merge": item.get("merge") or "",
             "keep": bool(item.get("keep")),
+            "replace": bool(item.get("replace")),
         }
 
     def _render(self, name, item, task_vars):

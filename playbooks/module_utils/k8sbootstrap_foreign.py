@@ -26,7 +26,8 @@ def content_of(wanted: dict, known, originals: str) -> tuple:
 
     Args:
         wanted: The file, with ``content`` in base64; ``merge`` (docker or containerd) where its settings are
-            put together with those that are there, ``keep`` where somebody else's file stays.
+            put together with those that are there, ``keep`` where somebody else's file stays, ``replace``
+            where the cluster's programs write it too.
         known: Its entry in the record; None where we did not write it yet.
         originals: Folder with copies of the files that ours are in place of.
 
@@ -38,7 +39,7 @@ def content_of(wanted: dict, known, originals: str) -> tuple:
         MergeError: It holds what does not go together with ours.
     """
     dest, ours = wanted["dest"], base64.b64decode(wanted["content"])
-    foreign = not known and is_foreign(dest, ours)
+    foreign = not known and not wanted.get("replace") and is_foreign(dest, ours)
     if wanted.get("merge"):
         theirs = os.path.join(originals, known["original"]) if known and known.get("theirs") else ""
         return _merged(wanted, ours, known, foreign, theirs)

@@ -75,7 +75,7 @@ def _docker(path: str, ours_text: str, theirs_text: str, first: bool, dropped: t
     ours = json.loads(ours_text)
     try:
         theirs = json.loads(theirs_text or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if not first:
             return ours_text
         raise MergeError(f"{path} is not JSON: {error}. Fix it, or remove it") from error
@@ -243,7 +243,7 @@ def _problem_of(text: str) -> str:
         return ""
     try:
         tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return str(error)
     return ""
 

@@ -12,6 +12,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 
 import jinja2
+from pydantic_core import from_json
 
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight.checks.base import Case
@@ -78,7 +79,7 @@ def _other_folder(plan: ClusterPlan, theirs: str) -> Iterator[str]:
     """The folder of docker where cluster.yaml and the host each name one."""
     wanted = plan.config.runtime.docker
     try:
-        root = json.loads(theirs).get("data-root", wanted.data_root)
+        root = from_json(theirs).get("data-root", wanted.data_root)
     except (ValueError, AttributeError):
         return  # said already
     if "data_root" in wanted.model_fields_set and root != wanted.data_root:
