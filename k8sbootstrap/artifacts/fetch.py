@@ -240,7 +240,7 @@ class _Run:
             self._hear_dead(hunt)
         except SourceError as exc:
             hunt.hear(CACHE_LABEL, exc)
-            found, source = self._search(hunt)
+            found, source = self._search(hunt, self.trust.other_build(file, expected))
             place = source.label if source else ""
         if found is None:
             why = "; ".join(f"{place}: {answer}" for place, answer in hunt.answers)
@@ -295,9 +295,9 @@ class _Run:
             )
         return Obtained(path, sha256)
 
-    def _search(self, hunt: _Hunt) -> tuple[Obtained | None, Source | None]:
-        """Ask every source, then upstream."""
-        for place in self._places:
+    def _search(self, hunt: _Hunt, only: Source | None) -> tuple[Obtained | None, Source | None]:
+        """Ask every source, then upstream; or ``only`` one, which is enough to say what is wrong."""
+        for place in [only] if only else self._places:
             try:
                 found = place.obtain(hunt.file, hunt.expected, self._reporter(hunt.file, place))
                 self.trust.require_known(hunt.file, found, hunt.expected)
@@ -307,7 +307,7 @@ class _Run:
                     self._tell(hunt.file, place, "refused")
             else:
                 return found, place
-        if self.closed:
+        if self.closed and not only:
             hunt.answers.append(("upstream", f"not asked, since {self.closed}"))
         return None, None
 

@@ -7,6 +7,7 @@ from k8sbootstrap.artifacts.pins import Pin, Pins
 from k8sbootstrap.artifacts.source import Expected, Obtained, RefusedError, Source, SourceError
 from k8sbootstrap.artifacts.upstream import UpstreamSource
 from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.catalog.resolve import OWN_FILE
 
 
 class Trust:
@@ -39,11 +40,13 @@ class Trust:
     def expected(self, file: ArtifactFile) -> Expected | None:
         """The hash that ``file`` must have, by whoever knows best; None when nobody knows it.
 
-        In order: a list of own builds, whose own hash is in cluster.yaml; the catalogue and cluster.yaml; the
-        cluster's pin; upstream's checksum, of this run or an earlier one; a source's list. For a program
-        that runs on this machine only the catalogue and upstream count.
+        In order: cluster.yaml, where it names the file; a list of own builds, whose hash is in cluster.yaml;
+        the catalogue; the cluster's pin; upstream's checksum, of this run or an earlier one; a source's list.
+        For a program that runs on this machine only the catalogue and upstream count.
         """
         if file.runs_on_controller:
+            return _catalogued(file)
+        if file.sha256 and file.known_by == OWN_FILE:
             return _catalogued(file)
         return self._own_build(file) or _catalogued(file) or self._pinned(file) or self._unknown(file)
 
@@ -58,6 +61,22 @@ class Trust:
         raise RefusedError(
             f"refused: it has sha256 {found.sha256}, and neither the catalogue, cluster.yaml nor upstream's "
             "checksum knows it"
+        )
+
+    def other_build(self, file: ArtifactFile, expected: Expected | None) -> Source | None:
+        """A source whose list has another build than upstream's, which is the right one.
+
+        It may be the build that the cluster runs: to take upstream's from the next place would swap them.
+        """
+        if expected is None or expected.listed_by or expected.pinned:
+            return None
+        return next(
+            (
+                source
+                for source in self._named
+                if not source.own_builds and listed_hash(source, file) not in {None, expected.sha256}
+            ),
+            None,
         )
 
     def learn(self, file: ArtifactFile, found: Obtained, source: str, expected: Expected | None) -> None:

@@ -18,7 +18,8 @@ from k8sbootstrap.config.models.releases import OwnRelease
 from k8sbootstrap.errors import UnknownReleaseError
 
 _NEAREST = 3
-_OWN = "cluster.yaml"
+OWN_FILE = "cluster.yaml"
+"""Who knows the hash of a file that ``releases`` of cluster.yaml names."""
 _CONFIG_3 = (2,)
 """The first containerd with version 3 of its configuration file."""
 
@@ -213,7 +214,7 @@ def _overlaid(file: ArtifactFile, own: OwnRelease) -> ArtifactFile:
             file,
             url=ours.url,
             sha256=ours.sha256,
-            known_by=_OWN,
+            known_by=OWN_FILE,
             url_sha256=None,
             member=None,
             checksum_url=None,
@@ -223,7 +224,7 @@ def _overlaid(file: ArtifactFile, own: OwnRelease) -> ArtifactFile:
             file,
             url=archive.url,
             sha256=None,
-            known_by=_OWN,
+            known_by=OWN_FILE,
             url_sha256=archive.sha256,
             checksum_url=None,
         )

@@ -127,6 +127,12 @@ def test_the_catalogue_wins_over_the_sums_of_a_source(site):
     assert wanted in caught.value.hint
 
 
+def test_a_hash_of_cluster_yaml_wins_over_own_builds(site):
+    own = site.directory("own", {KEY: BAD}, sums={KEY: BAD}, own=True)
+    with pytest.raises(ArtifactError, match=f"must have {digest(GOOD)}, as cluster.yaml says"):
+        site.fetch(artifact("kubelet", GOOD, known_by="cluster.yaml"), sources=[own])
+
+
 def test_own_builds_win_over_the_catalogue(site):
     own = site.directory("own", {KEY: BAD}, sums={KEY: BAD}, own=True)
     got = site.fetch(artifact("kubelet", GOOD), sources=[own])[KEY]
@@ -196,6 +202,14 @@ def test_upstreams_checksum_is_asked_before_a_mirror_is_believed(site, new_tls_s
     upstream.files = {"/kubelet.sha256": digest(GOOD).encode(), "/kubelet": GOOD}
     mirror.files = {"/SHA256SUMS": sums_text({KEY: BAD}).encode(), f"/{KEY}": BAD}
     file = artifact("kubelet", url=f"{upstream.url}/kubelet", checksum_url=f"{upstream.url}/kubelet.sha256")
+    with pytest.raises(ArtifactError) as caught:  # not swapped: the cluster may run the other build
+        site.fetch(file, sources=[{"url": mirror.url}], upstream=True)
+    assert f"{mirror.url}: refused: it has sha256 {digest(BAD)} and must have {digest(GOOD)}" in str(
+        caught.value
+    )
+    assert '"ownBuilds: ' in caught.value.hint
+    assert not upstream.gets("/kubelet")
+    del mirror.files["/SHA256SUMS"]
     got = site.fetch(file, sources=[{"url": mirror.url}], upstream=True)[KEY]
     assert (got.sha256, got.source) == (digest(GOOD), "upstream")
     assert f"{mirror.url}: {KEY} refused: it has sha256 {digest(BAD)}" in got.notes[0]
