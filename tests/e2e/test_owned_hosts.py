@@ -137,8 +137,11 @@ def before(lab: Lab) -> dict[str, dict[str, list[str]]]:
             "mount --bind /srv/$d /var/lib/$d; done",
         )
     text = json.dumps(SETTINGS)
+    # a bridge from before would keep the address that it had then
     lab.sh(
-        "worker1", f"mkdir -p /etc/docker; echo '{text}' >/etc/docker/daemon.json; systemctl restart docker"
+        "worker1",
+        f"systemctl stop docker.socket docker; ip link del docker0; mkdir -p /etc/docker; "
+        f"echo '{text}' >/etc/docker/daemon.json; systemctl start docker",
     )
     lab.sh(
         "worker1", f"{IMAGE}; docker run -d --restart always --network host --name agent theirs /bin/sleep 9d"
