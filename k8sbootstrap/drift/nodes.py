@@ -28,6 +28,14 @@ def missing(plan: ClusterPlan, findings: Mapping[str, Finding]) -> tuple[str, ..
     return tuple(host for host in joined if host not in known and findings[host].digests.get("kubelet"))
 
 
+def joining(plan: ClusterPlan, findings: Mapping[str, Finding]) -> tuple[str, ...]:
+    """Planned nodes that the API does not have: new ones, those that a failed run left out, deleted ones."""
+    known = pod_cidrs(plan, findings)
+    if known is None:
+        return ()
+    return tuple(host.name for host in plan.nodes if host.name in findings and host.name not in known)
+
+
 def pod_cidrs(plan: ClusterPlan, findings: Mapping[str, Finding]) -> Mapping[str, str] | None:
     """Every node's podCIDR; None where no master could say."""
     master = _witness(plan, findings)

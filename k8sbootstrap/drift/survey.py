@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from k8sbootstrap.drift.etcd_members import judge_etcd
-from k8sbootstrap.drift.nodes import missing, pod_cidrs
+from k8sbootstrap.drift.nodes import joining, missing, pod_cidrs
 from k8sbootstrap.drift.probe import Finding, probe
 from k8sbootstrap.errors import K8sBootstrapError
 from k8sbootstrap.inventory.variables import firewall
@@ -173,6 +173,8 @@ def _on_one_master(
         why = _why(finding, role, digests[host][role])
         if role == "node_settings" and gone:  # labels and taints went with the nodes
             why = _also(why, "cluster", *map(_again, gone))
+        elif role == "node_settings" and why is None and joining(plan, findings):
+            why = Work(("new",))
         if why is None and finding.api_error:
             why = Work(("unknown",), (Change(text=finding.api_error),))
         if why:
@@ -184,15 +186,15 @@ def _with_other_routes(plan: ClusterPlan, findings: Mapping[str, Finding]) -> It
     known = pod_cidrs(plan, findings)
     if plan.config.network.plugin != "routed" or known is None:
         return
-    gone = missing(plan, findings)
+    others_join = joining(plan, findings)
     wanted = {str(node.address): str(node.pod_cidr) for node in plan.unplanned_nodes if node.pod_cidr}
     wanted |= {str(host.private_address): cidr for host in plan.nodes if (cidr := known.get(host.name, ""))}
     for host in plan.nodes:
         if host.name in findings and findings[host.name].digests.get("pod_network"):
             found, own = findings[host.name], str(host.private_address)
             others = {address: cidr for address, cidr in wanted.items() if address != own}
-            # a node that joins again gets another range, and all the others need to know
-            if gone or found.routes != others or found.own_range != wanted.get(own, ""):
+            # a node that joins gets its range in this run, and all the others need to know
+            if others_join or found.routes != others or found.own_range != wanted.get(own, ""):
                 yield host.name
 
 

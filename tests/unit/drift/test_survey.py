@@ -171,6 +171,21 @@ def test_a_node_that_was_deleted(plan: ClusterPlan, *, stopped: bool) -> None:
     assert "worker1" not in todo(seen(plan, **masters, worker1=None))
 
 
+def test_a_node_that_a_failed_run_left_out(plan: ClusterPlan) -> None:
+    """All else is as it should be: the run that joins it also labels it, and gives others its route."""
+    left = {name: cidr for name, cidr in CIDRS.items() if name != "worker1"}
+    dropped = {str(host.private_address): CIDRS[host.name] for host in plan.hosts if host.name in left}
+    masters = {
+        name: {"pod_cidrs": left, "routes": {a: c for a, c in dropped.items() if c != CIDRS[name]}}
+        for name in ("master1", "master2", "master3")
+    }
+    bare = {"cluster": "", "digests": {}, "routes": {}, "own_range": ""}
+    survey = seen(plan, **masters, worker1=bare)
+    assert todo(survey)["worker1"]["kubelet"] == ("new",)
+    assert todo(survey)["master1"] == {"pod_network": ("cluster",), "node_settings": ("new",)}
+    assert todo(survey)["master2"] == {"pod_network": ("cluster",)}
+
+
 EXTRA = {"pod_cidrs": CIDRS | {"worker2": "10.244.7.0/24"}, "addresses": {"worker2": "10.0.0.22"}}
 
 
