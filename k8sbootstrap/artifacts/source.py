@@ -73,7 +73,7 @@ class Source(ABC):
     own_build_reason: ClassVar[Reason] = "own build"
     """Why a hash is pinned that such a list has, and the catalogue has not."""
     list_counts: bool = True
-    """Whether its list counts for files that nobody else knows: it did not come over a plain connection."""
+    """Whether its list counts for files of unknown hash: it did not come over a plain connection."""
     list_sha256: str = ""
     """sha256 of its SHA256SUMS, once that was read; empty where there is none."""
 
