@@ -31,7 +31,7 @@ _ID = re.compile(r"[0-9a-f]{1,16}")
 _ADDRESS = re.compile(r"[\w.:\[\]-]{1,253}")
 _CHANGE_TEXTS = ("text", "kind", "action", "name")
 _CHANGE_LISTS = ("causes", "why")
-_DIFF = ("before", "after", "before_header", "after_header", "prepared")
+_DIFF = ("name", "before", "after", "before_header", "after_header", "prepared")
 
 
 def _text(value):
