@@ -34,6 +34,7 @@ HONEST = {
     "changed": False,
     "changes": [],
     "exists": True,
+    "registered": True,
     "pending_restarts": [],
     "inputs": {},
     "pod_cidrs": {"master1": "10.244.0.0/24", "worker1": "10.244.1.0/24"},
