@@ -79,8 +79,8 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
     "-y",
     "--yes",
     is_flag=True,
-    help="Do not ask whether to plan with certificate authorities that masters have, where the state "
-    "directory has none. It stays without.",
+    help="Where the state directory has no certificate authorities, plan with those that masters have, without "
+    "asking. The state directory is not changed.",
 )
 @click.option(
     "-o",

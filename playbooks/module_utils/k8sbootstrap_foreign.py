@@ -47,8 +47,8 @@ def content_of(wanted: dict, known, originals: str) -> tuple:
         return None, {}
     if foreign:
         raise ForeignFileError(
-            f"{dest} is there already, and neither k8sbootstrap nor the package that it is of wrote it so. "
-            "Nothing was changed in it: move it away, or use another host"
+            f"{dest} is there already. Its content is not from k8sbootstrap, and not what its package "
+            "installs. It was not changed: move it away, or use another host"
         )
     return ours, {}
 
