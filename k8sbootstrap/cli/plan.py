@@ -79,8 +79,8 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
     "-y",
     "--yes",
     is_flag=True,
-    help="Where the state directory has no certificate authorities, plan with those that masters have, without "
-    "asking. The state directory is not changed.",
+    help="Where the state directory has no certificate authorities, plan with those that masters have, "
+    "without asking. The state directory is not changed.",
 )
 @click.option(
     "-o",
