@@ -45,11 +45,22 @@ in_own() { # whether an address is in this node's own range
   }'
 }
 
+strange_addresses() { # those of pods, and of the bridge, that are not in this node's own range
+  for file in /var/lib/cni/networks/k8sbootstrap/[0-9]*; do
+    [ ! -e "$file" ] || in_own "${file##*/}" || echo "${file##*/}"
+  done
+  ip -4 -o addr show dev cni0 2>/dev/null | while read -r _ _ _ address _; do
+    in_own "${address%/*}" || echo "${address%/*}"
+  done
+}
+
 # A node that was deleted and has registered again may have another range. Its pods keep their old addresses, which
 # nobody routes here any more: their sandboxes are ended, and the kubelet starts the pods again, with new addresses.
 renumber() {
   own=$(value own)
   [ -n "$own" ] || return 0
+  # kubelets look every 5 s for a changed CNI configuration: until then a new sandbox gets an old address again
+  if strange_addresses | grep -q .; then sleep 6; fi
   for file in /var/lib/cni/networks/k8sbootstrap/[0-9]*; do
     [ -e "$file" ] || continue
     if in_own "${file##*/}"; then continue; fi
