@@ -93,17 +93,27 @@ class Cache:
         return sha256
 
     def verified(self, file: ArtifactFile) -> str | None:
-        """The hash of upstream's ``file``, where an earlier run had it vouched for by upstream's checksum."""
+        """The hash of upstream's ``file``, where an earlier run had it vouched for by upstream's checksum.
+
+        Other clusters use the cache too. What only a registry vouched for is not here: which registries
+        are right for an image is said by each cluster.yaml, so it is pinned for its cluster alone.
+        """
         with self._lock:
             match self._verified.get(file.key):
-                case [str(sha256), url, archive] if url == _address(file) and archive == file.url_sha256:
+                case [str(sha256), str(url), archive] if url == _address(file) and archive == file.url_sha256:
                     return sha256
         return None
 
     def remember_verified(self, file: ArtifactFile, sha256: str) -> None:
-        """Record that upstream's checksum (or that of its archive) vouches for this hash of ``file``."""
+        """Record that upstream's checksum (or that of its archive) vouches for this hash of ``file``.
+
+        Only a file that upstream has under a URL is recorded.
+        """
+        url = _address(file)
+        if url is None:
+            return
         with self._lock:
-            self._verified[file.key] = [sha256, _address(file), file.url_sha256]
+            self._verified[file.key] = [sha256, url, file.url_sha256]
             self._changed.add("verified.json")
 
     @contextmanager

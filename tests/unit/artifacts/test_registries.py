@@ -1,6 +1,7 @@
 """Images from registries; tests/e2e pulls the same way from Debian's docker-registry."""
 
 import json
+import shutil
 import tarfile
 import threading
 from pathlib import Path
@@ -17,6 +18,8 @@ from k8sbootstrap.config.models.network import Proxy
 from k8sbootstrap.config.models.runtime import Registry
 from k8sbootstrap.errors import ArtifactError
 from k8sbootstrap.plan.registries import plan_registries
+
+from .helpers import Site
 
 REF = "registry.example.com/team/app:1.0"
 FILE = ArtifactFile("app", "1.0", "amd64", "image.tar")
@@ -69,6 +72,24 @@ def test_an_image_becomes_an_archive_that_runtimes_load(pull, server):
         assert tar.extractfile(f"blobs/{found['digest'].replace(':', '/')}").read() == manifest
         layer = json.load(tar.extractfile("manifest.json"))[0]["Layers"][0]
         assert tar.extractfile(layer).read() == LAYER
+
+
+def test_what_one_clusters_registry_vouches_for_is_not_right_for_another_cluster(new_tls_server, tmp_path):
+    got = []
+    (tmp_path / "one").mkdir()
+    for name, layer in (("one", LAYER), ("other", b"another image" * 100)):
+        registry, site = new_tls_server(), Site(tmp_path / name)
+        manifest, blobs = image(layer=layer)
+        registry.files = {f"{V2}/manifests/1.0": manifest, **blobs}
+        mirrors = plan_registries([Registry(host="registry.example.com", mirrors=[registry.url])], site.root)
+        images = RegistryImages({FILE.key: REF}, mirrors, {}, all=False)
+        runs = [site.fetch(optional=[FILE], images=images, upstream=True) for _ in range(2)]
+        got += [found[FILE.key].sha256 for found in runs]
+        assert registry.gets(f"{V2}/manifests/1.0") == 1, "it is pinned for its own cluster"
+        if name == "one":
+            shutil.copytree(site.cache, tmp_path / "other" / "cache")
+    assert (got[0], got[2]) == (got[1], got[3])
+    assert got[0] != got[2]
 
 
 def test_a_plain_connection_vouches_for_no_image(pull, server):
