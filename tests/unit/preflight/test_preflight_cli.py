@@ -1,9 +1,16 @@
 import json
 import socket
+from pathlib import Path
 
 import pytest
+from json_form import form_of
 
+from k8sbootstrap.cli import preflight
 from k8sbootstrap.cli.main import main
+from k8sbootstrap.errors import HostError
+from k8sbootstrap.preflight import run as checking
+from k8sbootstrap.preflight.checks.base import Seen
+from k8sbootstrap.preflight.facts import parse
 from k8sbootstrap.preflight.run import CHECK_NAMES
 
 
@@ -50,6 +57,22 @@ def test_json(cluster_file, capsys):
     report = json.loads(capsys.readouterr().out)
     assert report["ok"] is False
     assert [result["check"] for result in report["results"]] == list(CHECK_NAMES)
+
+
+def test_json_keeps_its_form(tmp_path, recording, monkeypatch, capsys, golden):
+    path = tmp_path / "cluster.yaml"
+    path.write_text(
+        "apiVersion: k8sbootstrap/v1alpha1\nkind: Cluster\nname: demo\nkubernetes: {version: 1.20.2}\n"
+        "hosts:\n- {name: m1, address: 192.0.2.11, roles: [master]}\n"
+        "- {name: w1, address: 192.0.2.12, roles: [worker]}\n"
+    )
+    text = recording(machine="aarch64", disk_free=0, meminfo="MemTotal:  1500000 kB\n")
+    answers = {"m1": Seen(parse(text), 1000.0, 1001.0), "w1": HostError("w1: no route", hint="Start it.")}
+    monkeypatch.setattr(preflight, "ensure_known", lambda *_, **__: None)
+    monkeypatch.setattr(checking, "run_on_all", lambda *_: answers)
+    assert run(path, "--ignore", "disk", "-o", "json") == 4
+    form = form_of([json.loads(capsys.readouterr().out)])
+    golden(Path(__file__).parent / "golden/preflight.json", form)
 
 
 def test_an_ignored_failure_does_not_count(cluster_file, capsys):

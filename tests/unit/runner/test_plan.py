@@ -1,13 +1,20 @@
 """The playbook that a survey is cut down to, and the JSON form of what check mode found."""
 
+import json
+from collections.abc import Callable
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from json_form import form_of
 
+from k8sbootstrap.cli import plan as plan_command
+from k8sbootstrap.cli.main import main
 from k8sbootstrap.drift.survey import Survey, Work
 from k8sbootstrap.errors import HostError
+from k8sbootstrap.plan.models import UnplannedNode
 from k8sbootstrap.runner.events import Change, TaskResult
 from k8sbootstrap.runner.plan import HostOutlook, Outlook, PlannedChange, _changes, require_all
 from k8sbootstrap.runner.playbook import write_playbook
@@ -170,3 +177,32 @@ def test_json_form() -> None:
     }
     with pytest.raises(HostError, match="1 of 2 hosts could not be planned\nb: no answer"):
         require_all(outlook)
+
+
+def test_json_keeps_its_form(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    golden: Callable[[Path, str], None],
+) -> None:
+    (tmp_path / "cluster.yaml").write_text(
+        "apiVersion: k8sbootstrap/v1alpha1\nkind: Cluster\nname: demo\nkubernetes: {version: 1.36.2}\n"
+        "hosts: [{name: master1, address: 192.0.2.11, roles: [master, worker]}]\n"
+    )
+    restart = Change(text="x", kind="unit", action="restart", name="x.service", why=("/etc/x",))
+    changed = HostOutlook(
+        "master1", (PlannedChange("etcd", "etcd", CHANGE, "--- a\n"), PlannedChange("etcd", "etcd", restart))
+    )
+    lost = HostOutlook("worker1", error="worker1: no answer")
+    nodes = (UnplannedNode("old", IPv4Address("192.0.2.31"), None),)
+    outlooks = [
+        Outlook("demo", "1.36.2", (changed, lost), nodes, UPGRADE),
+        Outlook("demo", "1.36.2", (changed,)),
+    ]
+    printed = []
+    for outlook in outlooks:
+        monkeypatch.setattr(plan_command, "run_plan", lambda *_, outlook=outlook, **__: outlook)
+        with pytest.raises(SystemExit):
+            main(["--file", str(tmp_path / "cluster.yaml"), "plan", "-o", "json"])
+        printed.append(json.loads(capsys.readouterr().out))
+    golden(Path(__file__).parent / "golden/plan.json", form_of(printed))

@@ -3,16 +3,20 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from json_form import form_of
 from rich.console import Console
 from verify.healthy import healthy, make_plan
 from verify.sessions import unreachable
 
+from k8sbootstrap.cli import status as status_command
+from k8sbootstrap.cli.main import main
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.status.collect import KERNEL, OS_RELEASE, collect, status_request, summarize
 from k8sbootstrap.status.formats import as_json
@@ -157,6 +161,17 @@ def test_json_has_every_certificate_with_iso_times(facts):
     assert document["hosts"][0]["certificates"][0]["not_after"] == "2027-09-20T13:00:00+00:00"
     assert len(document["hosts"][0]["certificates"]) == 2
     assert document["etcd"][2]["leader"] is True
+
+
+def test_json_keeps_its_form(facts, tmp_path, monkeypatch, capsys, golden):
+    answers = {name: answer for name, answer in facts.answers.items() if name != "m1"}
+    nodes = {name: node for name, node in facts.nodes.items() if name != "w2"}
+    status = summarize(replace(facts, answers=answers, nodes=nodes, lost={"m1": "m1: no route"}), NOW)
+    monkeypatch.setattr(status_command, "collect", lambda _plan: status)
+    with pytest.raises(SystemExit):
+        main(["--file", str(tmp_path / "cluster.yaml"), "status", "-o", "json"])
+    form = form_of([json.loads(capsys.readouterr().out)])
+    golden(Path(__file__).parent / "golden/status.json", form)
 
 
 def test_no_host_at_all_is_an_error(tmp_path):

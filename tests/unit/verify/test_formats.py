@@ -1,9 +1,15 @@
 import json
+from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from json_form import form_of
 
+from k8sbootstrap.cli import verify
+from k8sbootstrap.cli.main import main
 from k8sbootstrap.errors import VerifyError
+from k8sbootstrap.verify.checks import ALL_CHECKS
 from k8sbootstrap.verify.formats import as_json, as_junit, text
 from k8sbootstrap.verify.models import Result, Status, VerifyReport
 from k8sbootstrap.verify.run import conclude
@@ -41,6 +47,20 @@ def test_json_has_all_results():
     assert (document["cluster"], document["ok"], document["seconds"]) == ("demo", False, 2.5)
     assert document["results"][3]["status"] == "failed"
     assert set(document["results"][0]) == {"check", "host", "status", "message", "seconds"}
+
+
+def test_json_keeps_its_form(facts, tmp_path, monkeypatch, capsys, golden):
+    """What the command prints; the record of a run has the same document."""
+    down = replace(facts, allow_down=frozenset({"w2"}), leftover="the namespace is still there")
+    found = [(check.name, verdict) for check in ALL_CHECKS for verdict in check.judge(down)]
+    results = tuple(Result(name, said.host, said.status, said.message, 0.5) for name, said in found)
+    assert {result.status for result in results} == set(Status)
+    report = VerifyReport("demo", results, 2.5)
+    monkeypatch.setattr(verify, "run_verify", lambda *_, **__: report)
+    with pytest.raises(SystemExit):
+        main(["--file", str(tmp_path / "cluster.yaml"), "verify", "-o", "json"])
+    form = form_of([json.loads(capsys.readouterr().out)])
+    golden(Path(__file__).parent / "golden/verify.json", form)
 
 
 def test_junit_counts_and_names():
