@@ -20,7 +20,7 @@ from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
 
 LABEL = "k8sbootstrap.io/addon"
-"""On every object; by it they are found again. ``module_utils/k8sbootstrap_addons.py`` knows it too."""
+"""On every object; by it they are found again. ``module_utils/k8sbootstrap/kube/addons.py`` knows it too."""
 
 
 @dataclass(frozen=True)

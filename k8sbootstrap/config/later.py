@@ -1,6 +1,6 @@
 """What each key of cluster.yaml may become once the cluster is there.
 
-``up`` and ``plan`` refuse by playbooks/module_utils/k8sbootstrap_fixed.py, k8sbootstrap_etcd_rules.py and
+``up`` and ``plan`` refuse by fixed.py and kube/etcd_rules.py in playbooks/module_utils/k8sbootstrap, and by
 k8sbootstrap/drift/refusals.py; this is the page about it.
 """
 

@@ -45,7 +45,7 @@ class Living:
 
 @dataclass(frozen=True)
 class EtcdReport:
-    """What a host has of etcd; see ``look`` in playbooks/module_utils/k8sbootstrap_etcd.py."""
+    """What a host has of etcd; see ``look`` in playbooks/module_utils/k8sbootstrap/kube/etcd.py."""
 
     cluster: _Text = ""
     data: bool = False
@@ -86,6 +86,6 @@ def judge_etcd(plan: ClusterPlan, reports: Mapping[str, EtcdReport]) -> EtcdVerd
     members = {host.name: str(host.private_address) for host in plan.etcd_members}
     found = {host: asdict(report) for host, report in reports.items()}
     all_hosts = [host.name for host in plan.hosts]
-    verdict = shared_rules("k8sbootstrap_etcd_rules").judge(members, plan.config.name, found, all_hosts)
+    verdict = shared_rules("kube.etcd_rules").judge(members, plan.config.name, found, all_hosts)
     problems = tuple(EtcdProblem(**problem) for problem in verdict["problems"])
     return EtcdVerdict(problems, tuple(verdict["begin"]))

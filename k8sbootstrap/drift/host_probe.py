@@ -11,22 +11,22 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from ansible.module_utils.k8sbootstrap_addons import addon_drift
-from ansible.module_utils.k8sbootstrap_base import in_kernel, sysctl_value
-from ansible.module_utils.k8sbootstrap_changes import DRIFT, change
-from ansible.module_utils.k8sbootstrap_docker import DockerError
-from ansible.module_utils.k8sbootstrap_etcd import look
-from ansible.module_utils.k8sbootstrap_files import file_drift
-from ansible.module_utils.k8sbootstrap_firewalld import is_active, shut, words
-from ansible.module_utils.k8sbootstrap_images import missing_images
-from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl
-from ansible.module_utils.k8sbootstrap_made_with import made_with
-from ansible.module_utils.k8sbootstrap_objects import cluster_drift
-from ansible.module_utils.k8sbootstrap_packages import MANAGERS
-from ansible.module_utils.k8sbootstrap_record import Record
-from ansible.module_utils.k8sbootstrap_registry import registry_drift
-from ansible.module_utils.k8sbootstrap_selinux import boolean
-from ansible.module_utils.k8sbootstrap_units import unit_drift, unit_states
+from ansible.module_utils.k8sbootstrap.changes import DRIFT, change
+from ansible.module_utils.k8sbootstrap.host.files import file_drift
+from ansible.module_utils.k8sbootstrap.host.firewalld import is_active, shut, words
+from ansible.module_utils.k8sbootstrap.host.kernel import in_kernel, sysctl_value
+from ansible.module_utils.k8sbootstrap.host.packages import MANAGERS
+from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.host.selinux import boolean
+from ansible.module_utils.k8sbootstrap.host.units import unit_drift, unit_states
+from ansible.module_utils.k8sbootstrap.images.docker import DockerError
+from ansible.module_utils.k8sbootstrap.images.load import missing_images
+from ansible.module_utils.k8sbootstrap.images.registry import registry_drift
+from ansible.module_utils.k8sbootstrap.kube.addons import addon_drift
+from ansible.module_utils.k8sbootstrap.kube.etcd import look
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, kubectl
+from ansible.module_utils.k8sbootstrap.kube.objects import cluster_drift
+from ansible.module_utils.k8sbootstrap.made_with import made_with
 
 NETWORK = "/etc/k8sbootstrap/pod-network"
 

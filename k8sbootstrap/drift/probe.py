@@ -6,49 +6,25 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
 from k8sbootstrap.drift.etcd_members import EtcdReport
-from k8sbootstrap.resources import data_dir
+from k8sbootstrap.host_code import needed_by
 from k8sbootstrap.runner.events import Change
 from k8sbootstrap.ssh.ask import Question, ask
 from k8sbootstrap.ssh.client import SSHSession
 
-_MODULES = (
-    "arrivals",
-    "changes",
-    "record",
-    "base",
-    "packages",
-    "selinux",
-    "trees",
-    "merge",
-    "firewalld",
-    "docker",
-    "kubectl",
-    "images",
-    "registry",
-    "objects",
-    "addons",
-    "foreign",
-    "files",
-    "units",
-    "etcd",
-    "fixed",
-    "made_with",
-)
-"""``module_utils`` that the probe needs, each after those it imports."""
 _LOADER = """\
 import base64, json, sys, types, zlib
 for name in ("ansible", "ansible.module_utils"):
     sys.modules[name] = types.ModuleType(name)
 for name, source in json.loads(zlib.decompress(base64.b64decode({packed!r}))):
-    module = types.ModuleType(name)
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = []
     exec(compile(source, name, "exec"), module.__dict__)
-    sys.modules[name] = module
 """
 _TIMEOUT = 60.0
 _Text = Annotated[str, Field(max_length=500, pattern="^[!-~]*$")]
@@ -100,11 +76,8 @@ def probe(session: SSHSession) -> Finding:
 
 @cache
 def _script() -> bytes:
-    folder = data_dir() / "playbooks" / "module_utils"
-    sources = [
-        (f"ansible.module_utils.k8sbootstrap_{name}", (folder / f"k8sbootstrap_{name}.py").read_text())
-        for name in _MODULES
-    ]
-    main = resources.files("k8sbootstrap.drift").joinpath("host_probe.py").read_text()
-    packed = base64.b64encode(zlib.compress(json.dumps([*sources, ("host_probe", main)]).encode()))
+    main = Path(__file__).with_name("host_probe.py")
+    files = {**needed_by(main), "host_probe": main}
+    sources = [(name, path.read_text(encoding="utf-8")) for name, path in files.items()]
+    packed = base64.b64encode(zlib.compress(json.dumps(sources).encode()))
     return _LOADER.format(packed=packed).encode()

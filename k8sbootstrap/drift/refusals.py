@@ -40,7 +40,7 @@ def _other_cluster(plan: ClusterPlan, findings: Findings) -> Iterator[Refusal]:
 
 def _fixed_values(plan: ClusterPlan, findings: Findings) -> Iterator[Refusal]:
     """What a cluster and its hosts keep for good. Of the cluster's own values masters are the judges."""
-    rules = shared_rules("k8sbootstrap_fixed")
+    rules = shared_rules("fixed")
     judges = _judges(plan, findings)
     seen: set[tuple[str, str]] = set()
     for host in plan.hosts:
@@ -61,7 +61,7 @@ def _fixed_values(plan: ClusterPlan, findings: Findings) -> Iterator[Refusal]:
 
 def _calicos_range(plan: ClusterPlan, findings: Findings) -> Iterator[Refusal]:
     """Calico's pool never takes another range, not even a larger one."""
-    rules = shared_rules("k8sbootstrap_fixed")
+    rules = shared_rules("fixed")
     planned = str(plan.config.network.pod_cidr)
     for host in _judges(plan, findings) if plan.config.network.plugin == "calico" else ():
         before = findings[host].made_with.get(rules.PODS, planned)

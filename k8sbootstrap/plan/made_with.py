@@ -6,7 +6,7 @@ from k8sbootstrap.resources import shared_rules
 
 def made_with(plan: ClusterPlan, host: HostPlan) -> dict[str, str]:
     """Key of cluster.yaml to value, for one host."""
-    keys = shared_rules("k8sbootstrap_fixed")
+    keys = shared_rules("fixed")
     network = plan.config.network
     flags = plan.config.kubernetes.extra_args.get("kube-apiserver", {})
     planned = {

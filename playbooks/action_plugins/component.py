@@ -18,7 +18,7 @@ Options:
         cluster's programs write it too). Any other file that somebody else wrote is refused.
     binaries (list of {dest, artifact, mode, restarts}): ``artifact`` is {path, sha256, url}.
     units (list of {name, health, timeout, rolling, reload, followers}): See
-        module_utils/k8sbootstrap_units.py.
+        module_utils/k8sbootstrap/host/units.py.
     images (list of {ref, artifact}), runtime (docker or containerd): Images to load when the runtime lacks
         them.
     registry ({data, user, images}): Storage and user of a docker-registry here, and the images (list of {ref,

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
-_PATH = Path(__file__).parents[1] / "module_utils" / "k8sbootstrap_etcd_rules.py"
-_SPEC = spec_from_file_location("k8sbootstrap_etcd_rules", _PATH)
+_PATH = Path(__file__).parents[1] / "module_utils" / "k8sbootstrap" / "kube" / "etcd_rules.py"
+_SPEC = spec_from_file_location("etcd_rules", _PATH)
 _RULES = module_from_spec(_SPEC)
 _SPEC.loader.exec_module(_RULES)
 

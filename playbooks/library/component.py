@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 
-from ansible.module_utils.k8sbootstrap_arrivals import arrived
-from ansible.module_utils.k8sbootstrap_changes import CLUSTER, CONFIGURATION, DRIFT, NEW, change
-from ansible.module_utils.k8sbootstrap_etcd import note_formed, permitted
-from ansible.module_utils.k8sbootstrap_files import FileSet
-from ansible.module_utils.k8sbootstrap_images import ImageError, load_images
-from ansible.module_utils.k8sbootstrap_made_with import MadeWithError, require_same
-from ansible.module_utils.k8sbootstrap_module import Module, cause_of, one_line
-from ansible.module_utils.k8sbootstrap_record import Record
-from ansible.module_utils.k8sbootstrap_registry import RegistryError, fill, lacking
-from ansible.module_utils.k8sbootstrap_retire import take_off
-from ansible.module_utils.k8sbootstrap_units import UnitError, Units
+from ansible.module_utils.k8sbootstrap.changes import CLUSTER, CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.host.arrivals import arrived
+from ansible.module_utils.k8sbootstrap.host.files import FileSet
+from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.host.retire import take_off
+from ansible.module_utils.k8sbootstrap.host.units import UnitError, Units
+from ansible.module_utils.k8sbootstrap.images.load import ImageError, load_images
+from ansible.module_utils.k8sbootstrap.images.registry import RegistryError, fill, lacking
+from ansible.module_utils.k8sbootstrap.kube.etcd import note_formed, permitted
+from ansible.module_utils.k8sbootstrap.made_with import MadeWithError, require_same
+from ansible.module_utils.k8sbootstrap.module import Module, cause_of, one_line
 
 DOCUMENTATION = """
 module: component

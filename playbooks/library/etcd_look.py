@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.k8sbootstrap_etcd import look
-from ansible.module_utils.k8sbootstrap_module import Module, one_line
-from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.kube.etcd import look
+from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 DOCUMENTATION = """
 module: etcd_look

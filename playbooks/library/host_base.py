@@ -6,9 +6,8 @@ import os
 import shutil
 import subprocess
 
-from ansible.module_utils.k8sbootstrap_base import in_kernel, sysctl_path, sysctl_value
-from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
-from ansible.module_utils.k8sbootstrap_firewalld import (
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.host.firewalld import (
     FirewallError,
     close_all,
     closed,
@@ -18,10 +17,11 @@ from ansible.module_utils.k8sbootstrap_firewalld import (
     openings,
     words,
 )
-from ansible.module_utils.k8sbootstrap_install import settle
-from ansible.module_utils.k8sbootstrap_module import Module, one_line
-from ansible.module_utils.k8sbootstrap_record import Record
-from ansible.module_utils.k8sbootstrap_selinux import SELinuxError, boolean, set_boolean
+from ansible.module_utils.k8sbootstrap.host.install import settle
+from ansible.module_utils.k8sbootstrap.host.kernel import in_kernel, sysctl_path, sysctl_value
+from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.host.selinux import SELinuxError, boolean, set_boolean
+from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 DOCUMENTATION = """
 module: host_base

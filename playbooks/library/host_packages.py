@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 
-from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
-from ansible.module_utils.k8sbootstrap_firewall import list_nft_tables
-from ansible.module_utils.k8sbootstrap_install import Installation, settle
-from ansible.module_utils.k8sbootstrap_made_with import MadeWithError, require_same
-from ansible.module_utils.k8sbootstrap_module import Module, one_line
-from ansible.module_utils.k8sbootstrap_packages import PackageError, platform_of
-from ansible.module_utils.k8sbootstrap_record import Record
-from ansible.module_utils.k8sbootstrap_repository import Repository, RepositoryError
-from ansible.module_utils.k8sbootstrap_trees import as_found
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.host.firewall import list_nft_tables
+from ansible.module_utils.k8sbootstrap.host.install import Installation, settle
+from ansible.module_utils.k8sbootstrap.host.packages import PackageError, platform_of
+from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.host.repository import Repository, RepositoryError
+from ansible.module_utils.k8sbootstrap.host.trees import as_found
+from ansible.module_utils.k8sbootstrap.made_with import MadeWithError, require_same
+from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 DOCUMENTATION = """
 module: host_packages

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from ansible.module_utils.k8sbootstrap_module import Module, one_line
-from ansible.module_utils.k8sbootstrap_record import PATH, Record
-from ansible.module_utils.k8sbootstrap_reset import Reset, ResetError
+from ansible.module_utils.k8sbootstrap.host.record import PATH, Record
+from ansible.module_utils.k8sbootstrap.host.reset import Reset, ResetError
+from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 DOCUMENTATION = """
 module: host_reset

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 
-from ansible.module_utils.k8sbootstrap_addons import (
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.kube.addons import (
     APPLY,
     KEEP_SCALE,
     answered,
@@ -21,12 +23,10 @@ from ansible.module_utils.k8sbootstrap_addons import (
     scale_to_keep,
     there,
 )
-from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
-from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, items, kubectl
-from ansible.module_utils.k8sbootstrap_module import Module, one_line
-from ansible.module_utils.k8sbootstrap_objects import key_of
-from ansible.module_utils.k8sbootstrap_record import Record
-from ansible.module_utils.k8sbootstrap_rollout import wait_for, wait_for_nodes
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, items, kubectl
+from ansible.module_utils.k8sbootstrap.kube.objects import key_of
+from ansible.module_utils.k8sbootstrap.kube.rollout import wait_for, wait_for_nodes
+from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 DOCUMENTATION = """
 module: kube_addons

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
-from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl
-from ansible.module_utils.k8sbootstrap_module import Module, one_line
-from ansible.module_utils.k8sbootstrap_objects import SUPER_ADMIN, different, key_of, live_objects
-from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, kubectl
+from ansible.module_utils.k8sbootstrap.kube.objects import SUPER_ADMIN, different, key_of, live_objects
+from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 DOCUMENTATION = """
 module: kube_apply

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 
-from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl, kubectl_json
-from ansible.module_utils.k8sbootstrap_module import Module, one_line
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 DOCUMENTATION = """
 module: kube_bootstrap_token

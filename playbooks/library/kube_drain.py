@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.k8sbootstrap_changes import change
-from ansible.module_utils.k8sbootstrap_drain import (
+from ansible.module_utils.k8sbootstrap.changes import change
+from ansible.module_utils.k8sbootstrap.kube.drain import (
     DrainError,
     cordon,
     evict,
@@ -14,9 +14,9 @@ from ansible.module_utils.k8sbootstrap_drain import (
     wait_for_leaders,
     wait_until_ready,
 )
-from ansible.module_utils.k8sbootstrap_kubectl import KubectlError
-from ansible.module_utils.k8sbootstrap_module import Module, one_line
-from ansible.module_utils.k8sbootstrap_objects import CORDONED
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError
+from ansible.module_utils.k8sbootstrap.kube.objects import CORDONED
+from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 DOCUMENTATION = """
 module: kube_drain

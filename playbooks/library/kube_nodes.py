@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 
-from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
-from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl, kubectl_json
-from ansible.module_utils.k8sbootstrap_module import Module, one_line
-from ansible.module_utils.k8sbootstrap_objects import node_patch
-from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.kube.objects import node_patch
+from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 DOCUMENTATION = """
 module: kube_nodes

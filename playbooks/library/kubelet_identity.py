@@ -8,7 +8,7 @@ import ssl
 import time
 import urllib.parse
 
-from ansible.module_utils.k8sbootstrap_module import Module, one_line
+from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 DOCUMENTATION = """
 module: kubelet_identity

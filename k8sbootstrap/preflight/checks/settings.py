@@ -5,11 +5,7 @@ same things.
 """
 
 import json
-import sys
 from collections.abc import Iterator
-from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
-from types import ModuleType
 
 import jinja2
 from pydantic_core import from_json
@@ -17,7 +13,7 @@ from pydantic_core import from_json
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.preflight.checks.base import Case
 from k8sbootstrap.preflight.models import Verdict, failed, ok, warning
-from k8sbootstrap.resources import data_dir
+from k8sbootstrap.resources import data_dir, shared_rules
 
 _DOCKER = "/etc/docker/daemon.json"
 _CONTAINERD = "/etc/containerd/config.toml"
@@ -61,14 +57,14 @@ def settings(case: Case) -> Verdict:
 
 def _docker(case: Case, ours: bytes) -> list[str]:
     docker = case.facts.docker
-    found: list[str] = _rules().docker_problems(
+    found: list[str] = shared_rules("host.merge").docker_problems(
         list(docker.command_lines), dict(docker.info), list(docker.containers), ours
     )
     return found
 
 
 def _clash(kind: str, path: str, ours: bytes, theirs: str) -> Iterator[str]:
-    rules = _rules()
+    rules = shared_rules("host.merge")
     try:
         rules.merge(kind, path, ours, theirs.encode(), first=True)
     except rules.MergeError as exc:
@@ -100,15 +96,3 @@ def _ours(plan: ClusterPlan, kind: str) -> bytes:
         container_runtime_sandbox_image=plan.release.pause.ref,
     )
     return text.encode()
-
-
-@cache
-def _rules() -> ModuleType:
-    path = data_dir() / "playbooks" / "module_utils" / "k8sbootstrap_merge.py"
-    spec = spec_from_file_location("k8sbootstrap_merge", path)
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(path)
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module

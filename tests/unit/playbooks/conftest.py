@@ -22,13 +22,13 @@ def owner() -> dict[str, str]:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that stands for the host's root, with the record in it; tests may run as any user."""
-    files = importlib.import_module("ansible.module_utils.k8sbootstrap_files")
-    record = importlib.import_module("ansible.module_utils.k8sbootstrap_record")
+    files = importlib.import_module("ansible.module_utils.k8sbootstrap.host.files")
+    record = importlib.import_module("ansible.module_utils.k8sbootstrap.host.record")
     folder = tmp_path / "var/lib/k8sbootstrap"
     monkeypatch.setattr(record, "DIRECTORY", str(folder))
     monkeypatch.setattr(record, "PATH", str(folder / "record.json"))
     monkeypatch.setattr(files, "ORIGINALS", str(folder / "originals"))
-    foreign = importlib.import_module("ansible.module_utils.k8sbootstrap_foreign")
+    foreign = importlib.import_module("ansible.module_utils.k8sbootstrap.host.foreign")
     monkeypatch.setattr(foreign, "is_stock", lambda _: True)  # what is there is of packages
     monkeypatch.setattr(files, "_is_loaded_and_not_inactive", lambda unit: not unit.startswith("stopped"))
     real = record.write_atomically
@@ -43,4 +43,4 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def new_record(host: Path) -> Callable[..., Any]:
     """Opens the record, as every module call does."""
-    return importlib.import_module("ansible.module_utils.k8sbootstrap_record").Record
+    return importlib.import_module("ansible.module_utils.k8sbootstrap.host.record").Record

@@ -30,7 +30,7 @@ LIVE = {
 
 @pytest.fixture(scope="module")
 def addons() -> ModuleType:
-    return importlib.import_module("ansible.module_utils.k8sbootstrap_addons")
+    return importlib.import_module("ansible.module_utils.k8sbootstrap.kube.addons")
 
 
 def test_values_are_those_of_our_fields(addons: ModuleType) -> None:
@@ -91,7 +91,7 @@ def test_what_is_in_no_namespace_may_be_sent_with_one(addons: ModuleType) -> Non
 
 
 def test_kinds_that_are_gone_have_no_objects(addons: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    kubectl = importlib.import_module("ansible.module_utils.k8sbootstrap_kubectl")
+    kubectl = importlib.import_module("ansible.module_utils.k8sbootstrap.kube.kubectl")
 
     def answer(*arguments: str, stdin: str = "") -> dict[str, Any]:
         if "Widget" in arguments[1]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible.module_utils import k8sbootstrap_arrivals as arrivals
+from ansible.module_utils.k8sbootstrap.host import arrivals
 
 from k8sbootstrap.runner import ahead
 

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.k8sbootstrap_module import cause_of
+from ansible.module_utils.k8sbootstrap.module import cause_of
 
 from k8sbootstrap.resources import data_dir
 

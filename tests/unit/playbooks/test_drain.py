@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def drain(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module = importlib.import_module("ansible.module_utils.k8sbootstrap_drain")
+    module = importlib.import_module("ansible.module_utils.k8sbootstrap.kube.drain")
     monkeypatch.setattr(module.time, "sleep", lambda _: None)
     return module
 

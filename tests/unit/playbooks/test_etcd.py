@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from ansible.module_utils import k8sbootstrap_etcd as etcd
+from ansible.module_utils.k8sbootstrap.kube import etcd
 from playbook_code import PLAYBOOKS
 
 New = Callable[..., Any]

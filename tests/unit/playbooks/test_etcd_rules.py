@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 import pytest
-from ansible.module_utils.k8sbootstrap_etcd_rules import judge
+from ansible.module_utils.k8sbootstrap.kube.etcd_rules import judge
 
 ADDRESSES = {
     f"{kind}{n}": f"10.0.0.{base + n}" for kind, base in (("m", 10), ("e", 20), ("w", 30)) for n in (1, 2, 3)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils import k8sbootstrap_arrivals, k8sbootstrap_files
-from ansible.module_utils.k8sbootstrap_files import FileSet, restore
+from ansible.module_utils.k8sbootstrap.host import arrivals
+from ansible.module_utils.k8sbootstrap.host import files as files_module
+from ansible.module_utils.k8sbootstrap.host.files import FileSet, restore
 
 New = Callable[..., Any]
 Apply = Callable[..., FileSet]
@@ -171,7 +172,7 @@ def test_a_restart_is_recorded_before_the_file_is_replaced(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(k8sbootstrap_files, "write_atomically", killed)
+        patched.setattr(files_module, "write_atomically", killed)
         with pytest.raises(KeyboardInterrupt):
             apply(file("app.conf", "b"))
     assert seen == ["app.service"]
@@ -184,14 +185,14 @@ def test_a_file_is_recorded_before_it_is_written(
 ) -> None:
     path = host / "app.conf"
     path.write_text("somebody else's")
-    real = k8sbootstrap_files.write_atomically
+    real = files_module.write_atomically
 
     def killed(*arguments: Any) -> None:
         real(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(k8sbootstrap_files, "write_atomically", killed)
+        patched.setattr(files_module, "write_atomically", killed)
         with pytest.raises(KeyboardInterrupt):
             apply(file("app.conf", "ours"))
     assert path.read_text() == "ours"
@@ -346,7 +347,7 @@ def test_a_program_that_was_sent_ahead_is_taken(
 def test_a_program_that_is_not_coming_is_asked_for(
     host: Path, binary: Any, new_record: New, monkeypatch: pytest.MonkeyPatch, arriving: bytes | None
 ) -> None:
-    monkeypatch.setattr(k8sbootstrap_arrivals, "_STALLED", 0.2)
+    monkeypatch.setattr(arrivals, "_STALLED", 0.2)
     wanted = binary("program", b"v1")
     if arriving:
         (host / f"{wanted['sha256']}.part").write_bytes(arriving)
@@ -370,7 +371,7 @@ def test_a_mirror_that_cannot_serve_it_leaves_it_to_the_controller(
 def test_a_program_is_not_fetched_through_a_redirect_out_of_tls(
     host: Path, binary: Any, new_record: New
 ) -> None:
-    handler = k8sbootstrap_files._Redirects()
+    handler = files_module._Redirects()
     request = urllib.request.Request("https://mirror.example.com/program")
     for target in ("http://elsewhere.example.com/program", "ftp://elsewhere.example.com/program"):
         with pytest.raises(OSError, match="from https:// to another scheme"):

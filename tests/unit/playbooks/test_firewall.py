@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.k8sbootstrap_firewall import deletions
+from ansible.module_utils.k8sbootstrap.host.firewall import deletions
 from playbook_code import PLAYBOOKS
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -86,7 +86,7 @@ table ip mine { chain empty { }; }
 def test_tables_of_kube_proxy_go_whole_and_those_of_others_stay() -> None:
     """In a network namespace of its own, with the real nft."""
     folder = str(PLAYBOOKS / "module_utils")
-    code = "from k8sbootstrap_firewall import clean; clean(['ip mine'])"
+    code = "from k8sbootstrap.host.firewall import clean; clean(['ip mine'])"
     script = 'printf %s "$1" | nft -f - && cd "$2" && "$3" -c "$4" && nft list tables'
     command = ["unshare", "--net", "sh", "-c", script, "sh", NFT_RULES, folder, sys.executable, code]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import playbook_code
 import pytest
-from ansible.module_utils import k8sbootstrap_firewalld as firewalld
+from ansible.module_utils.k8sbootstrap.host import firewalld
 
 PUBLIC = """<?xml version="1.0" encoding="utf-8"?>
 <zone>

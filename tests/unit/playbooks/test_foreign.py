@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils import k8sbootstrap_foreign as foreign
-from ansible.module_utils.k8sbootstrap_merge import MergeError
+from ansible.module_utils.k8sbootstrap.host import foreign
+from ansible.module_utils.k8sbootstrap.host.merge import MergeError
 
 DOCKER = b'{"live-restore": true, "bridge": "none"}'
 

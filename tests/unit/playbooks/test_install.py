@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils import k8sbootstrap_install as install
-from ansible.module_utils import k8sbootstrap_packages as packages
+from ansible.module_utils.k8sbootstrap.host import install, packages
 
 SLOW = 0.5
 

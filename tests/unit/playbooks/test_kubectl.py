@@ -4,22 +4,22 @@ import subprocess
 from typing import Any
 
 import pytest
-from ansible.module_utils import k8sbootstrap_kubectl
-from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, items, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.kube import kubectl as kubectl_module
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, items, kubectl, kubectl_json
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, rc: int, stdout: str, stderr: str) -> None:
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, rc, stdout, stderr)
 
-    monkeypatch.setattr(k8sbootstrap_kubectl.subprocess, "run", run)
+    monkeypatch.setattr(kubectl_module.subprocess, "run", run)
 
 
 def test_a_host_without_kubectl_is_an_error_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(*_: Any, **__: Any) -> None:
         raise FileNotFoundError(2, "No such file or directory", "/usr/local/bin/kubectl")
 
-    monkeypatch.setattr(k8sbootstrap_kubectl.subprocess, "run", run)
+    monkeypatch.setattr(kubectl_module.subprocess, "run", run)
     with pytest.raises(
         KubectlError, match=r"kubectl get: .*No such file or directory: '/usr/local/bin/kubectl'"
     ):

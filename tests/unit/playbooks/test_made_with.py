@@ -26,8 +26,8 @@ Restart=always
 @pytest.fixture
 def module(host: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module, with the host's files in a temporary folder."""
-    found = importlib.import_module("ansible.module_utils.k8sbootstrap_made_with")
-    fixed = importlib.import_module("ansible.module_utils.k8sbootstrap_fixed")
+    found = importlib.import_module("ansible.module_utils.k8sbootstrap.made_with")
+    fixed = importlib.import_module("ansible.module_utils.k8sbootstrap.fixed")
     unit = "/etc/systemd/system/kube-apiserver.service"
     here = str(host / "kube-apiserver.service")
     monkeypatch.setattr(found, "FILES", (here,))
@@ -119,7 +119,7 @@ PLACES = {
 @pytest.mark.parametrize("scenario", sorted(path.name for path in GOLDEN.iterdir() if path.is_dir()))
 def test_the_roles_files_say_all_of_it(scenario: str) -> None:
     """What is read from files is what the roles write there, in every release."""
-    fixed = importlib.import_module("ansible.module_utils.k8sbootstrap_fixed")
+    fixed = importlib.import_module("ansible.module_utils.k8sbootstrap.fixed")
     found: dict[str, str] = {}
     for name, place in PLACES.items():
         for path in (GOLDEN / scenario / "master1").rglob(name):

@@ -4,7 +4,7 @@ import json
 import tomllib
 
 import pytest
-from ansible.module_utils.k8sbootstrap_merge import MergeError, docker_problems, merge, settings_of
+from ansible.module_utils.k8sbootstrap.host.merge import MergeError, docker_problems, merge, settings_of
 
 DOCKER = json.dumps(
     {

@@ -20,7 +20,7 @@ CORDON = {
 
 @pytest.fixture(scope="module")
 def kube_nodes() -> ModuleType:
-    return importlib.import_module("ansible.module_utils.k8sbootstrap_objects")
+    return importlib.import_module("ansible.module_utils.k8sbootstrap.kube.objects")
 
 
 def node(labels: dict[str, str], taints: list[dict[str, str]], managed: Any = None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible.module_utils import k8sbootstrap_packages as packages
+from ansible.module_utils.k8sbootstrap.host import packages
 
 from k8sbootstrap.catalog.distributions import host_platforms, platform_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils import k8sbootstrap_record
+from ansible.module_utils.k8sbootstrap.host.record import write_atomically
 
 New = Callable[..., Any]
 
@@ -63,7 +63,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        k8sbootstrap_record.write_atomically(str(path), b"new", 0o600, os.getuid(), os.getgid())
+        write_atomically(str(path), b"new", 0o600, os.getuid(), os.getgid())
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

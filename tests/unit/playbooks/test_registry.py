@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.module_utils import k8sbootstrap_registry as registry
+from ansible.module_utils.k8sbootstrap.images import registry
 
 from k8sbootstrap.artifacts.image_archive import Part, digest_of, write_archive
 from k8sbootstrap.lab.image_tar import write_image

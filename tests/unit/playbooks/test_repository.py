@@ -24,7 +24,7 @@ def repository(tmp_path: Path) -> Any:
     """Two packages, the first of which depends on the second; nothing of them is on this machine."""
     first = _built(tmp_path, FIRST, "1:2.0-1", f"{SECOND} (>= 1.0)")
     second = _built(tmp_path, SECOND, "1.5~x+y-1")
-    module = importlib.import_module("ansible.module_utils.k8sbootstrap_repository")
+    module = importlib.import_module("ansible.module_utils.k8sbootstrap.host.repository")
     text = base64.b64encode(zlib.compress(index([first, second]))).decode()
     return module.Repository({module._system(): text}, str(tmp_path / "used"))
 
@@ -59,7 +59,7 @@ def test_what_is_needed_and_nothing_left(repository: Any, tmp_path: Path) -> Non
 
 def test_a_damaged_package_is_refused(repository: Any, tmp_path: Path) -> None:
     (tmp_path / f"{SECOND}_1.5~x+y-1_all.deb").write_bytes(b"other")
-    error = importlib.import_module("ansible.module_utils.k8sbootstrap_repository").RepositoryError
+    error = importlib.import_module("ansible.module_utils.k8sbootstrap.host.repository").RepositoryError
     sha256 = hashlib.sha256(b"other").hexdigest()
     with repository, pytest.raises(error, match=f"arrived with sha256 {sha256} instead of"):
         repository.take(_archive(tmp_path, f"{SECOND}_1.5~x+y-1_all.deb"))
@@ -67,19 +67,19 @@ def test_a_damaged_package_is_refused(repository: Any, tmp_path: Path) -> None:
 
 def test_only_packages_of_the_index_are_taken(repository: Any, tmp_path: Path) -> None:
     (tmp_path / "other.deb").write_bytes(b"other")
-    error = importlib.import_module("ansible.module_utils.k8sbootstrap_repository").RepositoryError
+    error = importlib.import_module("ansible.module_utils.k8sbootstrap.host.repository").RepositoryError
     with repository, pytest.raises(error, match=r"other\.deb is not one of the bundle's packages"):
         repository.take(_archive(tmp_path, "other.deb"))
 
 
 def test_what_the_bundle_lacks_is_said_in_apts_words(repository: Any) -> None:
-    error = importlib.import_module("ansible.module_utils.k8sbootstrap_repository").RepositoryError
+    error = importlib.import_module("ansible.module_utils.k8sbootstrap.host.repository").RepositoryError
     with repository, pytest.raises(error, match="Unable to locate package k8sbootstrap-test-third"):
         repository.needed(["k8sbootstrap-test-third"])
 
 
 def test_another_system_is_named() -> None:
-    module = importlib.import_module("ansible.module_utils.k8sbootstrap_repository")
+    module = importlib.import_module("ansible.module_utils.k8sbootstrap.host.repository")
     with pytest.raises(module.RepositoryError, match="has packages for plan9/amd64, and this host is"):
         module.Repository({"plan9/amd64": ""})
 

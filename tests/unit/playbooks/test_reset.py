@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils import k8sbootstrap_reset as reset
-from ansible.module_utils import k8sbootstrap_trees as trees
+from ansible.module_utils.k8sbootstrap.host import reset, trees
 
 New = Callable[..., Any]
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts something")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.k8sbootstrap_files import FileSet
-from ansible.module_utils.k8sbootstrap_retire import take_off
+from ansible.module_utils.k8sbootstrap.host.files import FileSet
+from ansible.module_utils.k8sbootstrap.host.retire import take_off
 
 New = Callable[..., Any]
 

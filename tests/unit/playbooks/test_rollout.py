@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def rollout() -> ModuleType:
-    return importlib.import_module("ansible.module_utils.k8sbootstrap_rollout")
+    return importlib.import_module("ansible.module_utils.k8sbootstrap.kube.rollout")
 
 
 def deployment(new: int, available: int, replicas: int = 2, seen: int = 3) -> dict[str, Any]:

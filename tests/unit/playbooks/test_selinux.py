@@ -6,8 +6,7 @@ from pathlib import Path
 
 import playbook_code
 import pytest
-from ansible.module_utils import k8sbootstrap_files as files
-from ansible.module_utils import k8sbootstrap_selinux as selinux
+from ansible.module_utils.k8sbootstrap.host import files, selinux
 
 host_base = playbook_code.load("library", "host_base")
 

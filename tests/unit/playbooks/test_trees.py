@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible.module_utils import k8sbootstrap_trees as trees
+from ansible.module_utils.k8sbootstrap.host import trees
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts something")
 

@@ -93,7 +93,7 @@ INTERRUPTIBLE = """
 
 
 BROKEN = """
-from ansible.module_utils.k8sbootstrap_module import Module, one_line
+from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 
 @one_line

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from ansible.module_utils.k8sbootstrap_changes import DRIFT, change
-from ansible.module_utils.k8sbootstrap_kubectl import items, kubectl_json
+from ansible.module_utils.k8sbootstrap.changes import DRIFT, change
+from ansible.module_utils.k8sbootstrap.kube.kubectl import items, kubectl_json
 
 ANNOTATION = "k8sbootstrap.io/managed"
 """What labels and taints of a node were last set to: those no longer wanted are told from others' by it."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 
-from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, change
-from ansible.module_utils.k8sbootstrap_files import restore
-from ansible.module_utils.k8sbootstrap_record import Record
-from ansible.module_utils.k8sbootstrap_units import give_back
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, change
+from ansible.module_utils.k8sbootstrap.host.files import restore
+from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.host.units import give_back
 
 
 def take_off(name: str, record: Record, check_mode: bool) -> list:

@@ -16,8 +16,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from ansible.module_utils.k8sbootstrap_record import Record, write_atomically
-from ansible.module_utils.k8sbootstrap_units import tls
+from ansible.module_utils.k8sbootstrap.host.record import Record, write_atomically
+from ansible.module_utils.k8sbootstrap.host.units import tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import json
 import re
 import time
 
-from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, kubectl, kubectl_json
-from ansible.module_utils.k8sbootstrap_objects import CORDONED, items
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.kube.objects import CORDONED, items
 
 _PATIENCE = 30
 """Seconds that an API server may be away."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 
-from ansible.module_utils.k8sbootstrap_kubectl import ADMIN, KubectlError, kubectl, kubectl_json
-from ansible.module_utils.k8sbootstrap_objects import key_of, live_objects
+from ansible.module_utils.k8sbootstrap.kube.kubectl import ADMIN, KubectlError, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.kube.objects import key_of, live_objects
 
 WORKLOADS = ("DaemonSet", "Deployment")
 _HOPELESS = ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName")

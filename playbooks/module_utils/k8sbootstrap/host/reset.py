@@ -9,19 +9,26 @@ import contextlib
 import os
 import subprocess
 
-from ansible.module_utils.k8sbootstrap_arrivals import leftovers
-from ansible.module_utils.k8sbootstrap_docker import DockerError, remove_pods
-from ansible.module_utils.k8sbootstrap_etcd import withdraw
-from ansible.module_utils.k8sbootstrap_files import restore
-from ansible.module_utils.k8sbootstrap_firewall import clean
-from ansible.module_utils.k8sbootstrap_firewalld import close_all, remove_files, words
-from ansible.module_utils.k8sbootstrap_images import ctr
-from ansible.module_utils.k8sbootstrap_install import settle
-from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError
-from ansible.module_utils.k8sbootstrap_record import DIRECTORY, PATH, Record
-from ansible.module_utils.k8sbootstrap_selinux import SELinuxError, set_boolean
-from ansible.module_utils.k8sbootstrap_trees import TreeError, below, empty, mount_points, remove, unmount
-from ansible.module_utils.k8sbootstrap_units import give_back
+from ansible.module_utils.k8sbootstrap.host.arrivals import leftovers
+from ansible.module_utils.k8sbootstrap.host.files import restore
+from ansible.module_utils.k8sbootstrap.host.firewall import clean
+from ansible.module_utils.k8sbootstrap.host.firewalld import close_all, remove_files, words
+from ansible.module_utils.k8sbootstrap.host.install import settle
+from ansible.module_utils.k8sbootstrap.host.packages import MANAGERS, PackageError
+from ansible.module_utils.k8sbootstrap.host.record import DIRECTORY, PATH, Record
+from ansible.module_utils.k8sbootstrap.host.selinux import SELinuxError, set_boolean
+from ansible.module_utils.k8sbootstrap.host.trees import (
+    TreeError,
+    below,
+    empty,
+    mount_points,
+    remove,
+    unmount,
+)
+from ansible.module_utils.k8sbootstrap.host.units import give_back
+from ansible.module_utils.k8sbootstrap.images.docker import DockerError, remove_pods
+from ansible.module_utils.k8sbootstrap.images.load import ctr
+from ansible.module_utils.k8sbootstrap.kube.etcd import withdraw
 
 _KUBELET_FIRST = ("kubelet", "kube_proxy")
 _NETWORK = "/etc/k8sbootstrap/pod-network"

@@ -10,8 +10,8 @@ import pwd
 import subprocess
 from contextlib import contextmanager, suppress
 
-from ansible.module_utils.k8sbootstrap_packages import MANAGERS, PackageError, refuse_removal
-from ansible.module_utils.k8sbootstrap_record import DIRECTORY, Record, write_atomically
+from ansible.module_utils.k8sbootstrap.host.packages import MANAGERS, PackageError, refuse_removal
+from ansible.module_utils.k8sbootstrap.host.record import DIRECTORY, Record, write_atomically
 
 _AFTER = DIRECTORY + "/packages-after.json"
 """What the host had when an installation in the background ended: what comes later is somebody else's."""

@@ -14,7 +14,7 @@ import subprocess
 import tarfile
 import zlib
 
-from ansible.module_utils.k8sbootstrap_arrivals import opened
+from ansible.module_utils.k8sbootstrap.host.arrivals import opened
 
 FOLDER = "/var/lib/k8sbootstrap/packages"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}

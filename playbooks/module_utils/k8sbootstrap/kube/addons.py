@@ -13,9 +13,9 @@ import base64
 import hashlib
 import json
 
-from ansible.module_utils.k8sbootstrap_changes import DRIFT, change
-from ansible.module_utils.k8sbootstrap_kubectl import KubectlError, items, kubectl, kubectl_json
-from ansible.module_utils.k8sbootstrap_objects import key_of
+from ansible.module_utils.k8sbootstrap.changes import DRIFT, change
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, items, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.kube.objects import key_of
 
 LABEL = "k8sbootstrap.io/addon"
 """On every object that was applied; its value is the group that the object belongs to."""

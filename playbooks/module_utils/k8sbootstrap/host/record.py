@@ -21,7 +21,7 @@ class Record:
     (those of them that were only made to hold others), users, units, images (that must stay), registry (its
     storage, and the images that were put into it), needs (paths that programs made and can't do without),
     digest (of the inputs that were applied completely)), ``residue`` (paths that were not there before and
-    that programs create), ``found`` (folders that were there before, see k8sbootstrap_trees),
+    that programs create), ``found`` (folders that were there before, see trees.py),
     ``units_before`` (units that were there before → whether they were enabled and active),
     ``package_manager`` (apt or dnf),
     ``packages`` (names that were installed), ``installing`` (an installation of packages not seen to its end:

@@ -8,8 +8,8 @@ import os
 import shutil
 import subprocess
 
-from ansible.module_utils.k8sbootstrap_docker import look
-from ansible.module_utils.k8sbootstrap_merge import MergeError, docker_problems, merge, settings_of
+from ansible.module_utils.k8sbootstrap.host.merge import MergeError, docker_problems, merge, settings_of
+from ansible.module_utils.k8sbootstrap.images.docker import look
 
 _MARK = b"k8sbootstrap"
 _HEAD = 200

@@ -21,7 +21,7 @@ def judge(members: dict, cluster: str, reports: dict, must_answer: list, file: s
     Args:
         members: The planned members, name → address.
         cluster: Name of the cluster, which is etcd's token.
-        reports: Host → what ``look`` of k8sbootstrap_etcd returned there. Members go by their names.
+        reports: Host → what ``look`` of etcd.py returned there. Members go by their names.
         must_answer: Hosts whose report is needed before a new cluster is begun.
         file: What to call the place that names the planned members.
 

@@ -9,8 +9,8 @@ import time
 import urllib.error
 import urllib.request
 
-from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
-from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.host.record import Record
 
 
 class UnitError(Exception):

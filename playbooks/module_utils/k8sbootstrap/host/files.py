@@ -13,13 +13,13 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from ansible.module_utils.k8sbootstrap_arrivals import ARRIVING, arrived, place
-from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
-from ansible.module_utils.k8sbootstrap_foreign import content_of
-from ansible.module_utils.k8sbootstrap_merge import only_live
-from ansible.module_utils.k8sbootstrap_record import ORIGINALS, Record, write_atomically
-from ansible.module_utils.k8sbootstrap_selinux import relabel
-from ansible.module_utils.k8sbootstrap_trees import as_found, made_by_us
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.host.arrivals import ARRIVING, arrived, place
+from ansible.module_utils.k8sbootstrap.host.foreign import content_of
+from ansible.module_utils.k8sbootstrap.host.merge import only_live
+from ansible.module_utils.k8sbootstrap.host.record import ORIGINALS, Record, write_atomically
+from ansible.module_utils.k8sbootstrap.host.selinux import relabel
+from ansible.module_utils.k8sbootstrap.host.trees import as_found, made_by_us
 
 _UNIT_FOLDER = "/etc/systemd/system/"
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"

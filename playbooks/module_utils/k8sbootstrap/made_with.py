@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 
-from ansible.module_utils.k8sbootstrap_files import digest_of
-from ansible.module_utils.k8sbootstrap_fixed import FILES, PLUGIN, PODS, judge, values_in
-from ansible.module_utils.k8sbootstrap_record import Record
+from ansible.module_utils.k8sbootstrap.fixed import FILES, PLUGIN, PODS, judge, values_in
+from ansible.module_utils.k8sbootstrap.host.files import digest_of
+from ansible.module_utils.k8sbootstrap.host.record import Record
 
 KEPT_BY = ("etcd", "kube_apiserver", "kubelet")
 """Components with which a cluster, or the node, begins: until then everything can be changed."""

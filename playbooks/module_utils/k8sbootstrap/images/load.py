@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 
-from ansible.module_utils.k8sbootstrap_docker import DockerError, has_image, load_image
+from ansible.module_utils.k8sbootstrap.images.docker import DockerError, has_image, load_image
 
 _OF_UPSTREAM = "/usr/local/bin/ctr"
 """Where ours is; sudo's PATH lacks that folder on RHEL and its like."""

@@ -18,8 +18,8 @@ import tempfile
 import time
 from contextlib import contextmanager
 
-from ansible.module_utils.k8sbootstrap_arrivals import opened, sha256_of
-from ansible.module_utils.k8sbootstrap_changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.host.arrivals import opened, sha256_of
 
 _PROGRAM = "/usr/bin/docker-registry"
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

@@ -1,0 +1,56 @@
+"""Which modules of the package on hosts a file needs there: what it imports, and what those import.
+
+That package is ``playbooks/module_utils/k8sbootstrap``; on hosts it is ``ansible.module_utils.k8sbootstrap``.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from k8sbootstrap.resources import host_code_dir
+
+PACKAGE = "ansible.module_utils.k8sbootstrap"
+
+
+def needed_by(source: Path) -> dict[str, Path]:
+    """The modules of the package that a file imports, directly or through others.
+
+    Args:
+        source: A Python file, of the package or not.
+
+    Returns:
+        Full name to file, packages among them (their ``__init__.py``), each after those that it imports.
+
+    Raises:
+        FileNotFoundError: ``source`` is missing.
+        SyntaxError: One of the files is not Python.
+    """
+    found: dict[str, Path] = {}
+    for name, path in _imports(source):
+        if name not in found:
+            found |= {**needed_by(path), **found, name: path}
+    return found
+
+
+def _imports(source: Path) -> Iterator[tuple[str, Path]]:
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            yield from _modules(name)
+
+
+def _modules(name: str) -> Iterator[tuple[str, Path]]:
+    """The module of that name and the packages that it is in; nothing where it is none of the package's."""
+    if not f"{name}.".startswith(f"{PACKAGE}."):
+        return
+    parts = name.removeprefix(PACKAGE).split(".")[1:]
+    for length in range(len(parts) + 1):
+        stem = host_code_dir().joinpath(*parts[:length])
+        path = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
+        if path.is_file():
+            yield ".".join([PACKAGE, *parts[:length]]), path

@@ -1,0 +1,1 @@
+"""The host itself: its record, files, packages, units, firewall and kernel."""

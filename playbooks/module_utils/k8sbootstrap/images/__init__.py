@@ -1,0 +1,1 @@
+"""Container images: in the runtime, and in the cluster's own registry."""

@@ -1,0 +1,1 @@
+"""Kubernetes and etcd as they answer on this host."""
