@@ -4,6 +4,11 @@ Users, directories, templates, copied files, binaries, container images and syst
 together. A call costs one round trip when nothing differs; binaries travel only when the host has neither the
 right file nor a mirror to fetch it from. Works in check mode, with diffs.
 
+Items of the lists users, directories, files, binaries, units and images may carry two keys more:
+    when (str): An expression, as a task's ``when``: where it is false, the host gets no such item, and
+        nothing else of the item is looked at.
+    loop (list): One item for each of these values, which the item's other keys call ``item``.
+
 Options:
     name (str): Component; what it no longer lists is removed from the host.
     cluster (str): Name of the cluster, for the host's record.
@@ -39,13 +44,16 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import ChainMap
 from pathlib import Path
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.loader import action_loader
 from ansible.template import trust_as_template
 
 IMAGE_FOLDER = "/var/lib/k8sbootstrap/images"
+LISTS = ("users", "directories", "files", "binaries", "units", "images")
+"""Options whose items may have ``when`` and ``loop``."""
 OwnModule = action_loader.get("own_module", class_only=True)
 
 
@@ -54,6 +62,16 @@ class ActionModule(OwnModule):
 
     # a temporary folder is made on the host only when there is something to send: it costs a round trip
     TRANSFERS_FILES = False
+
+    @classmethod
+    def finalize_task_arg(cls, name, value, templar, context):
+        """Where Ansible resolves the templates in an argument: of an item, only once its ``when`` holds."""
+        items = templar.resolve_to_container(value) if name in LISTS else None
+        if not isinstance(items, list):
+            return super().finalize_task_arg(name, value, templar, context)
+        return [
+            made for item in items for made in _resolved(name, templar.resolve_to_container(item), templar)
+        ]
 
     def run(self, tmp=None, task_vars=None):
         """Standard entry point of an action plugin."""
@@ -199,6 +217,40 @@ class ActionModule(OwnModule):
             searchpath=[str(Path(path).parent)], available_variables=variables
         )
         return str(templar.template(source, escape_backslashes=False, overrides={"trim_blocks": True}) or "")
+
+
+def _resolved(option, item, templar):
+    """What an item of a list stands for: itself, one for each value of its ``loop``, or nothing."""
+    if not isinstance(item, dict):
+        return [templar.template(item)]
+    rest = {key: value for key, value in item.items() if key not in {"loop", "when"}}
+    scopes = [templar]
+    if "loop" in item:
+        values = templar.template(item["loop"])
+        if not isinstance(values, list):
+            raise AnsibleActionFail(f"{_place(option, item, templar)}: `loop` is not a list")
+        scopes = [_with_item(templar, value) for value in values]
+    return [scope.template(rest) for scope in scopes if _is_wanted(option, item, scope)]
+
+
+def _with_item(templar, value):
+    scope = templar.copy()
+    scope.available_variables = ChainMap({"item": value}, templar.available_variables)
+    return scope
+
+
+def _is_wanted(option, item, templar):
+    when = item.get("when", True)
+    try:
+        return templar.evaluate_conditional(when)
+    except AnsibleError as error:
+        raise AnsibleActionFail(f"{_place(option, item, templar)}: `when: {when}`: {error}") from None
+
+
+def _place(option, item, templar):
+    """Where an item stands, for whoever has to change it."""
+    label = next((item[key] for key in ("dest", "path", "name", "ref") if key in item), "without a name")
+    return f"role {templar.available_variables.get('role_name')}, {option}, {label}"
 
 
 def _few(names):

@@ -65,66 +65,6 @@ def taint_flag(taint: dict) -> str:
     return f"{taint['key']}={taint.get('value') or ''}:{taint['effect']}"
 
 
-def plugin_binary(name: str, artifacts: dict) -> dict:
-    """A CNI plugin as a binary of the ``component`` action."""
-    return {"dest": f"/opt/cni/bin/{name}", "artifact": artifacts[name], "restarts": []}
-
-
-def runtime_programs(artifacts: dict) -> list:
-    """Programs of the container runtime as binaries of the ``component`` action; daemons restart."""
-    daemons = {"containerd", "cri-dockerd"}
-    return [
-        {
-            "dest": f"/usr/local/bin/{name}",
-            "artifact": artifact,
-            "restarts": [f"{name}.service"] if name in daemons else [],
-        }
-        for name, artifact in artifacts.items()
-    ]
-
-
-def registry_folders(registries: list, folder: str) -> list:
-    """A folder for each registry, as directories of the ``component`` action."""
-    return [{"path": f"{folder}/{registry['host']}"} for registry in registries]
-
-
-def ca_files(registries: list, folder: str) -> list:
-    """The CAs of registries, where docker and containerd look for them on every pull."""
-    return [
-        {"dest": f"{folder}/{registry['host']}/ca.crt", "src": registry["ca"]["path"], "restarts": []}
-        for registry in registries
-        if registry.get("ca")
-    ]
-
-
-def hosts_files(registries: list, folder: str) -> list:
-    """containerd's hosts.toml of each registry, which it reads on every pull."""
-    files = []
-    for registry in registries:
-        login = any(mirror["login"] for mirror in registry["mirrors"])
-        files.append(
-            {
-                "dest": f"{folder}/{registry['host']}/hosts.toml",
-                "template": "hosts.toml.j2",
-                "vars": {"registry": registry, "folder": folder},
-                "mode": "0600" if login else "0644",
-                "secret": login,
-                "restarts": [],
-            }
-        )
-    return files
-
-
-def docker_mirrors(registries: list) -> list:
-    """URLs of the mirrors that docker asks: those of docker.io."""
-    return [
-        mirror["url"]
-        for registry in registries
-        if registry["host"] == "docker.io"
-        for mirror in registry["mirrors"]
-    ]
-
-
 class FilterModule:
     """What Ansible loads."""
 
@@ -138,10 +78,4 @@ class FilterModule:
             "peer_health": peer_health,
             "server_urls": server_urls,
             "taint_flag": taint_flag,
-            "plugin_binary": plugin_binary,
-            "runtime_programs": runtime_programs,
-            "registry_folders": registry_folders,
-            "ca_files": ca_files,
-            "hosts_files": hosts_files,
-            "docker_mirrors": docker_mirrors,
         }

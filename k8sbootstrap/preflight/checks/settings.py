@@ -88,7 +88,6 @@ def _ours(plan: ClusterPlan, kind: str) -> bytes:
     folder = data_dir() / "roles" / "container_runtime" / "templates"
     environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701 - no HTML
     environment.filters["to_nice_json"] = lambda value, **_: json.dumps(value)
-    environment.filters["docker_mirrors"] = lambda _: []
     text = environment.from_string((folder / name).read_text(encoding="utf-8")).render(
         container_runtime_cgroup_driver=plan.cgroup_driver,
         container_runtime_docker=plan.config.runtime.docker.model_dump(),

@@ -65,11 +65,3 @@ def test_peers_are_all_but_the_host_itself() -> None:
 )
 def test_taints_as_the_kubelet_wants_them(taint: dict[str, str], flag: str) -> None:
     assert FILTERS["taint_flag"](taint) == flag
-
-
-def test_plugins_need_no_restart() -> None:
-    assert FILTERS["plugin_binary"]("bridge", {"bridge": {"sha256": "x"}}) == {
-        "dest": "/opt/cni/bin/bridge",
-        "artifact": {"sha256": "x"},
-        "restarts": [],
-    }
