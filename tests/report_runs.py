@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from cluster_yaml import cluster_yaml
+
 from k8sbootstrap.state import State
 
 DATA = Path(__file__).parent / "unit" / "report" / "data"
@@ -30,13 +32,7 @@ SUMMARY: dict[str, Any] = {
     "hint": "mend what is named above, then run the same command again",
 }
 PREFLIGHT = SUMMARY | {"error": "1 host is not fit:\n  512 MB < 1700 MB & <no> swap", "hint": "add memory"}
-CLUSTER = """\
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.36.2}
-hosts: [{name: m1, address: 192.0.2.11, roles: [master, worker]}]
-"""
+CLUSTER = cluster_yaml("name: m1, address: 192.0.2.11, roles: [master, worker]")
 
 
 def make_run(

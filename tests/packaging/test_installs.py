@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap import __version__
 from k8sbootstrap.catalog.resolve import default_version, release
@@ -123,16 +124,8 @@ def cluster_file(tmp_path: Path) -> Path:
     (tmp_path / "files/SHA256SUMS").write_text("".join(sums))
     own = hashlib.sha256("".join(sums).encode()).hexdigest()
     file = tmp_path / "cluster.yaml"
-    file.write_text(
-        "apiVersion: k8sbootstrap/v1alpha1\n"
-        "kind: Cluster\n"
-        "name: demo\n"
-        f"kubernetes: {{version: {version}}}\n"
-        "hosts:\n"
-        "  - {name: master1, address: 192.0.2.11, roles: [master]}\n"
-        "  - {name: worker1, address: 192.0.2.21, roles: [worker]}\n"
-        f"artifacts: {{sources: [{{directory: files, ownBuilds: {own}}}], upstream: false}}\n"
-    )
+    artifacts = f"{{sources: [{{directory: files, ownBuilds: {own}}}], upstream: false}}"
+    file.write_text(cluster_yaml("master1", "worker1", version=version, artifacts=artifacts))
     return file
 
 

@@ -5,21 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.addons.bundle import LABEL, files, write_addons
 from k8sbootstrap.errors import ConfigError
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.state import State
 
-CLUSTER = """
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.36.2}
-dns: {name: none}
-hosts:
-  - {name: m1, address: 10.0.0.11, roles: [master]}
-"""
+CLUSTER = cluster_yaml("m1", dns="{name: none}")
 SHA256 = "ab" * 32
 URL = f"manifests:\n- {{url: 'https://example.com/y.yaml?raw=1', sha256: {SHA256}}}\n"
 

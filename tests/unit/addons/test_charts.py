@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.addons.bundle import files, write_addons
 from k8sbootstrap.catalog.resolve import helm
@@ -14,16 +15,7 @@ from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.state import State
 
 CHART = Path(__file__).parent / "charts/web"
-CLUSTER = """
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.36.3}
-dns: {name: none}
-hosts:
-  - {name: m1, address: 10.0.0.11, roles: [master]}
-manifests:
-"""
+CLUSTER = cluster_yaml("m1", version="1.36.3", dns="{name: none}") + "manifests:\n"
 
 
 class Site:
@@ -166,7 +158,7 @@ def test_helms_own_words(site: Site, template: str, values: str, said: str) -> N
     with pytest.raises(ConfigError) as caught:
         site.groups(f"- {{chart: web, release: shop, values: {values}}}\n")
     (problem,) = caught.value.problems
-    assert (problem.path, problem.line) == ("manifests[0].chart", 10)
+    assert (problem.path, problem.line) == ("manifests[0].chart", 9)
     assert "chart shop" in problem.message
     assert said in problem.message
     assert ".helm-" not in problem.message

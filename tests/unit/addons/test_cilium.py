@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.addons.bundle import files, write_addons
 from k8sbootstrap.addons.cilium import cilium_values, merged
@@ -16,15 +17,7 @@ from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.runner.phases import runs_on
 from k8sbootstrap.state import State
 
-CLUSTER = """
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.36.3}
-hosts:
-  - {name: m1, address: 10.0.0.11, roles: [master]}
-  - {name: w1, address: 10.0.0.21, roles: [worker]}
-"""
+CLUSTER = cluster_yaml("m1", "w1", version="1.36.3")
 TEMPLATE = """\
 apiVersion: apps/v1
 kind: DaemonSet

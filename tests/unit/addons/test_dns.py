@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.addons.dns import dns_objects, replicas
 from k8sbootstrap.plan.build import load_plan
@@ -15,16 +16,9 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def plan(folder: Path, *, version: str = "1.36.3", workers: int = 1, more: str = "") -> ClusterPlan:
-    hosts = "".join(
-        f"  - {{name: w{i}, address: 10.0.{i // 200}.{i % 200 + 20}, roles: [worker]}}\n"
-        for i in range(workers)
-    )
+    hosts = (f"name: w{i}, address: 10.0.{i // 200}.{i % 200 + 20}, roles: [worker]" for i in range(workers))
     file = folder / "cluster.yaml"
-    file.write_text(
-        "apiVersion: k8sbootstrap/v1alpha1\nkind: Cluster\nname: demo\n"
-        f"kubernetes: {{version: {version}}}\n{more}hosts:\n"
-        f"  - {{name: m1, address: 10.0.0.11, roles: [master]}}\n{hosts}"
-    )
+    file.write_text(cluster_yaml("m1", *hosts, version=version) + more)
     return load_plan(file)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.addons import own
 from k8sbootstrap.addons.bundle import files, write_addons
@@ -19,14 +20,7 @@ from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
 
-CLUSTER = """
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.36.3}
-hosts:
-  - {name: m1, address: 10.0.0.11, roles: [master]}
-"""
+CLUSTER = cluster_yaml("m1", version="1.36.3")
 
 
 def workload(kind: str, name: str, init: list[str], container: dict[str, Any]) -> dict[str, Any]:

@@ -2,16 +2,11 @@ import stat
 
 import pytest
 import yaml
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.state import State
 
-CLUSTER = """\
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.20.2}
-hosts: [{name: m1, address: 192.0.2.11, roles: [master, worker]}]
-"""
+CLUSTER = cluster_yaml("m1", "w1")
 ADMIN = """\
 apiVersion: v1
 kind: Config

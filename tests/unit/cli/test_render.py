@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.bundle.manifest import Entry, Manifest
 from k8sbootstrap.bundle.writer import write_bundle
@@ -14,18 +15,13 @@ from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner import lock
 
-CLUSTER = """
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.36.2}
-runtime: {name: containerd}
-ssh: {user: ops, sudoPassword: {env: DEMO_SUDO}}
-artifacts: {sources: [{directory: files, ownBuilds: LIST}], upstream: false}
-hosts:
-  - {name: master-1, address: 10.0.0.11, roles: [master]}
-  - {name: worker1, address: 10.0.0.21, roles: [worker]}
-"""
+CLUSTER = cluster_yaml(
+    "name: master-1, address: 10.0.0.11, roles: [master]",
+    "worker1",
+    runtime="{name: containerd}",
+    ssh="{user: ops, sudoPassword: {env: DEMO_SUDO}}",
+    artifacts="{sources: [{directory: files, ownBuilds: LIST}], upstream: false}",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,8 @@
-CLUSTER = """\
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.20.2}
-hosts: [{name: m1, address: 127.0.0.1, privateAddress: 192.0.2.11, roles: [master, worker], ssh: {port: 9}}]
-"""
+from cluster_yaml import cluster_yaml
+
+CLUSTER = cluster_yaml(
+    "name: m1, address: 127.0.0.1, privateAddress: 192.0.2.11, roles: [master, worker], ssh: {port: 9}"
+)
 
 
 def test_no_host_at_all_is_exit_code_5(run, tmp_path):

@@ -5,20 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.cli import up
 from k8sbootstrap.errors import HostError, InterruptedRunError, LockedError, PreflightError, VerifyError
 from k8sbootstrap.runner.record import Summary, Timing
 from k8sbootstrap.runner.up import UpOptions
 
-CLUSTER = """
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.36.2}
-hosts:
-  - {name: master1, address: 10.0.0.11, roles: [master, worker]}
-"""
+CLUSTER = cluster_yaml("name: master1, address: 10.0.0.11, roles: [master, worker]")
 COUNT = {"ok": 8, "changed": 3, "skipped": 1, "failed": 0, "unreachable": False}
 
 
@@ -110,7 +104,7 @@ def test_a_wrong_configuration_reaches_no_host(run, given: dict[str, Any], folde
     (folder / "cluster.yaml").write_text(CLUSTER.replace("master1", "Master_1"))
     ended = run("up")
     assert ended.code == 3
-    assert "cluster.yaml:7 hosts[0].name" in ended.err
+    assert "cluster.yaml:6 hosts[0].name" in ended.err
     assert "options" not in given
 
 

@@ -2,14 +2,11 @@ import json
 from xml.etree import ElementTree as ET
 
 import pytest
+from cluster_yaml import cluster_yaml
 
-CLUSTER = """\
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.20.2}
-hosts: [{name: m1, address: 127.0.0.1, privateAddress: 192.0.2.11, roles: [master, worker], ssh: {port: 9}}]
-"""
+CLUSTER = cluster_yaml(
+    "name: m1, address: 127.0.0.1, privateAddress: 192.0.2.11, roles: [master, worker], ssh: {port: 9}"
+)
 
 
 @pytest.fixture

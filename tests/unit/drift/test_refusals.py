@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.drift.etcd_members import EtcdReport
 from k8sbootstrap.drift.probe import Finding
@@ -13,17 +14,7 @@ from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.made_with import made_with
 from k8sbootstrap.plan.models import ClusterPlan
 
-CLUSTER = """
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.36.2}
-hosts:
-  - {name: etcd1, address: 10.0.0.31, roles: [etcd]}
-  - {name: master1, address: 10.0.0.11, roles: [master]}
-  - {name: master2, address: 10.0.0.12, roles: [master]}
-  - {name: worker1, address: 10.0.0.21, roles: [worker]}
-"""
+CLUSTER = cluster_yaml("etcd1", "master1", "master2", "worker1")
 ROLES = {"etcd1": ("etcd",), "master1": ("kube_apiserver", "kubelet", "kube_proxy")}
 ROLES |= {"master2": ROLES["master1"], "worker1": ("kubelet", "kube_proxy")}
 MEMBER = EtcdReport(cluster="demo", data=True, members={"etcd1": "10.0.0.31"}, formed=True)

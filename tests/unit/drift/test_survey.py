@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.drift import words
 from k8sbootstrap.drift.etcd_members import EtcdReport
@@ -19,17 +20,7 @@ from k8sbootstrap.runner.events import Change
 from k8sbootstrap.runner.phases import CLUSTER_ROLES, PHASES, runs_on
 from k8sbootstrap.state import State
 
-CLUSTER = """
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.36.2}
-hosts:
-  - {name: master1, address: 10.0.0.11, roles: [master]}
-  - {name: master2, address: 10.0.0.12, roles: [master]}
-  - {name: master3, address: 10.0.0.13, roles: [master]}
-  - {name: worker1, address: 10.0.0.21, roles: [worker]}
-"""
+CLUSTER = cluster_yaml("master1", "master2", "master3", "worker1")
 CIDRS = {
     f"{kind}{number}": f"10.244.{i}.0/24"
     for i, (kind, number) in enumerate([("master", 1), ("master", 2), ("master", 3), ("worker", 1)])

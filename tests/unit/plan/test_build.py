@@ -5,6 +5,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.config.load import load_cluster
 from k8sbootstrap.errors import ConfigError
@@ -20,17 +21,8 @@ def plan(tmp_path: Path) -> Plan:
     """Builds the plan of a cluster file with these hosts and other keys."""
 
     def _plan(hosts: list[str], *others: str, version: str = "1.36.2") -> ClusterPlan:
-        lines = [
-            "apiVersion: k8sbootstrap/v1alpha1",
-            "kind: Cluster",
-            "name: demo",
-            f"kubernetes: {{version: {version}}}",
-            "hosts:",
-            *(f"  - {{{host}}}" for host in hosts),
-            *others,
-        ]
         file = tmp_path / "cluster.yaml"
-        file.write_text("\n".join(lines) + "\n")
+        file.write_text("\n".join([cluster_yaml(*hosts, version=version), *others, ""]))
         return load_plan(file)
 
     return _plan

@@ -3,6 +3,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from cluster_yaml import cluster_yaml
 from json_form import form_of
 
 from k8sbootstrap.cli import preflight
@@ -21,9 +22,11 @@ def cluster_file(tmp_path):
         port = taken.getsockname()[1]
     path = tmp_path / "cluster.yaml"
     path.write_text(
-        "apiVersion: k8sbootstrap/v1alpha1\nkind: Cluster\nname: demo\nkubernetes: {version: 1.20.2}\n"
-        f"hosts:\n- {{name: m1, address: 127.0.0.1, privateAddress: 192.0.2.1, roles: [master, worker], "
-        f"ssh: {{port: {port}}}}}\n"
+        cluster_yaml(
+            "name: m1, address: 127.0.0.1, privateAddress: 192.0.2.1, roles: [master, worker], "
+            f"ssh: {{port: {port}}}",
+            version="1.20.2",
+        )
     )
     return path
 
@@ -61,11 +64,7 @@ def test_json(cluster_file, capsys):
 
 def test_json_keeps_its_form(tmp_path, recording, monkeypatch, capsys, golden):
     path = tmp_path / "cluster.yaml"
-    path.write_text(
-        "apiVersion: k8sbootstrap/v1alpha1\nkind: Cluster\nname: demo\nkubernetes: {version: 1.20.2}\n"
-        "hosts:\n- {name: m1, address: 192.0.2.11, roles: [master]}\n"
-        "- {name: w1, address: 192.0.2.12, roles: [worker]}\n"
-    )
+    path.write_text(cluster_yaml("m1", "w1", version="1.20.2", subnet="192.0.2"))
     text = recording(machine="aarch64", disk_free=0, meminfo="MemTotal:  1500000 kB\n")
     answers = {"m1": Seen(parse(text), 1000.0, 1001.0), "w1": HostError("w1: no route", hint="Start it.")}
     monkeypatch.setattr(preflight, "ensure_known", lambda *_, **__: None)

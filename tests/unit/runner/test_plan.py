@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cluster_yaml import cluster_yaml
 from json_form import form_of
 
 from k8sbootstrap.cli import plan as plan_command
@@ -185,10 +186,7 @@ def test_json_keeps_its_form(
     capsys: pytest.CaptureFixture[str],
     golden: Callable[[Path, str], None],
 ) -> None:
-    (tmp_path / "cluster.yaml").write_text(
-        "apiVersion: k8sbootstrap/v1alpha1\nkind: Cluster\nname: demo\nkubernetes: {version: 1.36.2}\n"
-        "hosts: [{name: master1, address: 192.0.2.11, roles: [master, worker]}]\n"
-    )
+    (tmp_path / "cluster.yaml").write_text(cluster_yaml("master1", "worker1"))
     restart = Change(text="x", kind="unit", action="restart", name="x.service", why=("/etc/x",))
     changed = HostOutlook(
         "master1", (PlannedChange("etcd", "etcd", CHANGE, "--- a\n"), PlannedChange("etcd", "etcd", restart))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_yaml import cluster_yaml
 from rich.console import Console
 
 from k8sbootstrap.drift.survey import Survey, Work
@@ -22,14 +23,7 @@ from k8sbootstrap.status.models import ClusterStatus, NodeStatus
 from k8sbootstrap.upgrade.look import Running
 from k8sbootstrap.upgrade.snapshot import Snapshot
 
-CLUSTER = """
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.36.2}
-hosts:
-  - {name: master1, address: 10.0.0.11, roles: [master]}
-"""
+CLUSTER = cluster_yaml("master1")
 TODO = Survey({"master1": {"kube_apiserver": Work(("configuration",)), "kubelet": Work(("configuration",))}})
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
@@ -23,18 +24,6 @@ from k8sbootstrap.upgrade.checks import CHECKS, Case, judge, may_settle
 from k8sbootstrap.upgrade.look import Running
 from k8sbootstrap.upgrade.parse import Budget, DeprecatedApi, Pod
 
-CLUSTER = """
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {{version: {version}, extraArgs: {args}}}
-releases: {releases}
-hosts:
-  - {{name: master1, address: 10.0.0.11, roles: [master]}}
-  - {{name: master2, address: 10.0.0.12, roles: [master]}}
-  - {{name: master3, address: 10.0.0.13, roles: [master]}}
-  - {{name: worker1, address: 10.0.0.21, roles: [worker]}}
-"""
 MASTERS = ("master1", "master2", "master3")
 
 
@@ -42,7 +31,8 @@ MASTERS = ("master1", "master2", "master3")
 def plan(tmp_path: Path) -> Callable[..., ClusterPlan]:
     def make(version: str = "1.36.2", args: str = "{}", releases: str = "{}") -> ClusterPlan:
         file = tmp_path / "cluster.yaml"
-        file.write_text(CLUSTER.format(version=version, args=args, releases=releases))
+        kubernetes = f"{{version: {version}, extraArgs: {args}}}"
+        file.write_text(cluster_yaml(*MASTERS, "worker1", kubernetes=kubernetes, releases=releases))
         return load_plan(file)
 
     return make

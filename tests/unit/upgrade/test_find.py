@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from cluster_yaml import cluster_yaml
 from test_checks import running, with_node
 
 from k8sbootstrap.drift.survey import Survey, Work
@@ -10,16 +11,7 @@ from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.upgrade.find import find_upgrade, may_be_one
 
-CLUSTER = """
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.36.2}
-upgrade: {maxUnavailable: 2}
-hosts:
-  - {name: worker1, address: 10.0.0.21, roles: [worker]}
-  - {name: master1, address: 10.0.0.11, roles: [master]}
-"""
+CLUSTER = cluster_yaml("worker1", "master1", upgrade="{maxUnavailable: 2}")
 CHANGED = Work(("configuration",))
 ALL = Survey(
     {

@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from cluster_yaml import cluster_yaml
+
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.verify.answers import Answer, HttpAnswer, RunAnswer
@@ -21,18 +23,9 @@ from k8sbootstrap.verify.requests import (
 from k8sbootstrap.verify.traffic import API_SERVICE, DNS, SERVICE, host_request
 
 RECORDED = Path(__file__).parent / "recorded"
-CLUSTER_YAML = """\
-apiVersion: k8sbootstrap/v1alpha1
-kind: Cluster
-name: demo
-kubernetes: {version: 1.20.2}
-hosts:
-  - {name: m1, address: 192.0.2.11, roles: [master]}
-  - {name: m2, address: 192.0.2.12, roles: [master]}
-  - {name: m3, address: 192.0.2.13, roles: [master]}
-  - {name: w1, address: 192.0.2.21, roles: [worker], labels: {disk: ssd}}
-  - {name: w2, address: 192.0.2.22, roles: [worker]}
-"""
+CLUSTER_YAML = cluster_yaml(
+    "m1", "m2", "m3", "w1, labels: {disk: ssd}", "w2", version="1.20.2", subnet="192.0.2"
+)
 ETCD_IDS = {"m1": 7616583982444832909, "m2": 11417610130673999598, "m3": 7059799375513725458}
 
 

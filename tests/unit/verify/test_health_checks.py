@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.verify.answers import HttpAnswer, RunAnswer
 from k8sbootstrap.verify.checks import ALL_CHECKS, api_from_nodes, components, etcd, nodes, ssh
@@ -167,8 +168,7 @@ def test_etcd_members_of_two_clusters(facts):
 def test_etcd_single_member_without_leader(tmp_path):
     plan = make_plan(
         tmp_path,
-        "apiVersion: k8sbootstrap/v1alpha1\nkind: Cluster\nname: one\nkubernetes: {version: 1.20.2}\n"
-        "hosts: [{name: m1, address: 192.0.2.11, roles: [master, worker]}]\n",
+        cluster_yaml("name: m1, address: 192.0.2.11, roles: [master, worker]", version="1.20.2"),
     )
     from .healthy import healthy  # noqa: PLC0415
 

@@ -4,6 +4,7 @@ import copy
 import json
 
 import pytest
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.verify.answers import RunAnswer, shorten
 from k8sbootstrap.verify.checks import nodes
@@ -71,11 +72,8 @@ def test_a_node_of_1_20(tmp_path):
     """A master's Node object, as the cluster gave it, is what the plan wants."""
     node = json.loads(recorded("node-1.20.2.json"))
     assert node_ready(node) == ""
-    plan = make_plan(
-        tmp_path,
-        "apiVersion: k8sbootstrap/v1alpha1\nkind: Cluster\nname: lab\nkubernetes: {version: 1.20.2}\n"
-        "hosts:\n  - {name: vm1, address: 10.89.0.11, roles: [master]}\n",
-    )
+    vm1 = "name: vm1, address: 10.89.0.11, roles: [master]"
+    plan = make_plan(tmp_path, cluster_yaml(vm1, version="1.20.2"))
     facts = Facts(plan, nodes={"vm1": node})
     assert not failing(nodes.CHECK, facts)
     node["spec"]["taints"] = []

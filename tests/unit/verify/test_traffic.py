@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.config.models.network import Dns
 from k8sbootstrap.verify.traffic import (
@@ -114,12 +115,7 @@ def test_hosts_ask_every_nodeport_and_both_services(facts, plan):
 
 
 def test_nodeports_of_a_large_cluster_are_sampled_and_all_covered(tmp_path):
-    workers = "".join(f"  - {{name: w{i}, address: 192.0.2.{100 + i}, roles: [worker]}}\n" for i in range(24))
-    plan = make_plan(
-        tmp_path,
-        "apiVersion: k8sbootstrap/v1alpha1\nkind: Cluster\nname: big\nkubernetes: {version: 1.20.2}\nhosts:\n"
-        "  - {name: m1, address: 192.0.2.11, roles: [master]}\n" + workers,
-    )
+    plan = make_plan(tmp_path, cluster_yaml("m1", *(f"w{i}" for i in range(24)), version="1.20.2"))
     asked = {host.name: 0 for host in plan.nodes}
     facts = healthy(plan)
     for host in plan.nodes:
