@@ -21,6 +21,11 @@ Options:
         for which these units only reload), ``merge`` (docker or containerd: settings that are there already
         are kept where they go together with these), ``keep`` (somebody else's file stays), ``replace`` (the
         cluster's programs write it too). Any other file that somebody else wrote is refused.
+        An item with ``pki`` is several files: certificates, keys and kubeconfigs that have these names in the
+        controller's folder ``src``, for the folder ``dest``. ``pki`` is a list, or maps names to those on the
+        host; a name without a suffix is a certificate (.crt) and its key (.key). Certificates and public keys
+        are 0644 (or ``mode``) and root's; all else is 0600 and secret. ``user`` names a user other than root
+        that reads them: it owns the keys, and certificates are 0640 and its group's.
     binaries (list of {dest, artifact, mode, restarts}): ``artifact`` is {path, sha256, url}.
     units (list of {name, health, timeout, rolling, reload, followers}): See
         module_utils/k8sbootstrap/host/units.py.
@@ -142,7 +147,11 @@ class ActionModule(OwnModule):
             "cluster": args.get("cluster") or "",
             "users": args.get("users") or [],
             "directories": [dict({"mode": "0755"}, **item) for item in directories],
-            "files": [self._file(item, restarts, task_vars) for item in args.get("files") or []],
+            "files": [
+                self._file(file, restarts, task_vars)
+                for item in args.get("files") or []
+                for file in (_of_pki(item) if "pki" in item else [item])
+            ],
             "binaries": binaries,
             "units": units,
             "images": [{"ref": image["ref"], "tar": tars[image["artifact"]["sha256"]]} for image in images],
@@ -217,6 +226,30 @@ class ActionModule(OwnModule):
             searchpath=[str(Path(path).parent)], available_variables=variables
         )
         return str(templar.template(source, escape_backslashes=False, overrides={"trim_blocks": True}) or "")
+
+
+def _of_pki(item):
+    """The files that an item with ``pki`` stands for."""
+    names = item["pki"] if isinstance(item["pki"], dict) else {name: name for name in item["pki"]}
+    return [
+        _of_pki_name(item, name + suffix, target + suffix)
+        for name, target in names.items()
+        for suffix in ([""] if Path(name).suffix else [".crt", ".key"])
+    ]
+
+
+def _of_pki_name(item, name, target):
+    user = item.get("user") or "root"
+    is_public = Path(name).suffix in {".crt", ".pub"}
+    certificate = {"owner": "root", "mode": item.get("mode") or ("0644" if user == "root" else "0640")}
+    return {
+        "dest": f"{item['dest']}/{target}",
+        "src": f"{item['src']}/{name}",
+        "group": user,
+        "secret": not is_public,
+        **(certificate if is_public else {"owner": user, "mode": "0600"}),
+        **({"restarts": item["restarts"]} if "restarts" in item else {}),
+    }
 
 
 def _resolved(option, item, templar):

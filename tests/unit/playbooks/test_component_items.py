@@ -11,7 +11,7 @@ from ansible.plugins.loader import action_loader
 from playbook_code import PLAYBOOKS, load
 
 action_loader.add_directory(str(PLAYBOOKS / "action_plugins"))
-ActionModule = load("action_plugins", "component").ActionModule
+component = load("action_plugins", "component")
 VARIABLES = {
     "role_name": "demo",
     "demo_plugins": ["bridge", "loopback"],
@@ -27,7 +27,7 @@ def resolve(tmp_path: Path, written: str, option: str = "files") -> Any:
     loader = DataLoader()
     engine = TemplateEngine(loader=loader, variables=VARIABLES)
     value = loader.load_from_file(str(source), trusted_as_template=True)
-    return ActionModule.finalize_task_arg(option, value, engine, None)
+    return component.ActionModule.finalize_task_arg(option, value, engine, None)
 
 
 def test_an_item_is_left_out_where_its_when_is_false(tmp_path: Path) -> None:
@@ -89,3 +89,53 @@ def test_an_error_names_role_item_and_expression(tmp_path: Path, written: str, t
 def test_other_options_are_resolved_as_ever(tmp_path: Path) -> None:
     assert resolve(tmp_path, '"{{ demo_plugins }}"', "needs") == ["bridge", "loopback"]
     assert resolve(tmp_path, '"{{ demo_plugins }}"', "users") == ["bridge", "loopback"]
+
+
+def test_names_of_the_pki_are_files_with_the_modes_of_their_kind() -> None:
+    item = {
+        "dest": "/etc/k/pki",
+        "src": "/pki",
+        "pki": ["ca.crt", "sa.pub", "sa.key", "client"],
+        "restarts": [],
+    }
+    public = {"owner": "root", "group": "root", "mode": "0644", "secret": False, "restarts": []}
+    private = {**public, "mode": "0600", "secret": True}
+    assert component._of_pki(item) == [
+        {"dest": "/etc/k/pki/ca.crt", "src": "/pki/ca.crt", **public},
+        {"dest": "/etc/k/pki/sa.pub", "src": "/pki/sa.pub", **public},
+        {"dest": "/etc/k/pki/sa.key", "src": "/pki/sa.key", **private},
+        {"dest": "/etc/k/pki/client.crt", "src": "/pki/client.crt", **public},
+        {"dest": "/etc/k/pki/client.key", "src": "/pki/client.key", **private},
+    ]
+
+
+def test_kubeconfigs_of_the_pki_are_secret() -> None:
+    (made,) = component._of_pki({"dest": "/etc/k", "src": "/pki", "pki": ["admin.conf"]})
+    assert (made["mode"], made["secret"], "restarts" in made) == ("0600", True, False)
+
+
+def test_files_of_the_pki_for_another_user_and_with_another_name() -> None:
+    item = {"dest": "/etc/etcd", "src": "/pki", "pki": {"etcd-peer": "peer"}, "user": "etcd"}
+    assert component._of_pki(item) == [
+        {
+            "dest": "/etc/etcd/peer.crt",
+            "src": "/pki/etcd-peer.crt",
+            "owner": "root",
+            "group": "etcd",
+            "mode": "0640",
+            "secret": False,
+        },
+        {
+            "dest": "/etc/etcd/peer.key",
+            "src": "/pki/etcd-peer.key",
+            "owner": "etcd",
+            "group": "etcd",
+            "mode": "0600",
+            "secret": True,
+        },
+    ]
+
+
+def test_the_mode_of_certificates_may_be_another_but_never_that_of_keys() -> None:
+    item = {"dest": "/etc", "src": "/pki", "pki": ["a"], "mode": "0640"}
+    assert [made["mode"] for made in component._of_pki(item)] == ["0640", "0600"]
