@@ -21,6 +21,9 @@ PLUGINS = {
 }
 """What Ansible finds beside a playbook, and has to be told where the playbook is elsewhere."""
 
+ASKS_MASTERS = ("kubelet", "node_drain", "node_uncordon", "pod_network")
+"""Roles that ask any master that answers; their variable ``ROLE_unreachable`` names the hosts that don't."""
+
 
 def plugin_settings() -> dict[str, str]:
     """Where the project's modules and plugins are, as the environment variables Ansible reads it from."""
@@ -40,7 +43,6 @@ def write_playbook(survey: Survey, folder: Path, incoming: str = "") -> Path:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     imports = []
-    run = {"k8sbootstrap_down": sorted(survey.unreachable), "k8sbootstrap_incoming": incoming}
     for phase in _phases(survey):
         source = yaml.safe_load((data_dir() / "playbooks" / phase.playbook).read_text())
         if phase is UPGRADE and survey.upgrade:
@@ -50,13 +52,22 @@ def write_playbook(survey: Survey, folder: Path, incoming: str = "") -> Path:
         if phase.name == "etcd" and survey.etcd_asked:
             plays = [_asking(play, survey.etcd_asked) for play in plays]
         for play in plays:
-            play["vars"] = {**run, **play.get("vars", {})}
+            _tell_of_run(play, survey, incoming)
             play["tasks"] = [_import(role) for role in play.pop("roles")]
         if plays:
             (folder / phase.playbook).write_text(dump(plays))
             imports.append({"ansible.builtin.import_playbook": phase.playbook})
     (folder / "site.yml").write_text(dump(imports))
     return folder / "site.yml"
+
+
+def _tell_of_run(play: dict[str, Any], survey: Survey, incoming: str) -> None:
+    """Add to ``play`` what no inventory says, as it holds for one run only."""
+    names = [role["role"] for role in play["roles"] if role["role"] in ASKS_MASTERS]
+    unreachable = {f"{name}_unreachable": sorted(survey.unreachable) for name in names}
+    play["vars"] = {**unreachable, **play.get("vars", {})}
+    if incoming:
+        play["module_defaults"] = {"component": {"incoming": incoming}}
 
 
 def _phases(survey: Survey) -> Iterator[Phase]:

@@ -41,8 +41,14 @@ Options:
     absent (list of str): Components to take off instead; of the rest only cluster counts.
     restart (bool), peers (list of health): Only restart what waits for it, after seeing that every peer is
         healthy.
+    incoming (str): Folder on the host where binaries may have been put beforehand, each named by its sha256;
+        the plays of ``k8sbootstrap up`` set it for all components as a default of this module.
     pending_restarts (list), inputs (dict): Units that must restart whatever changes, and because of what.
         With restart: those of the first call's result.
+
+Variables of the inventory that it reads beside its options:
+    k8sbootstrap_made_with (dict): What the host's cluster is made with and can't be changed later; nothing is
+        installed where the host's record says otherwise.
 """
 
 from __future__ import annotations
@@ -166,7 +172,7 @@ class ActionModule(OwnModule):
             "pending": args.get("pending_restarts") or [],
             "inputs": args.get("inputs") or {},
             "peers": args.get("peers") or [],
-            "incoming": task_vars.get("k8sbootstrap_incoming") or "",
+            "incoming": args.get("incoming") or "",
             "made_with": task_vars.get("k8sbootstrap_made_with") or {},
         }
 

@@ -3,6 +3,9 @@
 Options: those of the module, and ``repositories``: system, such as debian12/amd64, to a folder on the
 controller with packages and their index. The host says which of the packages in the index it lacks; they are
 sent in one archive, and the module checks and installs them. Nothing else of the controller is sent.
+
+Variables of the inventory that it reads beside its options: ``k8sbootstrap_made_with``, see the action
+``component``.
 """
 
 from __future__ import annotations

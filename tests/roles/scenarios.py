@@ -292,7 +292,9 @@ def render_only_inventory(scenario: Scenario, folder: Path) -> ClusterPlan:
     return plan
 
 
-def play(folder: Path, inventory: Path, variables: dict[str, str], *options: str) -> dict[str, list[dict]]:
+def play(
+    folder: Path, inventory: Path, variables: dict[str, str], *options: str, site: Path | None = None
+) -> dict[str, list[dict]]:
     """Run the real playbooks and roles for master1 and worker1, with modules that only write down.
 
     Args:
@@ -300,6 +302,7 @@ def play(folder: Path, inventory: Path, variables: dict[str, str], *options: str
         inventory: The inventory.
         variables: Win over those of the inventory.
         options: More options of ansible-playbook.
+        site: Another playbook than ``playbooks/site.yml``.
 
     Returns:
         Every call of a module (action, arguments) by host, in order.
@@ -337,7 +340,14 @@ def play(folder: Path, inventory: Path, variables: dict[str, str], *options: str
         "ansible_python_interpreter": sys.executable,
     }
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory)]
-    command += ["-e", json.dumps(local), "--limit", ",".join(HOSTS), *options, str(playbooks / "site.yml")]
+    command += [
+        "-e",
+        json.dumps(local),
+        "--limit",
+        ",".join(HOSTS),
+        *options,
+        str(site or playbooks / "site.yml"),
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
     return {path.stem: list(map(json.loads, path.read_text().splitlines())) for path in record.iterdir()}

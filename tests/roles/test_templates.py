@@ -15,6 +15,9 @@ from scenarios import HOSTS, PASSWORD, ROOT, SCENARIOS, Rendered, RenderedFile, 
 from units import command, flags, verify
 
 from k8sbootstrap.catalog.flags import differences, not_taken
+from k8sbootstrap.drift.survey import Survey, Work
+from k8sbootstrap.errors import HostError
+from k8sbootstrap.runner.playbook import write_playbook
 
 GOLDEN = Path(__file__).parent / "golden"
 GoldenTree = Callable[[Path, Mapping[str, str], str | None], None]
@@ -314,6 +317,19 @@ def test_check_mode_reaches_the_end_on_bare_hosts(rendered: Rendered, tmp_path: 
         pytest.skip("one scenario is enough")
     calls = play(tmp_path, rendered.inventory, {}, "--check")
     assert calls["worker1"][-1]["arguments"]["name"] == "retired"
+
+
+def test_roles_of_a_run_get_what_only_the_run_knows(rendered: Rendered, tmp_path: Path) -> None:
+    """Where binaries were sent beforehand, and that a master which does not answer is asked for nothing."""
+    if rendered.scenario.name != "1.36-docker":
+        pytest.skip("one scenario is enough")
+    work = {"worker1": {"pod_network": Work(("configuration",))}}
+    survey = Survey(work, {"master1": HostError("gone")})
+    site = write_playbook(survey, tmp_path / "run", "/var/tmp/incoming")
+    calls = play(tmp_path, rendered.inventory, {}, site=site)
+    nodes, component = [call["arguments"] for call in calls["worker1"]]
+    assert nodes["asked on"] == "master2"
+    assert component["incoming"] == "/var/tmp/incoming"
 
 
 @pytest.mark.parametrize(

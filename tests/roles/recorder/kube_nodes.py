@@ -5,7 +5,7 @@ from recording import note
 
 
 class ActionModule(ActionBase):
-    """Writes its arguments down."""
+    """Writes its arguments down, and the host that it is delegated to."""
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
@@ -13,4 +13,5 @@ class ActionModule(ActionBase):
             [] if self._task.check_mode else task_vars["groups"]["nodes"]
         )  # a bare host has no cluster yet
         pod_cidrs = {name: f"10.244.{number}.0/24" for number, name in enumerate(nodes)}
-        return note(task_vars, "kube_nodes", self._task.args, {"pod_cidrs": pod_cidrs})
+        arguments = {**self._task.args, "asked on": self._task.delegate_to}
+        return note(task_vars, "kube_nodes", arguments, {"pod_cidrs": pod_cidrs})

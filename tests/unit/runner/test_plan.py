@@ -51,7 +51,8 @@ def test_a_playbook_has_only_what_is_to_do(tmp_path: Path) -> None:
         {"ansible.builtin.import_role": {"name": name, "rolespec_validate": False}}
         for name in ("kube_apiserver", "kube_scheduler")
     ]
-    assert masters["vars"] == {"k8sbootstrap_down": ["worker2"], "k8sbootstrap_incoming": ""}
+    assert masters["vars"] == {}
+    assert "module_defaults" not in masters
     (workers,) = yaml.safe_load((site.parent / "kubelet.yml").read_text())
     assert "when" in workers["tasks"][0]
 
@@ -90,6 +91,7 @@ def test_nodes_of_an_upgrade_do_their_roles_in_batches(tmp_path: Path) -> None:
             "worker2": {"kube_proxy": WHY},
             "worker3": {"container_runtime": WHY, **node, "pod_network": WHY},
         },
+        {"worker4": HostError("gone")},
         upgrade=UPGRADE,
     )
     site = write_playbook(survey, tmp_path)
@@ -108,8 +110,9 @@ def test_nodes_of_an_upgrade_do_their_roles_in_batches(tmp_path: Path) -> None:
     assert _roles(masters) == names
     assert _roles(workers) == [names[0], "container_runtime", *names[1:]]
     assert workers["vars"] == {
-        "k8sbootstrap_down": [],
-        "k8sbootstrap_incoming": "",
+        "kubelet_unreachable": ["worker4"],
+        "node_drain_unreachable": ["worker4"],
+        "node_uncordon_unreachable": ["worker4"],
         "node_drain_bare_pods": False,
     }
     (joining,) = yaml.safe_load((site.parent / "kubelet.yml").read_text())
