@@ -11,12 +11,12 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from ansible.module_utils.k8sbootstrap.changes import DRIFT, change
+from ansible.module_utils.k8sbootstrap.changes import DRIFT, Change, change
 from ansible.module_utils.k8sbootstrap.host.files import file_drift
 from ansible.module_utils.k8sbootstrap.host.firewalld import is_active, shut, words
 from ansible.module_utils.k8sbootstrap.host.kernel import in_kernel, sysctl_value
 from ansible.module_utils.k8sbootstrap.host.packages import MANAGERS
-from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.host.record import Component, FirewallWanted, Record, Wanted
 from ansible.module_utils.k8sbootstrap.host.selinux import boolean
 from ansible.module_utils.k8sbootstrap.host.units import unit_drift, unit_states
 from ansible.module_utils.k8sbootstrap.images.docker import DockerError
@@ -31,13 +31,13 @@ from ansible.module_utils.k8sbootstrap.made_with import made_with
 NETWORK = "/etc/k8sbootstrap/pod-network"
 
 
-def package_drift(wanted: dict[str, Any], manager: str) -> list[dict[str, Any]]:
+def package_drift(wanted: Wanted, manager: str) -> list[Change]:
     """Packages that were removed."""
-    there = MANAGERS[manager].installed() if wanted["packages"] else set()
+    there: set[str] = MANAGERS[manager].installed() if wanted["packages"] else set()
     return [change("package", "install", name, DRIFT) for name in wanted["packages"] if name not in there]
 
 
-def base_drift(wanted: dict[str, Any]) -> list[dict[str, Any]]:
+def base_drift(wanted: Wanted) -> list[Change]:
     """Kernel settings, SELinux booleans and openings that are no longer as they were set."""
     changes = [change("module", "load", name, DRIFT) for name in wanted["modules"] if not in_kernel(name)]
     changes += [
@@ -51,7 +51,7 @@ def base_drift(wanted: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def image_drift(part: dict[str, Any]) -> list[dict[str, Any]]:
+def image_drift(part: Component) -> list[Change]:
     """The sandbox image where the runtime has it no longer; nothing where the runtime does not answer.
 
     Other images may go: the kubelet removes those that no pod uses when disk space gets scarce.
@@ -97,7 +97,7 @@ def ask_api(record: Record, answer: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def last_openings(wanted: dict[str, Any]) -> dict[str, Any] | None:
+def last_openings(wanted: FirewallWanted) -> dict[str, Any] | None:
     """What was to get through firewalld when that was last seen to; None where it does not run."""
     if not wanted or not is_active():
         return None
@@ -110,7 +110,7 @@ def main() -> None:
     parts = {name: record.component(name) for name in list(record.data["components"])}
     states = unit_states([unit for part in parts.values() for unit in part["units"]])
     pending, reloads = record.data["pending_restarts"], record.data["pending_reloads"]
-    drift: dict[str, list[Any]] = {}
+    drift: dict[str, list[Change]] = {}
     for name, part in parts.items():
         waiting = [change("unit", "restart", unit) for unit in part["units"] if unit in pending]
         waiting += [change("unit", "reload", unit) for unit in part["units"] if unit in reloads]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from ansible.module_utils.k8sbootstrap.changes import CLUSTER, CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.changes import CLUSTER, CONFIGURATION, DRIFT, NEW, Change, change
 from ansible.module_utils.k8sbootstrap.host.arrivals import arrived
 from ansible.module_utils.k8sbootstrap.host.files import FileSet
-from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.host.record import Component, Record
+from ansible.module_utils.k8sbootstrap.host.request import Request
 from ansible.module_utils.k8sbootstrap.host.retire import take_off
 from ansible.module_utils.k8sbootstrap.host.units import UnitError, Units
 from ansible.module_utils.k8sbootstrap.images.load import ImageError, load_images
@@ -33,13 +35,13 @@ options:
 """
 
 
-def _apply(request: dict, uploads: dict, record: Record) -> dict:
+def _apply(request: Request, uploads: dict[str, str], record: Record) -> dict[str, Any]:
     check_mode = record.check_mode
     record.data["cluster"] = request["cluster"] or record.data["cluster"]
     if request["absent"]:
         changes = [each for name in request["absent"] for each in take_off(name, record, check_mode)]
         return {"changed": bool(changes), "changes": changes}
-    require_same(record, request)
+    require_same(record, request["name"], request["made_with"], request["files"])
     files = FileSet(request, record, check_mode)
     part = record.component(request["name"])
     if request["restart"]:
@@ -87,21 +89,23 @@ def _apply(request: dict, uploads: dict, record: Record) -> dict:
     }
 
 
-def _name_causes(changes: list, request: dict, part: dict) -> None:
+def _name_causes(changes: list[Change], request: Request, part: Component) -> None:
     """Where all inputs are those of last time, only what the API server said of nodes is another."""
     if request["digest"] and part["digest"] == request["digest"]:
         for each in changes:
             each["causes"] = [CLUSTER if cause == CONFIGURATION else cause for cause in each["causes"]]
 
 
-def _restart_anyway(request: dict, files: FileSet, record: Record) -> None:
+def _restart_anyway(request: Request, files: FileSet, record: Record) -> None:
     """Have units restart that must, whatever their files are like."""
     record.pend(request["pending"])
     for unit in request["pending"]:
         files.inputs.setdefault(unit, []).extend(request["inputs"].get(unit, []))
 
 
-def _missing_archives(request: dict, part: dict, uploads: dict, check_mode: bool) -> list:
+def _missing_archives(
+    request: Request, part: Component, uploads: dict[str, str], check_mode: bool
+) -> list[str]:
     """Hashes of archives of images that the registry lacks, where these neither came nor were sent ahead."""
     refs = lacking(request["registry"], part) if request["registry"] and not check_mode else []
     missing = []
@@ -127,7 +131,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    request = json.loads(module.params["request"])
+    request: Request = json.loads(module.params["request"])
     record = Record(module.check_mode)
     try:
         result = _apply(request, module.params["uploads"], record)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
+from typing import Any
 
-from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, Cause, Change, change
 from ansible.module_utils.k8sbootstrap.host.firewalld import (
     FirewallError,
     close_all,
@@ -19,7 +21,7 @@ from ansible.module_utils.k8sbootstrap.host.firewalld import (
 )
 from ansible.module_utils.k8sbootstrap.host.install import settle
 from ansible.module_utils.k8sbootstrap.host.kernel import in_kernel, sysctl_path, sysctl_value
-from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.host.record import FirewallWanted, Record
 from ansible.module_utils.k8sbootstrap.host.selinux import SELinuxError, boolean, set_boolean
 from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
@@ -47,13 +49,13 @@ class HostError(Exception):
     """Something the host refused; the text names the command's own error."""
 
 
-def _run(command: list, **environment: str) -> subprocess.CompletedProcess:
+def _run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, check=False, capture_output=True, text=True, env=dict(os.environ, LC_ALL="C", **environment)
     )
 
 
-def _modules(names: list, record: Record, check_mode: bool) -> list:
+def _modules(names: list[str], record: Record, check_mode: bool) -> list[str]:
     loaded = []
     for name in names:
         if in_kernel(name):
@@ -74,7 +76,7 @@ def _modules(names: list, record: Record, check_mode: bool) -> list:
     return loaded
 
 
-def _sysctls(wanted: dict, record: Record, check_mode: bool) -> list:
+def _sysctls(wanted: Mapping[str, Any], record: Record, check_mode: bool) -> list[str]:
     changed = []
     for name, value in sorted(wanted.items()):
         now = sysctl_value(name)
@@ -83,7 +85,7 @@ def _sysctls(wanted: dict, record: Record, check_mode: bool) -> list:
         if now == str(value):
             continue
         changed.append(name)
-        if check_mode:
+        if check_mode or now is None:
             continue
         if (
             name not in record.data["wanted"]["sysctls"]
@@ -98,7 +100,9 @@ def _sysctls(wanted: dict, record: Record, check_mode: bool) -> list:
     return changed
 
 
-def _firewall(wanted: dict, record: Record, check_mode: bool) -> tuple:
+def _firewall(
+    wanted: FirewallWanted, record: Record, check_mode: bool
+) -> tuple[list[Change], list[list[str]] | None]:
     """Changes of firewalld, and all openings that are wanted in it; None for these where it does not run."""
     if not is_active():
         return [], None
@@ -120,7 +124,7 @@ def _firewall(wanted: dict, record: Record, check_mode: bool) -> tuple:
     return changes, right
 
 
-def _booleans(names: list, record: Record, check_mode: bool) -> list:
+def _booleans(names: list[str], record: Record, check_mode: bool) -> list[str]:
     changed = [name for name in names if boolean(name) == "0"]
     for name in changed if not check_mode else ():
         record.data["selinux_booleans"].setdefault(name, "0")
@@ -129,7 +133,7 @@ def _booleans(names: list, record: Record, check_mode: bool) -> list:
     return changed
 
 
-def _cause(name, value, known) -> str:
+def _cause(name: Any, value: Any, known: list[Any] | dict[str, str]) -> Cause:
     """Why something is not as wanted; ``known`` is what was last time: names, or names to values."""
     if name not in known:
         return CONFIGURATION if known else NEW
@@ -166,14 +170,15 @@ def main() -> None:
             change("boolean", "set", name, _cause(name, name, known["booleans"]))
             for name in _booleans(params["selinux_booleans"], record, check)
         ]
-        of_firewall, right = _firewall(params["firewall"], record, check)
+        wanted_firewall: FirewallWanted = params["firewall"]
+        of_firewall, right = _firewall(wanted_firewall, record, check)
         changes += of_firewall
         record.data["wanted"] = {
             "packages": known["packages"],
             "modules": sorted(params["kernel_modules"]),
             "sysctls": {name: str(value) for name, value in params["sysctls"].items()},
             "booleans": params["selinux_booleans"],
-            "firewall": {**params["firewall"], "openings": right},
+            "firewall": {**wanted_firewall, "openings": right},
         }
         record.save()
     except (HostError, FirewallError, SELinuxError, OSError) as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
-from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, Cause, change
 from ansible.module_utils.k8sbootstrap.host.firewall import list_nft_tables
 from ansible.module_utils.k8sbootstrap.host.install import Installation, settle
 from ansible.module_utils.k8sbootstrap.host.packages import PackageError, platform_of
@@ -73,12 +75,12 @@ _SETTINGS = ("/etc/containerd", "/etc/docker", "/etc/haproxy", "/etc/kubernetes"
 class MissingError(Exception):
     """Packages must be sent first."""
 
-    def __init__(self, system: str, files: list) -> None:
+    def __init__(self, system: str, files: list[str]) -> None:
         super().__init__()
         self.missing = {"system": system, "files": files}
 
 
-def _installed(params: dict, wanted: list, record: Record, check_mode: bool) -> list:
+def _installed(params: dict[str, Any], wanted: list[str], record: Record, check_mode: bool) -> list[str]:
     """See that all packages are there; returns those that were not."""
     here = Installation(
         record, record.data["package_manager"], params["hold_units"], params["environment_proxy"]
@@ -98,7 +100,7 @@ def _installed(params: dict, wanted: list, record: Record, check_mode: bool) -> 
     return begun + missing
 
 
-def _refuse_losses(here: Installation, missing: list, indexes: dict) -> None:
+def _refuse_losses(here: Installation, missing: list[str], indexes: Mapping[str, str]) -> None:
     if not indexes:
         here.refuse_losses(missing)
         return
@@ -109,7 +111,7 @@ def _refuse_losses(here: Installation, missing: list, indexes: dict) -> None:
         here.refuse_losses(missing, repository.options)
 
 
-def _from_repository(here: Installation, missing: list, params: dict) -> None:
+def _from_repository(here: Installation, missing: list[str], params: dict[str, Any]) -> None:
     with Repository(params["indexes"]) as repository:
         files = repository.needed(missing)
         if files and not params["archive"]:
@@ -141,7 +143,7 @@ def main() -> None:
     begin = params["begin"]
     record = Record(check)
     try:
-        require_same(record, {"name": "packages", "made_with": params["made_with"], "files": []})
+        require_same(record, "packages", params["made_with"], [])
     except MadeWithError as error:
         module.fail_json(msg=str(error))
     record.data["cluster"] = params["cluster"]
@@ -165,7 +167,9 @@ def main() -> None:
         module.exit_json(changed=False, missing=lack.missing)
     except (PackageError, RepositoryError, OSError) as error:
         module.fail_json(msg=str(error))
-    causes = dict.fromkeys(names, CONFIGURATION if known else NEW) | dict.fromkeys(known, DRIFT)
+    causes: dict[str, Cause] = dict.fromkeys(names, CONFIGURATION if known else NEW) | dict.fromkeys(
+        known, DRIFT
+    )
     changes = [change("package", "install", name, causes[name]) for name in names]
     module.exit_json(changed=bool(changes), changes=changes)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from typing import TypedDict
 
-from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, Cause, Change, change
 from ansible.module_utils.k8sbootstrap.host.record import Record
 from ansible.module_utils.k8sbootstrap.kube.addons import (
     APPLY,
@@ -23,7 +24,7 @@ from ansible.module_utils.k8sbootstrap.kube.addons import (
     scale_to_keep,
     there,
 )
-from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, items, kubectl
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, Object, items, kubectl
 from ansible.module_utils.k8sbootstrap.kube.objects import key_of
 from ansible.module_utils.k8sbootstrap.kube.rollout import wait_for, wait_for_nodes
 from ansible.module_utils.k8sbootstrap.module import Module, one_line
@@ -69,6 +70,24 @@ _PATIENCE = 60.0
 _SHOWN = 5
 
 
+class Wanted(TypedDict):
+    """An object that is wanted, and where it is written."""
+
+    source: str
+    number: int
+    """Of the document in the source."""
+    object: Object
+
+
+class Group(TypedDict):
+    """Objects that are applied together."""
+
+    name: str
+    wait: bool
+    """Whether its pods must run before the module ends."""
+    objects: list[Wanted]
+
+
 class _Addons:
     """One run of the module.
 
@@ -77,7 +96,7 @@ class _Addons:
         check_mode: Change nothing; a cluster that is not there yet has nothing.
     """
 
-    def __init__(self, groups: list, check_mode: bool) -> None:
+    def __init__(self, groups: list[Group], check_mode: bool) -> None:
         self.groups = groups
         self.wanted = [entry for group in groups for entry in group["objects"]]
         try:
@@ -89,7 +108,7 @@ class _Addons:
             self.before, self.live = [], {}
         known = {entry["id"]: entry for entry in self.before}
         changed = set(drifted(self.before, self.live))
-        self.causes = {}
+        self.causes: dict[str, Cause] = {}
         for entry in self.wanted:
             name = identity(entry["object"])
             if name not in known:
@@ -105,7 +124,7 @@ class _Addons:
             if entry["id"] not in ids and entry["id"] in self.live and _may_go(self.live[entry["id"]])
         ]
 
-    def changes(self) -> list:
+    def changes(self) -> list[Change]:
         """What there is to do."""
         applied = [
             change("object", "apply", key_of(entry["object"]), self.causes[identity(entry["object"])])
@@ -124,7 +143,7 @@ class _Addons:
         memory = {entry["id"]: entry for entry in self.before}
         if self.causes:  # what a killed run has applied is known to the next one
             planned = [entry["object"] for entry in self.wanted if identity(entry["object"]) not in memory]
-            remember(self.before + [dict(entry_of(item, item), digest="") for item in planned])
+            remember(self.before + [{**entry_of(item, item), "digest": ""} for item in planned])
         self._keep_scales()
         for group in self.groups:
             mine = [entry for entry in group["objects"] if identity(entry["object"]) in self.causes]
@@ -151,17 +170,17 @@ class _Addons:
             kubectl(*KEEP_SCALE, stdin=json.dumps(_list(kept)))
 
 
-def _may_go(item: dict) -> bool:
+def _may_go(item: Object) -> bool:
     if item["kind"] == "Namespace" and item["metadata"]["name"] in _OWN_NAMESPACES:
         return False
-    return item["metadata"].get("annotations", {}).get(_KEEP) != "false"
+    return bool(item["metadata"].get("annotations", {}).get(_KEEP) != "false")
 
 
-def _list(objects: list) -> dict:
+def _list(objects: list[Object]) -> Object:
     return {"apiVersion": "v1", "kind": "List", "items": objects}
 
 
-def _apply(batch: list) -> list:
+def _apply(batch: list[Wanted]) -> list[tuple[Wanted, Object]]:
     """Apply objects together; where that fails, one by one, to name those that are at fault.
 
     Returns:
@@ -179,8 +198,9 @@ def _apply(batch: list) -> list:
     return done
 
 
-def _apply_each(batch: list) -> list:
-    done, failures = [], []
+def _apply_each(batch: list[Wanted]) -> list[tuple[Wanted, Object]]:
+    done: list[tuple[Wanted, Object]] = []
+    failures: list[str] = []
     deadline = time.monotonic() + _PATIENCE
     for entry in batch:
         while True:
@@ -200,7 +220,7 @@ def _apply_each(batch: list) -> list:
     return done
 
 
-def _established(definitions: list) -> None:
+def _established(definitions: list[Object]) -> None:
     """Wait until the API server serves the kinds of these definitions."""
     if definitions:
         names = [f"customresourcedefinition/{item['metadata']['name']}" for item in definitions]
@@ -220,7 +240,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    groups = json.loads(module.params["groups"])
+    groups: list[Group] = json.loads(module.params["groups"])
     record = Record(module.check_mode)
     part = record.component(module.params["component"])
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.k8sbootstrap.changes import change
+from typing import Any
+
+from ansible.module_utils.k8sbootstrap.changes import Change, change
 from ansible.module_utils.k8sbootstrap.kube.drain import (
     DrainError,
     cordon,
@@ -35,7 +37,7 @@ options:
 """
 
 
-def _drain(parameters: dict, check_mode: bool) -> list:
+def _drain(parameters: dict[str, Any], check_mode: bool) -> list[Change]:
     name, version = parameters["node"], parameters["version"]
     node = node_object(name)
     if kubelet_version(node) == version:
@@ -54,7 +56,7 @@ def _drain(parameters: dict, check_mode: bool) -> list:
     return [change("node", "drain", name)]
 
 
-def _give_back(parameters: dict, check_mode: bool) -> list:
+def _give_back(parameters: dict[str, Any], check_mode: bool) -> list[Change]:
     name = parameters["node"]
     if check_mode:
         node = node_object(name)

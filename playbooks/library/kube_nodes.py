@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 
-from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, Cause, change
 from ansible.module_utils.k8sbootstrap.host.record import Record
-from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, Object, kubectl, kubectl_json
 from ansible.module_utils.k8sbootstrap.kube.objects import node_patch
 from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
@@ -29,7 +29,7 @@ options:
 """
 
 
-def _wait(names: list, timeout: int, check_mode: bool) -> dict:
+def _wait(names: list[str], timeout: int, check_mode: bool) -> dict[str, Object]:
     deadline = time.monotonic() + timeout
     while True:
         nodes = {item["metadata"]["name"]: item for item in kubectl_json("get", "nodes")["items"]}
@@ -69,13 +69,13 @@ def main() -> None:
     record = Record(module.check_mode)
     known = record.data["nodes"]
     changes = []
-    nodes: dict = {}
+    nodes: dict[str, Object] = {}
     try:
         nodes = _wait(module.params["wait_for"], module.params["timeout"], module.check_mode)
         for name, wanted in sorted(module.params["nodes"].items()):
             patch = node_patch(nodes[name], wanted) if name in nodes else None
             if patch:
-                cause = DRIFT if known.get(name) == wanted else CONFIGURATION if name in known else NEW
+                cause: Cause = DRIFT if known.get(name) == wanted else CONFIGURATION if name in known else NEW
                 changes.append(change("node", "set", name, cause))
                 if not module.check_mode:
                     kubectl("patch", "node", name, "--type=merge", "-p", json.dumps(patch))

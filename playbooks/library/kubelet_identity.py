@@ -31,7 +31,7 @@ _TIMEOUT = 5
 def has_expired(path: str, now: float) -> bool:
     """Whether a certificate is no longer good at the time ``now``; one that can't be read is."""
     try:
-        end = ssl._ssl._test_decode_cert(path)["notAfter"]  # noqa: SLF001 - nothing else in the library reads it
+        end = ssl._ssl._test_decode_cert(path)["notAfter"]  # type: ignore[attr-defined] # noqa: SLF001 - nothing else reads it
         return ssl.cert_time_to_seconds(end) < now
     except (AttributeError, KeyError, ValueError):
         return False
@@ -39,13 +39,15 @@ def has_expired(path: str, now: float) -> bool:
         return True
 
 
-def ask(params: dict) -> int:
+def ask(params: dict[str, str]) -> int:
     """The API server's status for the node; 0 where it does not answer."""
     url = urllib.parse.urlsplit(params["server"])
     try:
         context = ssl.create_default_context(cafile=params["ca"])
         context.load_cert_chain(params["certificate"])
-        connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=_TIMEOUT, context=context)
+        connection = http.client.HTTPSConnection(
+            url.hostname or "", url.port, timeout=_TIMEOUT, context=context
+        )
         try:
             connection.request("GET", "/api/v1/nodes/" + params["name"])
             return connection.getresponse().status

@@ -1,14 +1,59 @@
-"""One form for everything that modules change on hosts and that the probe finds changed there."""
+"""One form for everything that modules change on hosts and that the probe finds changed there.
+
+``k8sbootstrap/plan/changes.py`` has the same words for the controller; a test holds the two together.
+"""
 
 from __future__ import annotations
 
-NEW = "new"
-CONFIGURATION = "configuration"
-DRIFT = "drift"
-CLUSTER = "cluster"
-"""Causes: never applied here; other inputs than last time; somebody changed the host; nodes came or went."""
+from collections.abc import Sequence
+from typing import Final, Literal, TypedDict
 
-_WORDS = {
+Kind = Literal[
+    "boolean",
+    "directory",
+    "file",
+    "firewall",
+    "image",
+    "module",
+    "node",
+    "object",
+    "package",
+    "sysctl",
+    "unit",
+    "user",
+]
+"""What a change is about."""
+Action = Literal[
+    "add",
+    "apply",
+    "change",
+    "close",
+    "drain",
+    "enable",
+    "install",
+    "load",
+    "mode",
+    "open",
+    "reload",
+    "remove",
+    "restart",
+    "set",
+    "start",
+    "stop",
+    "uncordon",
+]
+"""What happens to it."""
+Cause = Literal["new", "configuration", "drift", "cluster"]
+NEW: Final = "new"
+"""Never applied here."""
+CONFIGURATION: Final = "configuration"
+"""Other inputs than last time."""
+DRIFT: Final = "drift"
+"""Somebody changed the host."""
+CLUSTER: Final = "cluster"
+"""Nodes came or went."""
+
+_WORDS: dict[tuple[Kind, Action], str] = {
     ("boolean", "set"): "SELinux boolean {} set",
     ("directory", "add"): "directory {} made",
     ("directory", "mode"): "directory {} mode or owner set",
@@ -36,18 +81,33 @@ _WORDS = {
 }
 
 
-def change(kind: str, action: str, name: str, *causes: str, why: tuple = ()) -> dict:
+class Change(TypedDict):
+    """One change, as modules and the probe report it."""
+
+    kind: Kind
+    action: Action
+    name: str
+    """Path or name."""
+    causes: list[Cause]
+    """Empty when the change follows from others."""
+    why: list[str]
+    """For restarts and reloads, the inputs that changed."""
+    text: str
+    """All of it in words."""
+
+
+def change(kind: Kind, action: Action, name: str, *causes: Cause, why: Sequence[str] = ()) -> Change:
     """One change.
 
     Args:
-        kind: What it is about: file, unit, package, ... (see ``_WORDS``).
+        kind: What it is about.
         action: What happens to it.
         name: Path or name.
-        causes: Any of ``NEW``, ``CONFIGURATION``, ``DRIFT``, ``CLUSTER``; empty when it follows from others.
+        causes: Why; empty when it follows from others.
         why: For restarts and reloads, the inputs that changed.
 
-    Returns:
-        A dictionary of JSON values; ``text`` says it in words.
+    Raises:
+        KeyError: No such thing happens to that kind.
     """
     return {
         "kind": kind,

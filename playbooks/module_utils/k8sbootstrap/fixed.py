@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
+from typing import TypedDict
 
 SERVICES = "network.serviceCIDR"
 DOMAIN = "network.dnsDomain"
@@ -91,7 +93,18 @@ FILES = (*_FLAGS, *_PATTERNS, CONFLIST)
 """The files of ours that say what a cluster was made with."""
 
 
-def values_in(path: str, text: str) -> dict:
+class Problem(TypedDict):
+    """One value that may not be changed and would be."""
+
+    key: str
+    """Key of cluster.yaml."""
+    text: str
+    """What is, what would be, and what that would break."""
+    hint: str
+    """What to write instead."""
+
+
+def values_in(path: str, text: str) -> dict[str, str]:
     """What one of ``FILES`` says: key to value; of a flag that is given several times, the first."""
     if path == CONFLIST:
         return {PLUGIN: "routed"}
@@ -106,7 +119,7 @@ def values_in(path: str, text: str) -> dict:
     return found
 
 
-def judge(host: str, made_with: dict, planned: dict, file: str) -> list:
+def judge(host: str, made_with: Mapping[str, str], planned: Mapping[str, str], file: str) -> list[Problem]:
     """What may not be changed and would be.
 
     Args:
@@ -116,10 +129,9 @@ def judge(host: str, made_with: dict, planned: dict, file: str) -> list:
         file: What to call the place that names the planned values.
 
     Returns:
-        Dicts of ``key``, ``text`` (what is, what would be, and what that would break) and ``hint`` (what to
-        write instead).
+        The problems, in the order of the keys; empty where nothing that is kept would change.
     """
-    found = []
+    found: list[Problem] = []
     for key, (fact, harm) in _HARM.items():
         before, after = made_with.get(key), planned.get(key)
         if before is None or after is None or _may_become(key, before, after):
@@ -135,7 +147,7 @@ def judge(host: str, made_with: dict, planned: dict, file: str) -> list:
     return found
 
 
-def _follows(issuer: str, planned: dict) -> bool:
+def _follows(issuer: str, planned: Mapping[str, str]) -> bool:
     return issuer == f"https://kubernetes.default.svc.{planned.get(DOMAIN)}"
 
 
@@ -144,7 +156,8 @@ def _may_become(key: str, before: str, after: str) -> bool:
         return True
     if key == PODS:
         try:
-            return ipaddress.ip_network(before).subnet_of(ipaddress.ip_network(after))
+            inner, outer = ipaddress.ip_network(before), ipaddress.ip_network(after)
+            return inner.subnet_of(outer)  # type: ignore[arg-type]  # TypeError where versions differ
         except (TypeError, ValueError):
             return False
     return before == after

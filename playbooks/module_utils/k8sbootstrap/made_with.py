@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable, Mapping
 
 from ansible.module_utils.k8sbootstrap.fixed import FILES, PLUGIN, PODS, judge, values_in
 from ansible.module_utils.k8sbootstrap.host.files import digest_of
 from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.host.request import File
 
 KEPT_BY = ("etcd", "kube_apiserver", "kubelet")
 """Components with which a cluster, or the node, begins: until then everything can be changed."""
@@ -18,12 +20,12 @@ class MadeWithError(Exception):
     """Something can't be changed any more; the text says what."""
 
 
-def made_with(record: Record) -> dict:
+def made_with(record: Record) -> dict[str, str]:
     """Key to value, from the record, and what it lacks from files that are as this program wrote them."""
     ours = {
         path: known for part in record.data["components"].values() for path, known in part["files"].items()
     }
-    found: dict = {}
+    found: dict[str, str] = {}
     for path in FILES:
         known = ours.get(path)
         if not known or digest_of(path, known) != known["sha256"]:
@@ -36,18 +38,20 @@ def made_with(record: Record) -> dict:
     return {**found, **record.data["made_with"]}
 
 
-def require_same(record: Record, request: dict) -> None:
+def require_same(record: Record, name: str, planned: Mapping[str, str], files: Iterable[File]) -> None:
     """See that nothing is asked for that can't be changed any more, and keep what the host is made with.
 
     Args:
         record: The host's record; the caller saves it.
-        request: ``name`` of the component, ``made_with`` (key to value, as they are to be) and ``files``.
+        name: Of the component.
+        planned: Key to value, as they are to be.
+        files: Those of the component; what they say wins.
 
     Raises:
         MadeWithError: Something is. Nothing was changed.
     """
-    planned = dict(request["made_with"])
-    for item in request["files"]:
+    planned = dict(planned)
+    for item in files:
         if item["dest"] in FILES:
             text = base64.b64decode(item["content"]).decode("utf-8", "replace")
             planned.update(values_in(item["dest"], text))
@@ -58,5 +62,5 @@ def require_same(record: Record, request: dict) -> None:
                 [*("{text}. {hint}".format(**problem) for problem in problems), "Nothing was changed here."]
             )
         )
-    if request["name"] in KEPT_BY:
+    if name in KEPT_BY:
         record.data["made_with"].update({key: value for key, value in planned.items() if key not in _ON_FILE})

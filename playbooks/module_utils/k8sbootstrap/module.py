@@ -6,22 +6,24 @@ import functools
 import os
 import subprocess
 import traceback
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from ansible.module_utils.basic import AnsibleModule
 
 
-class Module(AnsibleModule):
+class Module(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
     """An AnsibleModule that ``one_line`` finds. Nothing that it returns has the value of a no_log option."""
 
-    current = None
+    current: ClassVar[Module | None] = None
     """The one of this process, once it has read its options."""
 
-    def __init__(self, *args, **more) -> None:
+    def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         Module.current = self
 
 
-def one_line(main):
+def one_line(main: Callable[[], None]) -> Callable[[], None]:
     """Decorate the main function of a module: what it did not expect ends it with the cause in one line."""
 
     @functools.wraps(main)

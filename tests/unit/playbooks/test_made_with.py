@@ -38,18 +38,18 @@ def module(host: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return found
 
 
-def asked(name: str, made_with: dict[str, str], **files: str) -> dict[str, Any]:
+def asked(name: str, made_with: dict[str, str], **files: str) -> tuple[Any, ...]:
     items = [
         {"dest": path, "content": base64.b64encode(text.encode()).decode()} for path, text in files.items()
     ]
-    return {"name": name, "made_with": made_with, "files": items}
+    return name, made_with, items
 
 
 def test_it_is_kept_once_the_cluster_begins(module: ModuleType, new_record: Callable[..., Any]) -> None:
     record = new_record()
-    module.require_same(record, asked("host", MADE | {"network.plugin": "routed"}))
+    module.require_same(record, *asked("host", MADE | {"network.plugin": "routed"}))
     assert record.data["made_with"] == {}
-    module.require_same(record, asked("kubelet", MADE | {"network.plugin": "routed"}))
+    module.require_same(record, *asked("kubelet", MADE | {"network.plugin": "routed"}))
     assert record.data["made_with"] == MADE
 
 
@@ -60,12 +60,12 @@ def test_another_value_is_refused_by_every_component(
     record.data["made_with"] = dict(MADE)
     for name in ("packages", "host", "kube_apiserver"):
         with pytest.raises(module.MadeWithError) as caught:
-            module.require_same(record, asked(name, MADE | {"network.serviceCIDR": "10.112.0.0/16"}))
+            module.require_same(record, *asked(name, MADE | {"network.serviceCIDR": "10.112.0.0/16"}))
         assert "Services have addresses in 10.96.0.0/16, and the inventory says" in str(caught.value)
         assert str(caught.value).endswith("\nNothing was changed here.")
     assert record.data["made_with"] == MADE
-    module.require_same(record, asked("host", MADE))
-    module.require_same(record, asked("host", {}))
+    module.require_same(record, *asked("host", MADE))
+    module.require_same(record, *asked("host", {}))
 
 
 def test_an_inventory_written_by_hand_is_judged_by_the_files_that_it_makes(
@@ -74,9 +74,9 @@ def test_an_inventory_written_by_hand_is_judged_by_the_files_that_it_makes(
     record = new_record()
     record.data["made_with"] = dict(MADE)
     path = str(host / "kube-apiserver.service")
-    module.require_same(record, asked("kube_apiserver", {}, **{path: APISERVER.format("10.96.0.0/16")}))
+    module.require_same(record, *asked("kube_apiserver", {}, **{path: APISERVER.format("10.96.0.0/16")}))
     with pytest.raises(module.MadeWithError, match=r"10\.112\.0\.0/16"):
-        module.require_same(record, asked("kube_apiserver", {}, **{path: APISERVER.format("10.112.0.0/16")}))
+        module.require_same(record, *asked("kube_apiserver", {}, **{path: APISERVER.format("10.112.0.0/16")}))
 
 
 def test_without_a_record_our_own_files_are_read(

@@ -11,9 +11,11 @@ import hashlib
 import os
 import stat
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO, BinaryIO
 
-PLACE = "/var/tmp"
+PLACE = "/var/tmp"  # noqa: S108 - as the module says, nothing there is believed
 PREFIX = "k8sbootstrap-tmp-"
 """What names of the folders begin with; ``runner/ahead.py`` and the action ``own_module`` make them."""
 ARRIVING = ".k8sbootstrap-new"
@@ -26,7 +28,7 @@ _BLOCK = 1 << 20
 
 
 @contextmanager
-def opened(path: str):
+def opened(path: str) -> Iterator[BinaryIO]:
     """A file that was sent, open for reading.
 
     Raises:
@@ -47,7 +49,7 @@ def opened(path: str):
         yield handle
 
 
-def sha256_of(handle, out=None) -> str:
+def sha256_of(handle: IO[bytes], out: IO[bytes] | None = None) -> str:
     """sha256 of the rest of an open file, which is copied to ``out`` on the way if that is given."""
     digest = hashlib.sha256()
     for block in iter(lambda: handle.read(_BLOCK), b""):
@@ -57,7 +59,7 @@ def sha256_of(handle, out=None) -> str:
     return digest.hexdigest()
 
 
-def place(source: str, dest: str, digest: str, mode: int, owned: tuple) -> None:
+def place(source: str, dest: str, digest: str, mode: int, owned: tuple[int, int]) -> None:
     """Bring a file that was sent to its place; what is hashed is what is written there.
 
     Args:
@@ -92,7 +94,7 @@ def place(source: str, dest: str, digest: str, mode: int, owned: tuple) -> None:
     os.unlink(source)
 
 
-def arrived(folder: str, name: str):
+def arrived(folder: str, name: str) -> str | None:
     """The path of a file that was sent ahead; None when it was not, or does not get on."""
     path = os.path.join(folder, name)
     size, deadline = -1, 0.0
@@ -111,7 +113,7 @@ def arrived(folder: str, name: str):
     return path if folder and _is_ours(os.lstat(folder)) else None
 
 
-def leftovers() -> list:
+def leftovers() -> list[str]:
     """Folders that runs have left here whose connection was lost at the wrong moment."""
     try:
         names = [name for name in sorted(os.listdir(PLACE)) if name.startswith(PREFIX)]
@@ -126,7 +128,7 @@ def _is_ours(found: os.stat_result) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid in _senders() and not found.st_mode & 0o022
 
 
-def _senders() -> set:
+def _senders() -> set[int]:
     """Who files can come from: root, and the user who became root for this."""
     login = os.environ.get("SUDO_UID", "")
     return {0, os.geteuid(), *([int(login)] if login.isdecimal() else [])}

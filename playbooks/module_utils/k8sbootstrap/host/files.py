@@ -12,12 +12,23 @@ import stat
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPMessage
+from typing import IO, TypedDict, cast
 
-from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, Cause, Change, change
 from ansible.module_utils.k8sbootstrap.host.arrivals import ARRIVING, arrived, place
 from ansible.module_utils.k8sbootstrap.host.foreign import content_of
 from ansible.module_utils.k8sbootstrap.host.merge import only_live
-from ansible.module_utils.k8sbootstrap.host.record import ORIGINALS, Record, write_atomically
+from ansible.module_utils.k8sbootstrap.host.record import (
+    ORIGINALS,
+    Component,
+    FileEntry,
+    FileNotes,
+    Record,
+    write_atomically,
+)
+from ansible.module_utils.k8sbootstrap.host.request import Binary, Directory, File, Request, User
 from ansible.module_utils.k8sbootstrap.host.selinux import relabel
 from ansible.module_utils.k8sbootstrap.host.trees import as_found, made_by_us
 
@@ -31,10 +42,30 @@ _DOWNLOADING = ".k8sbootstrap-download"
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but none from TLS to a server without it."""
 
-    def redirect_request(self, req, *answer):
-        if req.full_url.startswith("https:") and not answer[-1].startswith("https:"):
+    def redirect_request(  # noqa: PLR0917 - urllib calls it so
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        """Follow one, or not.
+
+        Raises:
+            urllib.error.URLError: It leads to a server without TLS.
+        """
+        if req.full_url.startswith("https:") and not newurl.startswith("https:"):
             raise urllib.error.URLError("redirects from https:// to another scheme")
-        return super().redirect_request(req, *answer)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+class Diff(TypedDict):
+    """A change of a file as Ansible shows it."""
+
+    prepared: str
+    name: str
 
 
 class FileSet:
@@ -44,18 +75,18 @@ class FileSet:
     files that changed for each unit that must restart because of them.
     """
 
-    def __init__(self, request: dict, record: Record, check_mode: bool) -> None:
+    def __init__(self, request: Request, record: Record, check_mode: bool) -> None:
         self.request = request
         self.record = record
         self.part = record.component(request["name"])
         self.check_mode = check_mode
-        self.changes: list = []
-        self.diffs: list = []
-        self.inputs: dict = {}
-        self._new: list = []
-        self._notes: dict = {}
+        self.changes: list[Change] = []
+        self.diffs: list[Diff] = []
+        self.inputs: dict[str, list[str]] = {}
+        self._new: list[str] = []
+        self._notes: dict[str, FileNotes] = {}
 
-    def missing_binaries(self, uploads: dict) -> list:
+    def missing_binaries(self, uploads: dict[str, str]) -> list[str]:
         """Destinations of binaries that are neither here nor uploaded nor to be had from their URLs.
 
         Binaries that a mirror serves are fetched here, those that were sent ahead are taken from where they
@@ -75,7 +106,7 @@ class FileSet:
                 missing.append(dest)
         return missing
 
-    def apply(self, uploads: dict) -> None:
+    def apply(self, uploads: Mapping[str, str]) -> None:
         """Bring users, directories, files and binaries to the wanted state; remove what is not wanted."""
         contents = {wanted["dest"]: self._content(wanted) for wanted in self.request["files"]}
         for user in self.request["users"]:
@@ -87,15 +118,14 @@ class FileSet:
             content = contents[wanted["dest"]]
             if content is None:
                 continue
-            self._file(wanted, hashlib.sha256(content).hexdigest(), lambda content=content: content)
-        for wanted in self.request["binaries"]:
-            source = uploads.get(wanted["dest"])
-            self._file(dict(wanted, secret=True), wanted["sha256"], lambda source=source: source)
+            self._file(wanted, hashlib.sha256(content).hexdigest(), content)
+        for binary in self.request["binaries"]:
+            self._file(_as_file(binary), binary["sha256"], uploads.get(binary["dest"], ""))
         relabel(self._new)
         self._prune()
         self.record.save()
 
-    def _content(self, wanted: dict):
+    def _content(self, wanted: File) -> bytes | None:
         content, self._notes[wanted["dest"]] = content_of(
             wanted, self.part["files"].get(wanted["dest"]), ORIGINALS
         )
@@ -103,7 +133,7 @@ class FileSet:
 
     # users and directories
 
-    def _user(self, wanted: dict) -> None:
+    def _user(self, wanted: User) -> None:
         try:
             pwd.getpwnam(wanted["name"])
             return
@@ -120,10 +150,10 @@ class FileSet:
         self.part["users"].append(wanted["name"])
         self.record.save()
 
-    def _directory(self, wanted: dict) -> None:
+    def _directory(self, wanted: Directory) -> None:
         path = wanted["path"]
         mode = int(wanted["mode"], 8)
-        made = []
+        made: list[str] = []
         parent = path
         while not os.path.isdir(parent):
             made.insert(0, parent)
@@ -136,7 +166,7 @@ class FileSet:
                 return
             for new in made:
                 os.mkdir(new)
-                os.chmod(new, 0o755)  # whatever the umask: services look for their own folder in it
+                os.chmod(new, 0o755)  # noqa: S103 - whatever the umask: services look for their own folder in it
                 self._new.append(new)
                 self.part["directories"].append(new)
             self.part["parents"] += made[:-1]
@@ -155,12 +185,19 @@ class FileSet:
 
     # files
 
-    def _file(self, wanted: dict, digest: str, source) -> None:
+    def _file(self, wanted: File, digest: str, source: bytes | str) -> None:
+        """Bring one file to the wanted state.
+
+        Args:
+            wanted: The file.
+            digest: sha256 of its content.
+            source: Its content, or the path where it arrived.
+        """
         dest = wanted["dest"]
         mode = int(wanted["mode"], 8)
         known = self.part["files"].get(dest)
         same_content = self._has(dest, digest)
-        owned = _ids(wanted) if not self.check_mode or _exists(wanted) else (None, None)
+        owned = _ids(wanted) if not self.check_mode or _exists(wanted) else (-1, -1)
         now = os.stat(dest) if os.path.exists(dest) else None
         if same_content and now and (stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid) == (mode, *owned):
             if known is None:
@@ -186,37 +223,39 @@ class FileSet:
         units = [unit for unit in wanted["restarts"] if _is_loaded_and_not_inactive(unit)]
         for unit in units:
             self.inputs.setdefault(unit, []).append(dest)
-        self.record.pend(units, reload=bool(now) and only_live(dest, wanted.get("live"), source()))
+        self.record.pend(units, reload=self._is_live(wanted, now, source))
         if self.check_mode:
             return
         original = known["original"] if known else self._keep_original(dest)
         # recorded before it is written: a run killed in between must not leave a file that nobody knows
-        self.part["files"][dest] = {
-            "sha256": digest,
-            "stat": None,
-            "original": original,
-            **self._notes.get(dest, {}),
-        }
+        begun = {"sha256": digest, "stat": None, "original": original, **self._notes.get(dest, {})}
+        self.part["files"][dest] = cast("FileEntry", begun)
         self.record.save()
-        content = source()
-        if isinstance(content, bytes):
-            write_atomically(dest, content, mode, *owned)
+        if isinstance(source, bytes):
+            write_atomically(dest, source, mode, *owned)
         else:
-            place(content, dest, digest, mode, owned)
+            place(source, dest, digest, mode, owned)
         self._new.append(dest)
         self.part["files"][dest] = self._entry(dest, digest, original)
+
+    @staticmethod
+    def _is_live(wanted: File, now: os.stat_result | None, source: bytes | str) -> bool:
+        """Whether its program need only read a file that was there again."""
+        if now is None or isinstance(source, str):
+            return False
+        return only_live(wanted["dest"], wanted.get("live"), source)
 
     def _has(self, dest: str, digest: str) -> bool:
         return self._digest(dest) == digest
 
-    def _digest(self, dest: str):
+    def _digest(self, dest: str) -> str:
         return digest_of(dest, self.part["files"].get(dest))
 
-    def _because(self, ours: bool) -> tuple:
+    def _because(self, ours: bool) -> tuple[Cause, ...]:
         """The cause of something missing: drift if it was there once by our doing."""
         return (DRIFT,) if ours else (CONFIGURATION,) if self.part["files"] else (NEW,)
 
-    def _entry(self, dest: str, digest: str, original) -> dict:
+    def _entry(self, dest: str, digest: str, original: str | None) -> FileEntry:
         now = os.stat(dest)
         return {
             "sha256": digest,
@@ -228,7 +267,7 @@ class FileSet:
             **self._notes.get(dest, {}),
         }
 
-    def _keep_original(self, dest: str):
+    def _keep_original(self, dest: str) -> str | None:
         """Keep a copy of somebody else's file, so that reset can put it back; its name, or None."""
         if self.check_mode or not os.path.isfile(dest):
             return None
@@ -240,22 +279,21 @@ class FileSet:
             os.chown(os.path.join(ORIGINALS, name), owner.st_uid, owner.st_gid)
         return name
 
-    def _diff(self, wanted: dict, now, source) -> None:
+    def _diff(self, wanted: File, now: os.stat_result | None, source: bytes | str) -> None:
         dest = wanted["dest"]
-        content = b"" if wanted.get("secret") else source()
-        if wanted.get("secret") or content.startswith(_CERTIFICATE):
+        if wanted.get("secret") or isinstance(source, str) or source.startswith(_CERTIFICATE):
             text = "{}: {} (contents not shown)\n".format(dest, "changed" if now else "added")
             self.diffs.append({"prepared": text, "name": dest})
             return
-        before = []
+        before: list[str] = []
         if now:
             with open(dest, encoding="utf-8", errors="replace") as handle:
                 before = handle.read().splitlines(keepends=True)
-        after = content.decode("utf-8", "replace").splitlines(keepends=True)
+        after = source.decode("utf-8", "replace").splitlines(keepends=True)
         text = "".join(difflib.unified_diff(before, after, dest if now else "/dev/null", dest))
         self.diffs.append({"prepared": text, "name": dest})
 
-    def _download(self, binary: dict):
+    def _download(self, binary: Binary) -> str | None:
         """Fetch a binary from the mirror the controller named; None when this host can't."""
         url = binary.get("url")
         if not url:
@@ -279,7 +317,7 @@ class FileSet:
     # what is no longer wanted
 
     def _prune(self) -> None:
-        wanted = {item["dest"] for item in self.request["files"] + self.request["binaries"]}
+        wanted = {item["dest"] for item in (*self.request["files"], *self.request["binaries"])}
         for dest in sorted(set(self.part["files"]) - wanted):
             self.changes.append(change("file", "remove", dest, CONFIGURATION))
             if self.check_mode:
@@ -294,7 +332,7 @@ class FileSet:
             self.record.save()
 
 
-def digest_of(path: str, known) -> str:
+def digest_of(path: str, known: FileEntry | None) -> str:
     """sha256 of a file, empty when it is not there. It is hashed only when its inode, size or ctime changed.
 
     Args:
@@ -310,7 +348,7 @@ def digest_of(path: str, known) -> str:
     return _sha256(path)
 
 
-def file_causes(known, wanted: str, found) -> tuple:
+def file_causes(known: FileEntry | None, wanted: str, found: str | None) -> tuple[Cause, ...]:
     """Why a file's content is not as wanted.
 
     Args:
@@ -320,13 +358,13 @@ def file_causes(known, wanted: str, found) -> tuple:
     """
     if not known:
         return (NEW,)
-    causes = [CONFIGURATION] if known["sha256"] != wanted else []
+    causes: list[Cause] = [CONFIGURATION] if known["sha256"] != wanted else []
     if found != known["sha256"]:
         causes.append(DRIFT)
     return tuple(causes)
 
 
-def file_drift(part: dict) -> list:
+def file_drift(part: Component) -> list[Change]:
     """What somebody changed of a component's files, directories and users since they were applied."""
     users = {user.pw_name for user in pwd.getpwall()}
     changes = [change("user", "add", name, DRIFT) for name in part["users"] if name not in users]
@@ -349,7 +387,7 @@ def file_drift(part: dict) -> list:
     return changes
 
 
-def restore(dest: str, original) -> None:
+def restore(dest: str, original: str | None) -> None:
     """Remove a file of ours; put back the one that was there before us, if there was one."""
     for ending in (ARRIVING, _DOWNLOADING):
         if os.path.lexists(dest + ending):
@@ -366,13 +404,30 @@ def restore(dest: str, original) -> None:
         os.unlink(dest)
 
 
-def _ids(wanted: dict):
+def _ids(wanted: File | Directory) -> tuple[int, int]:
     return pwd.getpwnam(wanted.get("owner") or "root").pw_uid, grp.getgrnam(
         wanted.get("group") or "root"
     ).gr_gid
 
 
-def _exists(wanted: dict) -> bool:
+def _as_file(binary: Binary) -> File:
+    """A binary as a file: root's, and shown in no diff. Its content is elsewhere."""
+    return {
+        "dest": binary["dest"],
+        "mode": binary["mode"],
+        "restarts": binary["restarts"],
+        "content": "",
+        "owner": "root",
+        "group": "root",
+        "secret": True,
+        "live": [],
+        "merge": "",
+        "keep": False,
+        "replace": False,
+    }
+
+
+def _exists(wanted: File) -> bool:
     try:
         _ids(wanted)
     except KeyError:
@@ -380,7 +435,7 @@ def _exists(wanted: dict) -> bool:
     return True
 
 
-def _stat_key(now: os.stat_result) -> list:
+def _stat_key(now: os.stat_result) -> list[int]:
     return [now.st_size, now.st_ino, now.st_ctime_ns]
 
 

@@ -14,7 +14,7 @@ _COMMENTS = ("cali:", "NodeLocal DNS Cache:")
 _OURS = re.compile(r"^(KUBE-|K8SBOOTSTRAP-|CNI-|FLANNEL-|cali-|CILIUM_|OLD_CILIUM_)")
 
 
-def list_nft_tables() -> list:
+def list_nft_tables() -> list[str]:
     """Names of all nftables tables, such as ``ip nat``; empty without the nft command."""
     if not shutil.which("nft"):
         return []
@@ -32,7 +32,9 @@ def deletions(saved: str) -> str:
         Restore input; empty when there is nothing of ours. Chains and rules of others are not in it.
     """
     blocks = []
-    table, chains, rules = "", [], []
+    table = ""
+    chains: list[str] = []
+    rules: list[str] = []
     for line in saved.splitlines():
         if line.startswith("*"):
             table, chains, rules = line, [], []
@@ -60,7 +62,7 @@ def _is_ours(rule: str) -> bool:
     )
 
 
-def clean(tables_before: list) -> None:
+def clean(tables_before: list[str]) -> None:
     """Remove our chains for IPv4 and IPv6, our tables, and those that we found missing and are empty now.
 
     Raises:

@@ -11,6 +11,8 @@ import os
 import subprocess
 from xml.etree import ElementTree as ET
 
+from ansible.module_utils.k8sbootstrap.host.record import FirewallWanted
+
 _ZONES = ("/etc/firewalld/zones", "/usr/lib/firewalld/zones")
 _ENDINGS = ("", ".old")
 """firewalld keeps the file before the last change."""
@@ -28,12 +30,12 @@ def is_active() -> bool:
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
-def openings(wanted: dict) -> list:
+def openings(wanted: FirewallWanted) -> list[list[str]]:
     """What has to be open on this host.
 
     Args:
-        wanted: ``sources`` (addresses and networks of the cluster), ``ports`` that everybody may use, and
-            ``addresses`` of this host: the ports are opened in the zones of the interfaces that have these.
+        wanted: What must get through. Ports are opened in the zones of the interfaces that have the
+            addresses.
     """
     found = [[_TRUSTED, "source", source] for source in wanted["sources"]]
     if wanted["ports"]:
@@ -42,13 +44,13 @@ def openings(wanted: dict) -> list:
     return found
 
 
-def closed(wanted: list) -> list:
+def closed(wanted: list[list[str]]) -> list[list[str]]:
     """Those of the openings that firewalld's permanent configuration does not have."""
     zones = {zone: _permanent(zone) for zone in {opening[0] for opening in wanted}}
     return [opening for opening in wanted if tuple(opening[1:]) not in zones[opening[0]]]
 
 
-def shut(wanted: dict) -> list:
+def shut(wanted: FirewallWanted) -> list[list[str]]:
     """Openings that a host lacks by now. firewalld itself is asked only where it did not run before.
 
     Args:
@@ -60,7 +62,7 @@ def shut(wanted: dict) -> list:
     return closed(openings(wanted) if known is None else known)
 
 
-def open_all(wanted: list) -> None:
+def open_all(wanted: list[list[str]]) -> None:
     """Make openings, now and for good. Nothing is reloaded: what others set for now alone stays.
 
     Raises:
@@ -73,7 +75,7 @@ def open_all(wanted: list) -> None:
                 raise FirewallError(f"firewalld refused {kind} {value} in zone {zone}: {done.stderr.strip()}")
 
 
-def close_all(made: list) -> None:
+def close_all(made: list[list[str]]) -> None:
     """Take openings of ours away again; those that somebody else has taken away are no error."""
     active = is_active()
     for zone, kind, value in made:
@@ -85,7 +87,7 @@ def close_all(made: list) -> None:
             subprocess.run(["firewall-offline-cmd", *change], check=False, capture_output=True)
 
 
-def new_files(wanted: list) -> list:
+def new_files(wanted: list[list[str]]) -> list[str]:
     """Files that firewalld will make for these openings and that are not there yet."""
     names = [
         f"{zone}.xml{ending}" for zone in sorted({opening[0] for opening in wanted}) for ending in _ENDINGS
@@ -94,7 +96,7 @@ def new_files(wanted: list) -> list:
     return [path for path in paths if not os.path.exists(path)]
 
 
-def remove_files(made: list) -> None:
+def remove_files(made: list[str]) -> None:
     """Remove files that ``new_files`` once named, where they say no more than firewalld's own do."""
     for zone in (path for path in made if path.endswith(".xml") and os.path.exists(path)):
         own = os.path.join(_ZONES[1], os.path.basename(zone))
@@ -104,7 +106,7 @@ def remove_files(made: list) -> None:
                     os.unlink(path)
 
 
-def words(opening: list) -> str:
+def words(opening: list[str]) -> str:
     """An opening as people read it."""
     zone, kind, value = opening
     return f"{kind} {value} in firewalld's zone {zone}"
@@ -114,22 +116,26 @@ def _plain(path: str) -> str:
     return ET.canonicalize(from_file=path, strip_text=True)
 
 
-def _firewall_cmd(*arguments: str) -> subprocess.CompletedProcess:
+def _firewall_cmd(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["firewall-cmd", *arguments], check=False, capture_output=True, text=True)
 
 
-def _permanent(zone: str) -> set:
+def _permanent(zone: str) -> set[tuple[str, ...]]:
     for folder in _ZONES:
         path = os.path.join(folder, f"{zone}.xml")
         if os.path.exists(path):
-            root = ET.parse(path).getroot()
-            sources = {("source", each.get("address")) for each in root.findall("source")}
-            ports = {("port", "{port}/{protocol}".format(**each.attrib)) for each in root.findall("port")}
+            root = ET.parse(path).getroot()  # noqa: S314 - root alone writes it
+            sources: set[tuple[str, ...]] = {
+                ("source", each.get("address", "")) for each in root.findall("source")
+            }
+            ports: set[tuple[str, ...]] = {
+                ("port", "{port}/{protocol}".format(**each.attrib)) for each in root.findall("port")
+            }
             return sources | ports
     return set()
 
 
-def _devices(addresses: list) -> list:
+def _devices(addresses: list[str]) -> list[str]:
     out = subprocess.run(["ip", "-j", "-4", "addr"], check=False, capture_output=True, text=True).stdout
     return [
         link["ifname"]

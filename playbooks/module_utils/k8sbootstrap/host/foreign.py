@@ -9,6 +9,8 @@ import shutil
 import subprocess
 
 from ansible.module_utils.k8sbootstrap.host.merge import MergeError, docker_problems, merge, settings_of
+from ansible.module_utils.k8sbootstrap.host.record import FileEntry, FileNotes
+from ansible.module_utils.k8sbootstrap.host.request import File
 from ansible.module_utils.k8sbootstrap.images.docker import look
 
 _MARK = b"k8sbootstrap"
@@ -21,13 +23,11 @@ class ForeignFileError(ValueError):
     """Somebody else's file is where one of ours belongs."""
 
 
-def content_of(wanted: dict, known, originals: str) -> tuple:
+def content_of(wanted: File, known: FileEntry | None, originals: str) -> tuple[bytes | None, FileNotes]:
     """What a file of ours is to hold on this host.
 
     Args:
-        wanted: The file, with ``content`` in base64; ``merge`` (docker or containerd) where its settings are
-            put together with those that are there, ``keep`` where somebody else's file stays, ``replace``
-            where the cluster's programs write it too.
+        wanted: The file.
         known: Its entry in the record; None where we did not write it yet.
         originals: Folder with copies of the files that ours are in place of.
 
@@ -41,7 +41,8 @@ def content_of(wanted: dict, known, originals: str) -> tuple:
     dest, ours = wanted["dest"], base64.b64decode(wanted["content"])
     foreign = not known and not wanted.get("replace") and is_foreign(dest, ours)
     if wanted.get("merge"):
-        theirs = os.path.join(originals, known["original"]) if known and known.get("theirs") else ""
+        original = known["original"] if known and known.get("theirs") else None
+        theirs = os.path.join(originals, original) if original else ""
         return _merged(wanted, ours, known, foreign, theirs)
     if foreign and wanted.get("keep"):
         return None, {}
@@ -53,9 +54,11 @@ def content_of(wanted: dict, known, originals: str) -> tuple:
     return ours, {}
 
 
-def _merged(wanted: dict, ours: bytes, known, foreign: bool, theirs: str) -> tuple:
+def _merged(
+    wanted: File, ours: bytes, known: FileEntry | None, foreign: bool, theirs: str
+) -> tuple[bytes, FileNotes]:
     kind, dest = wanted["merge"], wanted["dest"]
-    notes = {"theirs": bool(theirs) or foreign, "settings": settings_of(kind, ours)}
+    notes: FileNotes = {"theirs": bool(theirs) or foreign, "settings": settings_of(kind, ours)}
     if not known:
         if kind == "docker":
             problems = docker_problems(*look(), ours)

@@ -8,16 +8,16 @@ import json
 import os
 import pwd
 import subprocess
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import cast
 
-from ansible.module_utils.k8sbootstrap.host.packages import MANAGERS, PackageError, refuse_removal
-from ansible.module_utils.k8sbootstrap.host.record import DIRECTORY, Record, write_atomically
+from ansible.module_utils.k8sbootstrap.host.packages import MANAGERS, Manager, PackageError, refuse_removal
+from ansible.module_utils.k8sbootstrap.host.record import DIRECTORY, Present, Record, write_atomically
 
 _AFTER = DIRECTORY + "/packages-after.json"
 """What the host had when an installation in the background ended: what comes later is somebody else's."""
 _LOCK = DIRECTORY + "/packages.lock"
-_UNSETTLED = "installing"
-"""Key of the record: an installation that has not been seen to its end, and what the host had before it."""
 
 
 class Installation:
@@ -30,18 +30,18 @@ class Installation:
         proxy: Proxy variables for the package manager.
     """
 
-    def __init__(self, record: Record, manager: str, hold_units: list, proxy: dict) -> None:
+    def __init__(self, record: Record, manager: str, hold_units: list[str], proxy: Mapping[str, str]) -> None:
         self._record = record
         self._manager = MANAGERS[manager]
         self._hold = hold_units
         self._proxy = proxy
 
-    def missing(self, wanted: list) -> list:
+    def missing(self, wanted: list[str]) -> list[str]:
         """Those packages that are not installed."""
         there = self._manager.installed()
         return [name for name in wanted if name not in there]
 
-    def refuse_losses(self, names: list, origin: tuple = ()) -> None:
+    def refuse_losses(self, names: list[str], origin: tuple[str, ...] = ()) -> None:
         """See that no package of the host would have to go for these. Changes nothing.
 
         Raises:
@@ -49,7 +49,7 @@ class Installation:
         """
         refuse_removal(names, self._manager.removed_by(names, origin))
 
-    def now(self, names: list, origin: tuple = ()) -> None:
+    def now(self, names: list[str], origin: tuple[str, ...] = ()) -> None:
         """Install packages.
 
         Raises:
@@ -62,7 +62,7 @@ class Installation:
         finally:
             settle(self._record)
 
-    def begin(self, names: list) -> None:
+    def begin(self, names: list[str]) -> None:
         """Install packages in a process of its own, which goes on when this one has ended.
 
         What goes wrong there nobody is told: whoever calls ``settle`` finds packages missing, and installs
@@ -88,13 +88,13 @@ class Installation:
                 write_atomically(_AFTER, text, 0o600, os.getuid(), os.getgid())
             os._exit(0)
 
-    def _note_before(self, names: list) -> None:
+    def _note_before(self, names: list[str]) -> None:
         with suppress(FileNotFoundError):
             os.unlink(_AFTER)
-        self._record.data[_UNSETTLED] = {"asked": names, **_present(self._manager)}
+        self._record.data["installing"] = {"asked": names, **_present(self._manager)}
         self._record.save()
 
-    def _install(self, names: list, origin: tuple) -> None:
+    def _install(self, names: list[str], origin: tuple[str, ...]) -> None:
         # --runtime masks vanish with a reboot, so a run killed here can't leave a service masked for good
         held = [unit for unit in self._hold if _systemctl("is-active", unit) != 0]
         if held:
@@ -106,40 +106,39 @@ class Installation:
                 _systemctl("unmask", "--runtime", *held)
 
 
-def settle(record: Record) -> list:
+def settle(record: Record) -> list[str]:
     """Wait for an installation in the background, and record what it brought; nothing where there was none.
 
     Returns:
         The packages that it was asked for and that are there now.
     """
-    before = record.data.get(_UNSETTLED)
+    before = record.data.get("installing")
     if before is None:
         return []
     with _locked():
         after = _after() or _present(MANAGERS[record.data["package_manager"]])
     made = {name for part in record.data["components"].values() for name in part.get("users", [])}
-    for key, kind, others in (
-        ("packages", "packages", set()),
-        ("package_users", "users", made),
-        ("package_groups", "groups", made),
-    ):
-        new = set(after[kind]) - set(before[kind]) - others
-        record.data[key] = sorted({*record.data.get(key, []), *new})
-    del record.data[_UNSETTLED]
+    packages = set(after["packages"]) - set(before["packages"])
+    users = set(after["users"]) - set(before["users"]) - made
+    groups = set(after["groups"]) - set(before["groups"]) - made
+    record.data["packages"] = sorted({*record.data["packages"], *packages})
+    record.data["package_users"] = sorted({*record.data.get("package_users", []), *users})
+    record.data["package_groups"] = sorted({*record.data.get("package_groups", []), *groups})
+    del record.data["installing"]
     record.save()
     return [name for name in before["asked"] if name in after["packages"]]
 
 
-def _after():
+def _after() -> Present | None:
     """What the installation in the background left behind; None where it did not come to its end."""
     try:
         with open(_AFTER, encoding="utf-8") as handle:
-            return json.load(handle)
+            return cast("Present", json.load(handle))
     except FileNotFoundError:
         return None
 
 
-def _present(manager) -> dict:
+def _present(manager: Manager) -> Present:
     """Packages, users and groups that the host has."""
     return {
         "packages": sorted(manager.installed()),
@@ -149,7 +148,7 @@ def _present(manager) -> dict:
 
 
 @contextmanager
-def _locked():
+def _locked() -> Iterator[None]:
     lock = _open_lock()
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

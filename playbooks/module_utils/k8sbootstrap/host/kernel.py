@@ -21,7 +21,7 @@ def sysctl_path(name: str) -> str:
     return "/proc/sys/" + name.replace(".", "/")
 
 
-def sysctl_value(name: str):
+def sysctl_value(name: str) -> str | None:
     """A setting as the kernel has it; None where it has none of that name."""
     try:
         with open(sysctl_path(name), encoding="ascii") as handle:

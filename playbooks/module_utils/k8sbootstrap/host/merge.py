@@ -8,13 +8,16 @@ from __future__ import annotations
 import importlib
 import json
 import re
+from typing import Any
 
 
 class MergeError(ValueError):
     """Both can't be; the text says which setting, and what to do."""
 
 
-def merge(kind: str, path: str, ours: bytes, theirs: bytes, *, first: bool, dropped: tuple = ()) -> bytes:
+def merge(
+    kind: str, path: str, ours: bytes, theirs: bytes, *, first: bool, dropped: tuple[str, ...] = ()
+) -> bytes:
     """What a file is to hold.
 
     Args:
@@ -32,7 +35,7 @@ def merge(kind: str, path: str, ours: bytes, theirs: bytes, *, first: bool, drop
     return _MERGES[kind](path, ours.decode(), theirs.decode("utf-8", "replace"), first, dropped).encode()
 
 
-def settings_of(kind: str, ours: bytes) -> list:
+def settings_of(kind: str, ours: bytes) -> list[str]:
     """Names of the settings that ours has, for a later ``dropped``."""
     return (
         list(json.loads(ours))
@@ -41,7 +44,7 @@ def settings_of(kind: str, ours: bytes) -> list:
     )
 
 
-def only_live(path: str, live, content: bytes) -> bool:
+def only_live(path: str, live: list[str] | None, content: bytes) -> bool:
     """Whether nothing differs in a JSON file but keys that its program reads again when it is told to.
 
     Args:
@@ -71,7 +74,7 @@ _FATAL = {
 _CGROUP_DRIVER = "native.cgroupdriver="
 
 
-def _docker(path: str, ours_text: str, theirs_text: str, first: bool, dropped: tuple) -> str:
+def _docker(path: str, ours_text: str, theirs_text: str, first: bool, dropped: tuple[str, ...]) -> str:
     ours = json.loads(ours_text)
     try:
         theirs = json.loads(theirs_text or "{}")
@@ -89,7 +92,7 @@ def _docker(path: str, ours_text: str, theirs_text: str, first: bool, dropped: t
     return json.dumps({**ours, **kept}, indent=2) + "\n" if kept or first else ours_text
 
 
-def _owners(path: str, key: str, value, theirs: dict):
+def _owners(path: str, key: str, value: Any, theirs: dict[str, Any]) -> Any:
     """A setting of ours, with what the host's owner has there."""
     if key not in theirs or theirs[key] == value:
         return value
@@ -110,7 +113,9 @@ def _owners(path: str, key: str, value, theirs: dict):
     )
 
 
-def docker_problems(command_lines: list, info: dict, containers: list, settings: bytes) -> list:
+def docker_problems(
+    command_lines: list[str], info: dict[str, Any], containers: list[dict[str, Any]], settings: bytes
+) -> list[str]:
     """Why docker, as its owner runs it, can't be the cluster's; empty where it can.
 
     Args:
@@ -168,27 +173,34 @@ _PART = re.compile(r""""([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+)""")
 _TEXT = re.compile(r""""([^"]*)"|'([^']*)'""")
 
 
+_Path = tuple[str, ...]
+_Keys = dict[_Path, list[str]]
+"""Key to its lines."""
+
+
 class _Toml:
     """A TOML file as tables of lines: enough to put two together, without knowing values."""
 
     def __init__(self, text: str) -> None:
-        self.tables: dict = {(): [None, {}]}  # path → line that begins it, and key → its lines
-        table, key = (), None
+        self.tables: dict[_Path, tuple[str, _Keys]] = {(): ("", {})}
+        """Path to the line that begins the table, and its keys."""
+        table: _Path = ()
+        key: _Path | None = None
         for line in text.splitlines():
             head = _TABLE.match(line)
             found = _KEY.match(line)
             if head:
                 table, key = _path(head[2]), None
                 if head[1] == "[[":
-                    table = (*table, len(self.tables))
-                self.tables.setdefault(table, [line.strip(), {}])
+                    table = (*table, str(len(self.tables)))
+                self.tables.setdefault(table, (line.strip(), {}))
             elif found:
                 key = _path(found[1])
                 self.tables[table][1][key] = [line.strip()]
             elif key and line.strip() and not line.strip().startswith("#"):
                 self.tables[table][1][key].append(line.strip())
 
-    def paths(self) -> list:
+    def paths(self) -> list[_Path]:
         """Full paths of all keys."""
         return [(*table, *key) for table, (_, keys) in self.tables.items() for key in keys]
 
@@ -201,11 +213,11 @@ class _Toml:
         return ""
 
 
-def _path(text: str) -> tuple:
+def _path(text: str) -> _Path:
     return tuple("".join(parts) for parts in _PART.findall(text))
 
 
-def _containerd(path: str, ours_text: str, theirs_text: str, first: bool, dropped: tuple) -> str:
+def _containerd(path: str, ours_text: str, theirs_text: str, first: bool, dropped: tuple[str, ...]) -> str:
     if '"""' in theirs_text or "'''" in theirs_text:
         if not first:
             return ours_text
@@ -214,7 +226,7 @@ def _containerd(path: str, ours_text: str, theirs_text: str, first: bool, droppe
     if first:
         _refuse_containerd(path, ours, theirs)
     wanted = set(ours.paths()) | {tuple(name.split(" ")) for name in dropped}
-    added: dict = {}
+    added: dict[_Path, tuple[str, _Keys]] = {}
     for table, (head, keys) in theirs.tables.items():
         kept = {key: lines for key, lines in keys.items() if (*table, *key) not in wanted}
         inside = [
@@ -273,26 +285,26 @@ def _refuse_containerd(path: str, ours: _Toml, theirs: _Toml) -> None:
                 )
 
 
-def _put_together(ours_text: str, theirs: _Toml, added: dict, first: bool) -> str:
+def _put_together(ours_text: str, theirs: _Toml, added: dict[_Path, tuple[str, _Keys]], first: bool) -> str:
     """Ours, with their keys at the end of the tables that both have, and then the tables they alone have."""
-    text: list = []
-    table: tuple = ()
+    text: list[str] = []
+    table: _Path = ()
     for line in [*ours_text.splitlines(), "[end]"]:
         head, found = _TABLE.match(line), _KEY.match(line)
         if head:
-            for lines in added.pop(table, (None, {}))[1].values():
+            for lines in added.pop(table, ("", {}))[1].values():
                 text += ["  " * max(len(table) - 1, 0) + each for each in lines]
             table = _path(head[2])
         text.append(_with_theirs(line, (*table, *_path(found[1])), theirs) if found and first else line)
     text.pop()
     while text and not text[-1].strip():
         text.pop()
-    for head, keys in added.values():
-        text += ["", head, *(f"  {line}" for lines in keys.values() for line in lines)]
+    for begin, keys in added.values():
+        text += ["", begin, *(f"  {line}" for lines in keys.values() for line in lines)]
     return "\n".join(text) + "\n"
 
 
-def _with_theirs(line: str, path: tuple, theirs: _Toml) -> str:
+def _with_theirs(line: str, path: _Path, theirs: _Toml) -> str:
     """A line of ours, with the value that the host's owner has where that comes first or belongs to it."""
     value = theirs.value(*path)
     if value and path[-1] == _OWN_RUNTIME:
@@ -303,7 +315,7 @@ def _with_theirs(line: str, path: tuple, theirs: _Toml) -> str:
     return line
 
 
-def _texts(value: str) -> list:
+def _texts(value: str) -> list[str]:
     return ["".join(parts) for parts in _TEXT.findall(value)]
 
 

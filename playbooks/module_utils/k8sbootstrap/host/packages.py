@@ -6,6 +6,8 @@ import contextlib
 import os
 import re
 import subprocess
+from collections.abc import Mapping
+from typing import TypedDict, Union
 
 _OS_RELEASE = "/etc/os-release"
 
@@ -17,19 +19,19 @@ class PackageError(Exception):
 class Apt:
     """Debian, Ubuntu and what is made from them."""
 
-    def installed(self) -> set:
+    def installed(self) -> set[str]:
         """Names of all packages that are installed."""
         out = _run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"]).stdout
         return {line.split()[0] for line in out.splitlines() if line.endswith(" installed")}
 
-    def removed_by(self, names: list, origin: tuple = ()) -> list:
+    def removed_by(self, names: list[str], origin: tuple[str, ...] = ()) -> list[str]:
         """Packages of the host that installing these would remove. It changes nothing.
 
         Where the package lists are missing or do not have them, nothing is known, and nothing is returned.
         """
         return _taken_off(_run([*_INSTALL, "-s", *_NO_LOCK, *origin, *names]).stdout)
 
-    def install(self, names: list, proxy: dict, origin: tuple = ()) -> None:
+    def install(self, names: list[str], proxy: Mapping[str, str], origin: tuple[str, ...] = ()) -> None:
         """Install in one transaction; refresh the package lists only when the first attempt fails.
 
         apt removes, downgrades and changes the held state of no package for it: it refuses the whole then.
@@ -55,7 +57,7 @@ class Apt:
             said = _apt_says(update.stderr) + _apt_says(done.stdout + "\n" + done.stderr)
             raise PackageError("apt-get install {} failed: {}".format(" ".join(names), " ".join(said[-8:])))
 
-    def needed_by_others(self, names: list) -> dict:
+    def needed_by_others(self, names: list[str]) -> dict[str, list[str]]:
         """Those of these packages that can't go without packages which are not named; to the latter."""
         going = _taken_off(_run([*_PURGE, "-s", *_NO_LOCK, *names]).stdout)
         if set(going) <= set(names):
@@ -66,7 +68,7 @@ class Apt:
         }
         return {name: sorted(needed) for name, needed in others.items() if needed}
 
-    def remove(self, names: list) -> None:
+    def remove(self, names: list[str]) -> None:
         """Remove packages with their configuration, and with no data that programs had before them.
 
         Raises:
@@ -90,13 +92,13 @@ _NO_LOCK = ["-o", "Debug::NoLocking=1"]
 _REMOVAL = re.compile(r"^(?:Remv|Purg) (\S+)", re.MULTILINE)
 
 
-def _taken_off(simulated: str) -> list:
+def _taken_off(simulated: str) -> list[str]:
     """Packages that ``apt-get -s`` says would be removed."""
     return sorted({name.partition(":")[0] for name in _REMOVAL.findall(simulated)})
 
 
-def _apt_says(output: str) -> list:
-    """apt's and dpkg's own words of what is wrong."""
+def _apt_says(output: str) -> list[str]:
+    """Apt's and dpkg's own words of what is wrong."""
     lines = [line.strip() for line in output.splitlines()]
     wrong = ("E:", "W:", "dpkg: error")
     return [
@@ -107,12 +109,12 @@ def _apt_says(output: str) -> list:
 class Dnf:
     """RHEL and what is made from it."""
 
-    def installed(self) -> set:
+    def installed(self) -> set[str]:
         """Names of all packages that are installed; repositories' keys are kept as such, but are none."""
         out = _run(["rpm", "-qa", "--qf", "%{NAME}\n"]).stdout
         return set(out.split()) - {"gpg-pubkey"}
 
-    def install(self, names: list, proxy: dict, origin: tuple = ()) -> None:
+    def install(self, names: list[str], proxy: Mapping[str, str], origin: tuple[str, ...] = ()) -> None:
         """Install in one transaction; refresh the package lists only when the first attempt fails.
 
         dnf removes no package for it: it refuses the whole then.
@@ -135,7 +137,7 @@ class Dnf:
             said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
             raise PackageError("dnf install {} failed: {}".format(" ".join(names), " ".join(said[-6:])))
 
-    def removed_by(self, names: list, origin: tuple = ()) -> list:
+    def removed_by(self, names: list[str], origin: tuple[str, ...] = ()) -> list[str]:
         """Packages of the host that installing these would remove. It changes nothing.
 
         dnf itself refuses what would remove packages, but for those that say that they replace others.
@@ -143,11 +145,11 @@ class Dnf:
         simulated = _run([*_DNF_INSTALL, "--assumeno", *origin, *names]).stdout
         return sorted(set(_REPLACED.findall(simulated)))
 
-    def needed_by_others(self, names: list) -> dict:
+    def needed_by_others(self, names: list[str]) -> dict[str, list[str]]:
         """Those of these packages that can't go without packages which are not named; to the latter."""
         full = _run(["rpm", "-qa", "--qf", "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH} %{NAME}\n"]).stdout
         named = dict(line.split() for line in full.splitlines())
-        kept: dict = {}
+        kept: dict[str, list[str]] = {}
         going = [name for name in names if name in named.values()]
         while going and _run(["rpm", "-e", "--test", *going]).returncode != 0:
             before = len(kept)
@@ -161,7 +163,7 @@ class Dnf:
                 break  # rpm refuses for another reason, and dnf will say which
         return kept
 
-    def remove(self, names: list) -> None:
+    def remove(self, names: list[str]) -> None:
         """Remove packages, and none that they once brought along: those are named too, where they were new.
 
         Raises:
@@ -177,7 +179,7 @@ _REPLACED = re.compile(r"^\s+replacing\s+(\S+)\.\w+\s", re.MULTILINE)
 _NEEDED = re.compile(r"is needed by \(installed\) (\S+)")
 
 
-def refuse_removal(names: list, removed: list) -> None:
+def refuse_removal(names: list[str], removed: list[str]) -> None:
     """Refuse an installation that would remove packages of the host.
 
     Args:
@@ -196,18 +198,28 @@ def refuse_removal(names: list, removed: list) -> None:
         )
 
 
-MANAGERS = {"apt": Apt(), "dnf": Dnf()}
+Manager = Union[Apt, Dnf]
+MANAGERS: dict[str, Manager] = {"apt": Apt(), "dnf": Dnf()}
 
 
-def platform_of(platforms: list) -> dict:
+class Platform(TypedDict):
+    """What to install on a distribution."""
+
+    os: list[str]
+    """ID and VERSION_ID of /etc/os-release, or what this is before its first dot."""
+    manager: str
+    """apt or dnf."""
+    packages: list[str]
+
+
+def platform_of(platforms: list[Platform]) -> Platform:
     """The entry for this host's distribution.
 
     A version that no entry names gets what another version of the distribution has, and a distribution that
     none names what the one has that it is made from: preflight has refused these, and somebody ignored it.
 
     Args:
-        platforms: dicts with ``os`` (ID and VERSION_ID of /etc/os-release, or what this is before its first
-            dot), ``manager`` and ``packages``.
+        platforms: All that there are.
 
     Raises:
         PackageError: There is none.
@@ -232,7 +244,9 @@ def platform_of(platforms: list) -> dict:
     )
 
 
-def _run(command: list, environment=None) -> subprocess.CompletedProcess:
+def _run(
+    command: list[str], environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         check=False,

@@ -8,92 +8,222 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from typing import Any, TypedDict, cast
 
 DIRECTORY = "/var/lib/k8sbootstrap"
 PATH = DIRECTORY + "/record.json"
 ORIGINALS = DIRECTORY + "/originals"
 
 
+class _Written(TypedDict):
+    sha256: str
+    stat: list[int] | None
+    """Size, inode and ctime in ns, by which it need not be hashed again; None while it is written."""
+    original: str | None
+    """Name in ``ORIGINALS`` of the file that was there before."""
+
+
+class FileNotes(TypedDict, total=False):
+    """What is kept of a file whose settings are merged with somebody else's."""
+
+    theirs: bool
+    """Whether somebody else's are in it."""
+    settings: list[str]
+    """Names of ours."""
+
+
+class FileEntry(_Written, FileNotes, total=False):
+    """A file of a component, as it was written."""
+
+    mode: str
+    """Octal, in four digits."""
+    uid: int
+    gid: int
+
+
+class Pushed(TypedDict):
+    """An image that was put into the cluster's registry."""
+
+    name: str
+    tag: str
+    archives: dict[str, str]
+    """Architecture to the sha256 of the archive."""
+    digest: str
+
+
+class RegistryEntry(TypedDict, total=False):
+    """What the cluster's registry was given; empty where there is none."""
+
+    data: str
+    """Folder of its storage."""
+    images: dict[str, Pushed]
+    """By reference."""
+
+
+class _OfRuntime(TypedDict, total=False):
+    runtime: str
+    """docker or containerd, empty for components that load no images."""
+
+
+class Component(_OfRuntime):
+    """What one component has on the host."""
+
+    files: dict[str, FileEntry]
+    directories: list[str]
+    parents: list[str]
+    """Those of the directories that were only made to hold others."""
+    users: list[str]
+    units: list[str]
+    images: list[str]
+    """Images that must stay."""
+    registry: RegistryEntry
+    needs: list[str]
+    """Paths that programs made and can't do without."""
+    digest: str
+    """Of the inputs that were applied completely."""
+
+
+class Found(TypedDict):
+    """A folder that was there before."""
+
+    mode: str
+    uid: int
+    gid: int
+    entries: list[str] | None
+    """Names that were there; None where only files in the record go."""
+
+
+class UnitBefore(TypedDict):
+    """A unit that was there before."""
+
+    enabled: bool
+    active: bool
+
+
+class Present(TypedDict):
+    """What the host has, by name."""
+
+    packages: list[str]
+    users: list[str]
+    groups: list[str]
+
+
+class Installing(Present):
+    """An installation of packages not seen to its end: what the host had before it."""
+
+    asked: list[str]
+    """Packages that it was asked for."""
+
+
+class FirewallWanted(TypedDict, total=False):
+    """What must get through firewalld; empty before the first run."""
+
+    sources: list[str]
+    """Addresses and networks of the cluster."""
+    ports: list[str]
+    """Ports that everybody may use."""
+    addresses: list[str]
+    """This host's."""
+    openings: list[list[str]] | None
+    """What that came to; None where firewalld did not run."""
+
+
+class Wanted(TypedDict):
+    """What the host should have."""
+
+    packages: list[str]
+    modules: list[str]
+    sysctls: dict[str, str]
+    booleans: list[str]
+    firewall: FirewallWanted
+
+
+class EtcdMember(TypedDict, total=False):
+    """The etcd member here; empty where it was never allowed to begin."""
+
+    members: dict[str, str]
+    """Name to address of the members that it was begun with."""
+    formed: bool
+    """Whether it has formed a cluster with them."""
+
+
+class _Later(TypedDict, total=False):
+    installing: Installing
+    package_users: list[str]
+    package_groups: list[str]
+    nft_tables: list[str]
+    """Tables of nftables that were there before."""
+
+
+class Data(_Later):
+    """All of a host's record."""
+
+    version: int
+    """1."""
+    cluster: str
+    components: dict[str, Component]
+    package_manager: str
+    """apt or dnf."""
+    packages: list[str]
+    """Packages that were installed."""
+    sysctls: dict[str, str]
+    """Name to value before."""
+    modules: list[str]
+    """Kernel modules that were loaded."""
+    selinux_booleans: dict[str, str]
+    """Name to value before."""
+    firewall: list[list[str]]
+    """Openings that were made in firewalld."""
+    firewall_files: list[str]
+    """Files that it made for them."""
+    residue: list[str]
+    """Paths that were not there before and that programs create."""
+    found: dict[str, Found]
+    """Folders that were there before, see trees.py."""
+    units_before: dict[str, UnitBefore]
+    pending_restarts: list[str]
+    """Units whose inputs changed since they were last started."""
+    pending_reloads: list[str]
+    """Those that need not restart for it."""
+    wanted: Wanted
+    objects: list[dict[str, Any]]
+    """Objects of Kubernetes; on the master that applied them, as are the next two."""
+    nodes: dict[str, dict[str, Any]]
+    """Name to labels and taints."""
+    addons: int
+    """How many objects."""
+    etcd: EtcdMember
+    made_with: dict[str, str]
+    """What can't be changed any more: key of cluster.yaml to value."""
+
+
 class Record:
     """The record of one host; ``save`` writes it atomically.
 
-    ``data`` keys: ``version`` (1), ``cluster`` (name), ``components`` (name → files, directories, parents
-    (those of them that were only made to hold others), users, units, images (that must stay), registry (its
-    storage, and the images that were put into it), needs (paths that programs made and can't do without),
-    digest (of the inputs that were applied completely)), ``residue`` (paths that were not there before and
-    that programs create), ``found`` (folders that were there before, see trees.py),
-    ``units_before`` (units that were there before → whether they were enabled and active),
-    ``package_manager`` (apt or dnf),
-    ``packages`` (names that were installed), ``installing`` (an installation of packages not seen to its end:
-    what it was asked for, and what was there before), ``sysctls`` (name to value before), ``modules`` (kernel
-    modules loaded), ``selinux_booleans`` (name to value before),
-    ``firewall`` (openings that were made in firewalld), ``firewall_files`` (that it made for them),
-    ``pending_restarts`` (units whose inputs changed since they were last started) and ``pending_reloads``
-    (those that need not restart for it), ``wanted`` (packages, modules, sysctls, booleans and firewall that
-    the host should have), and on the master that applied them ``objects`` (of Kubernetes), ``nodes`` (name →
-    labels and taints) and ``addons`` (how many of those objects). ``etcd``: ``members`` (name → address) that
-    the member here was begun with, and whether it has ``formed`` a cluster with them; empty where it was
-    never allowed to begin. ``made_with``: what can't be changed any more, key of cluster.yaml to value.
+    Args:
+        check_mode: Never write it.
     """
 
     def __init__(self, check_mode: bool = False) -> None:
         self.check_mode = check_mode
         try:
             with open(PATH, encoding="utf-8") as handle:
-                self.data = json.load(handle)
+                known: dict[str, Any] = json.load(handle)
         except FileNotFoundError:
-            self.data = {"version": 1}
-        for key, empty in (
-            ("cluster", ""),
-            ("components", {}),
-            ("package_manager", "apt"),
-            ("packages", []),
-            ("sysctls", {}),
-            ("modules", []),
-            ("selinux_booleans", {}),
-            ("firewall", []),
-            ("firewall_files", []),
-            ("residue", []),
-            ("found", {}),
-            ("units_before", {}),
-            ("pending_restarts", []),
-            ("pending_reloads", []),
-            ("wanted", {}),
-            ("objects", []),
-            ("nodes", {}),
-            ("addons", 0),
-            ("etcd", {}),
-            ("made_with", {}),
-        ):
-            self.data.setdefault(key, empty)
-        for key, empty in (
-            ("packages", []),
-            ("modules", []),
-            ("sysctls", {}),
-            ("booleans", []),
-            ("firewall", {}),
-        ):
-            self.data["wanted"].setdefault(key, empty)
+            known = {}
+        empty = _empty()
+        wanted = {**empty["wanted"], **known.get("wanted", {})}
+        self.data = cast("Data", {**empty, **known, "wanted": wanted})
         self._saved = json.dumps(self.data, sort_keys=True)
 
-    def component(self, name: str) -> dict:
+    def component(self, name: str) -> Component:
         """The part of the record that belongs to one component; made when it is not there."""
-        part = self.data["components"].setdefault(name, {})
-        for key, empty in (
-            ("files", {}),
-            ("directories", []),
-            ("users", []),
-            ("parents", []),
-            ("units", []),
-            ("images", []),
-            ("registry", {}),
-            ("needs", []),
-            ("digest", ""),
-        ):
+        part = cast("dict[str, Any]", self.data["components"].setdefault(name, _empty_component()))
+        for key, empty in _empty_component().items():
             part.setdefault(key, empty)
-        return part
+        return cast("Component", part)
 
-    def pend(self, units: list, *, reload: bool = False) -> None:
+    def pend(self, units: list[str], *, reload: bool = False) -> None:
         """Note that these units must restart, and save: a run killed right after still restarts them.
 
         Args:
@@ -121,6 +251,46 @@ class Record:
         os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
         write_atomically(PATH, text.encode(), 0o600, 0, 0)
         self._saved = text
+
+
+def _empty() -> Data:
+    return {
+        "version": 1,
+        "cluster": "",
+        "components": {},
+        "package_manager": "apt",
+        "packages": [],
+        "sysctls": {},
+        "modules": [],
+        "selinux_booleans": {},
+        "firewall": [],
+        "firewall_files": [],
+        "residue": [],
+        "found": {},
+        "units_before": {},
+        "pending_restarts": [],
+        "pending_reloads": [],
+        "wanted": {"packages": [], "modules": [], "sysctls": {}, "booleans": [], "firewall": {}},
+        "objects": [],
+        "nodes": {},
+        "addons": 0,
+        "etcd": {},
+        "made_with": {},
+    }
+
+
+def _empty_component() -> Component:
+    return {
+        "files": {},
+        "directories": [],
+        "users": [],
+        "parents": [],
+        "units": [],
+        "images": [],
+        "registry": {},
+        "needs": [],
+        "digest": "",
+    }
 
 
 def write_atomically(path: str, content: bytes, mode: int, uid: int, gid: int) -> None:

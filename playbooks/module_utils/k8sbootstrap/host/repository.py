@@ -6,15 +6,15 @@ apt is told of it by options alone: the host's own sources and lists stay as the
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import platform
 import shutil
 import subprocess
 import tarfile
 import zlib
+from collections.abc import Mapping
 
-from ansible.module_utils.k8sbootstrap.host.arrivals import opened
+from ansible.module_utils.k8sbootstrap.host.arrivals import opened, sha256_of
 
 FOLDER = "/var/lib/k8sbootstrap/packages"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -34,7 +34,7 @@ class Repository:
     ``options`` is what apt-get must be given to use it alone.
     """
 
-    def __init__(self, indexes: dict, folder: str = FOLDER) -> None:
+    def __init__(self, indexes: Mapping[str, str], folder: str = FOLDER) -> None:
         self._folder = folder
         self.options = (
             f"-oDir::Etc::sourcelist={folder}/sources.list",
@@ -56,7 +56,7 @@ class Repository:
         self._index = zlib.decompress(base64.b64decode(indexes[self.system]))
         self._packages = dict(map(_entry, self._index.decode().strip().split("\n\n")))
 
-    def __enter__(self):
+    def __enter__(self) -> Repository:  # noqa: PYI034 - Self is of Python 3.11
         shutil.rmtree(self._folder, ignore_errors=True)
         for name in ("lists/partial", "cache/archives/partial"):
             os.makedirs(os.path.join(self._folder, name))
@@ -72,7 +72,7 @@ class Repository:
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def needed(self, packages: list) -> list:
+    def needed(self, packages: list[str]) -> list[str]:
         """Names of the files that installing the packages on this host takes."""
         said = self._apt("install", "--simulate", "--no-install-recommends", "-q", *packages)
         chosen = [line.replace("[", " ").split() for line in said.splitlines() if line.startswith("Inst ")]
@@ -85,20 +85,15 @@ class Repository:
         with opened(archive) as handle, tarfile.open(fileobj=handle, mode="r:") as tar:
             for member in tar:
                 wanted = hashes.get(member.name)
-                if wanted is None or not member.isreg():
+                source = tar.extractfile(member) if member.isreg() else None
+                if wanted is None or source is None:
                     raise RepositoryError(f"{member.name} is not one of the bundle's packages")
-                digest = hashlib.sha256()
-                with (
-                    tar.extractfile(member) as source,
-                    open(os.path.join(self._folder, member.name), "wb") as out,
-                ):
-                    for block in iter(lambda source=source: source.read(1 << 20), b""):
-                        digest.update(block)
-                        out.write(block)
-                if digest.hexdigest() != wanted:
+                with source, open(os.path.join(self._folder, member.name), "wb") as out:
+                    digest = sha256_of(source, out)
+                if digest != wanted:
                     raise RepositoryError(
-                        f"{member.name} arrived with sha256 {digest.hexdigest()} instead of {wanted}, as the "
-                        "bundle's index says"
+                        f"{member.name} arrived with sha256 {digest} instead of {wanted}, as the bundle's "
+                        "index says"
                     )
         os.unlink(archive)
 
@@ -116,12 +111,12 @@ class Repository:
         return done.stdout
 
 
-def _version(line: list) -> str:
+def _version(line: list[str]) -> str:
     """The version in ``Inst NAME OLD] (NEW ...``."""
     return next(word for word in line if word.startswith("(")).lstrip("(")
 
 
-def _entry(stanza: str) -> tuple:
+def _entry(stanza: str) -> tuple[tuple[str, str], tuple[str, str]]:
     fields = dict(line.split(": ", 1) for line in stanza.splitlines())
     return (fields["Package"], fields["Version"]), (fields["Filename"].replace("./", "", 1), fields["SHA256"])
 

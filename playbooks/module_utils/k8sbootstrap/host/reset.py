@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+from collections.abc import Container, Iterable
 
 from ansible.module_utils.k8sbootstrap.host.arrivals import leftovers
 from ansible.module_utils.k8sbootstrap.host.files import restore
@@ -15,7 +16,7 @@ from ansible.module_utils.k8sbootstrap.host.firewall import clean
 from ansible.module_utils.k8sbootstrap.host.firewalld import close_all, remove_files, words
 from ansible.module_utils.k8sbootstrap.host.install import settle
 from ansible.module_utils.k8sbootstrap.host.packages import MANAGERS, PackageError
-from ansible.module_utils.k8sbootstrap.host.record import DIRECTORY, PATH, Record
+from ansible.module_utils.k8sbootstrap.host.record import DIRECTORY, PATH, Component, Record
 from ansible.module_utils.k8sbootstrap.host.selinux import SELinuxError, set_boolean
 from ansible.module_utils.k8sbootstrap.host.trees import (
     TreeError,
@@ -59,8 +60,9 @@ class Reset:
     def __init__(self, record: Record) -> None:
         self.record = record
         self.components = record.data["components"]
-        self.pods = _pod_range(self.components.get("pod_network", {}).get("files", {}))
-        self.done: list = []
+        network = self.components.get("pod_network")
+        self.pods = _pod_range(network["files"] if network else ())
+        self.done: list[str] = []
 
     def run(self) -> None:
         """Take everything off.
@@ -92,15 +94,17 @@ class Reset:
         withdraw()
         self._own()
 
-    def _stop(self, names) -> None:
+    def _stop(self, names: Iterable[str]) -> None:
         for name in names:
-            for unit in self.components.get(name, {}).get("units", []):
+            part = self.components.get(name)
+            for unit in part["units"] if part else ():
                 _quietly("systemctl", "disable", "--now", unit)
                 self.done.append(f"{unit} stopped and disabled")
 
     def _pods(self) -> None:
         """Remove pods' containers, so that their mounts, network namespaces and processes are gone."""
-        runtime = self.components.get("container_runtime", {}).get("runtime", "")
+        part = self.components.get("container_runtime")
+        runtime = part.get("runtime", "") if part else ""
         if runtime != "containerd" and _is_active("docker.service"):
             with contextlib.suppress(DockerError):
                 remove_pods()
@@ -129,7 +133,7 @@ class Reset:
         except RuntimeError as error:
             raise ResetError(str(error)) from error
 
-    def _doomed(self) -> list:
+    def _doomed(self) -> list[str]:
         """What goes whole: what was made, what was not there before, and what is new in folders that were."""
         parts = self.components.values()
         made = {path for part in parts for path in part["directories"]} | {
@@ -143,7 +147,7 @@ class Reset:
                 doomed |= {os.path.join(folder, name) for name in new}
         return sorted(doomed, reverse=True)
 
-    def _parents(self) -> set:
+    def _parents(self) -> set[str]:
         return {path for part in self.components.values() for path in part.get("parents", [])}
 
     def _unmount(self) -> None:
@@ -156,7 +160,7 @@ class Reset:
         except TreeError as error:
             raise ResetError(f"{error}. {_AGAIN}") from error
 
-    def _files(self, part: dict) -> None:
+    def _files(self, part: Component) -> None:
         for dest, entry in sorted(part["files"].items()):
             try:
                 restore(dest, entry["original"])
@@ -172,7 +176,7 @@ class Reset:
                 if os.path.realpath(path) in mount_points():
                     empty(path)
                     os.chown(path, 0, 0)
-                    os.chmod(path, 0o755)
+                    os.chmod(path, 0o755)  # noqa: S103 - as file systems are made
                     self.done.append(f"{path} emptied; it stays, because something is mounted there")
                 elif os.path.lexists(path):
                     remove(path)
@@ -245,7 +249,7 @@ class Reset:
             _quietly("modprobe", "-r", name)
 
 
-def _pod_range(files: dict) -> str:
+def _pod_range(files: Container[str]) -> str:
     """The range of all pods, to which a pod network has made routes; empty where it is not known."""
     try:
         with open(_NETWORK, encoding="ascii") as handle:
@@ -259,7 +263,7 @@ def _is_active(unit: str) -> bool:
     return _quietly("systemctl", "is-active", unit).returncode == 0
 
 
-def _quietly(*command: str) -> subprocess.CompletedProcess:
+def _quietly(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a command whose failure means that there was nothing to do."""
     try:
         return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)

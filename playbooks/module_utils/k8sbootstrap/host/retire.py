@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 
-from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, change
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, Change, change
 from ansible.module_utils.k8sbootstrap.host.files import restore
-from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.host.record import Component, Record
 from ansible.module_utils.k8sbootstrap.host.units import give_back
 
 
-def take_off(name: str, record: Record, check_mode: bool) -> list:
+def take_off(name: str, record: Record, check_mode: bool) -> list[Change]:
     """Stop a component's units and remove its files; what was there before it is put back.
 
     Its packages stay until the host is reset, and so do folders that others have put something into.
@@ -46,7 +46,7 @@ def take_off(name: str, record: Record, check_mode: bool) -> list:
     return changes
 
 
-def _leave_folders(part: dict) -> list:
+def _leave_folders(part: Component) -> list[str]:
     """Remove a component's folders that are empty; the others, but for those that only held some of them."""
     left = []
     for path in sorted(part["directories"], reverse=True):

@@ -17,7 +17,7 @@ def is_enabled() -> bool:
     return os.path.exists(f"{_FILESYSTEM}/enforce")
 
 
-def relabel(paths: list) -> None:
+def relabel(paths: list[str]) -> None:
     """Give files and directories the labels that the policy has for their paths.
 
     Raises:

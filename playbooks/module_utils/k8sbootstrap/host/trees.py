@@ -6,6 +6,9 @@ import ctypes
 import os
 import re
 import stat
+from collections.abc import Callable, Iterator
+
+from ansible.module_utils.k8sbootstrap.host.record import Data, Found
 
 _LOST_AND_FOUND = "lost+found"
 """A file system's own, on a disk of its own."""
@@ -20,7 +23,7 @@ class TreeError(Exception):
     """A folder can't be emptied; the text names it, and what is in the way."""
 
 
-def as_found(path: str, data: bool) -> dict:
+def as_found(path: str, data: bool) -> dict[str, Found]:
     """What a folder is like that was there before k8sbootstrap.
 
     Args:
@@ -39,7 +42,7 @@ def as_found(path: str, data: bool) -> dict:
     return {folder: _entry(folder, data) for folder in folders}
 
 
-def made_by_us(path: str, record: dict) -> bool:
+def made_by_us(path: str, record: Data) -> bool:
     """Whether a folder is one of ours, or in one that was not there before; or is known as it was found.
 
     Args:
@@ -54,7 +57,7 @@ def made_by_us(path: str, record: dict) -> bool:
     )
 
 
-def _entry(path: str, data: bool) -> dict:
+def _entry(path: str, data: bool) -> Found:
     now = os.stat(path)
     return {
         "mode": f"{stat.S_IMODE(now.st_mode):04o}",
@@ -64,7 +67,7 @@ def _entry(path: str, data: bool) -> dict:
     }
 
 
-def _walk(path: str):
+def _walk(path: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """os.walk, up to a bound, without what belongs to a file system itself."""
     for count, (folder, folders, files) in enumerate(os.walk(path)):
         if _LOST_AND_FOUND in folders:
@@ -86,7 +89,7 @@ def _has_files(path: str) -> bool:
 # what is mounted
 
 
-def mount_points() -> list:
+def mount_points() -> list[str]:
     """Where something is mounted; a place has as many entries as there are mounts on it."""
     with open("/proc/self/mountinfo", "rb") as handle:
         fields = [line.split()[4] for line in handle]
@@ -95,12 +98,12 @@ def mount_points() -> list:
     ]
 
 
-def below(path: str, points: list) -> list:
+def below(path: str, points: list[str]) -> list[str]:
     """Those mount points that are in a folder; the folder itself is none."""
     return [point for point in points if point.startswith(path.rstrip("/") + "/")]
 
 
-def unmount(points: list) -> None:
+def unmount(points: list[str]) -> None:
     """Unmount these, the innermost first.
 
     Raises:
@@ -154,7 +157,7 @@ def remove(path: str) -> None:
         os.close(parent)
 
 
-def empty(path: str, keep: tuple = ()) -> None:
+def empty(path: str, keep: tuple[str, ...] = ()) -> None:
     """Remove what is in a folder but for some names, and what belongs to its file system.
 
     Raises:
@@ -183,7 +186,7 @@ def _remove(parent: int, name: str, path: str) -> None:
     _unlink(os.rmdir, parent, name, path)
 
 
-def _unlink(call, parent: int, name: str, path: str) -> None:
+def _unlink(call: Callable[..., None], parent: int, name: str, path: str) -> None:
     try:
         call(name, dir_fd=parent)
     except FileNotFoundError:

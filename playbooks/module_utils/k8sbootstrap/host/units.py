@@ -8,9 +8,11 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 
-from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
-from ansible.module_utils.k8sbootstrap.host.record import Record
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, Cause, Change, change
+from ansible.module_utils.k8sbootstrap.host.record import Record, UnitBefore
+from ansible.module_utils.k8sbootstrap.host.request import Health, Unit
 
 
 class UnitError(Exception):
@@ -21,42 +23,49 @@ class Units:
     """Applies the unit part of a component's request.
 
     Args:
-        wanted: dicts with ``name``, ``health`` (None, or ``url`` with optional ``ca``, ``cert``, ``key``),
-            ``timeout`` (seconds), ``rolling`` (restart only in ``restart_one_by_one``), ``reload`` (reload
-            instead of restart) and ``followers`` (units that this one restarts, where they run, when it has
-            started).
+        name: Name of the component.
+        wanted: The units; ``rolling`` ones restart in ``restart_one_by_one`` only.
+        record: The host's record.
+        check_mode: Change nothing.
         inputs: unit to the files that changed and that it must restart for.
     """
 
-    def __init__(self, name: str, wanted: list, record: Record, check_mode: bool, inputs: dict) -> None:
+    def __init__(
+        self,
+        name: str,
+        wanted: list[Unit],
+        record: Record,
+        check_mode: bool,
+        inputs: dict[str, list[str]],
+    ) -> None:
         self.wanted = wanted
         self.record = record
         self.part = record.component(name)
         self.check_mode = check_mode
         self.inputs = inputs
         self.known = list(self.part["units"])
-        self.started: list = []
-        self.restarted: list = []
-        self.reloaded: list = []
-        self.enabled: list = []
+        self.started: list[str] = []
+        self.restarted: list[str] = []
+        self.reloaded: list[str] = []
+        self.enabled: list[str] = []
 
     @property
-    def pending(self) -> list:
+    def pending(self) -> list[str]:
         """Units of this component that must restart, but only one host at a time."""
         waiting = self.record.data["pending_restarts"]
         return [unit["name"] for unit in self.wanted if unit["rolling"] and unit["name"] in waiting]
 
     @property
-    def changes(self) -> list:
+    def changes(self) -> list[Change]:
         """What was (or in check mode would be) done to units."""
-        done = [("enable", name) for name in self.enabled] + [("start", name) for name in self.started]
-        changes = [change("unit", action, name, self._cause(name)) for action, name in done]
-        again = [("restart", name) for name in self.restarted] + [("reload", name) for name in self.reloaded]
-        return changes + [
-            change("unit", action, name, why=tuple(self.inputs.get(name, ()))) for action, name in again
+        return [
+            *(change("unit", "enable", name, self._cause(name)) for name in self.enabled),
+            *(change("unit", "start", name, self._cause(name)) for name in self.started),
+            *(change("unit", "restart", name, why=self.inputs.get(name, ())) for name in self.restarted),
+            *(change("unit", "reload", name, why=self.inputs.get(name, ())) for name in self.reloaded),
         ]
 
-    def _cause(self, name: str) -> str:
+    def _cause(self, name: str) -> Cause:
         return DRIFT if name in self.known else CONFIGURATION if self.known else NEW
 
     def apply(self) -> None:
@@ -93,7 +102,7 @@ class Units:
                 self._wait(unit)
         self.record.save()
 
-    def wait_for_paths(self, paths: list) -> None:
+    def wait_for_paths(self, paths: list[str]) -> None:
         """Wait until the component's programs have made what it can't do without.
 
         Raises:
@@ -110,7 +119,7 @@ class Units:
                     raise UnitError(f"{path} is not there after {seconds} s\n{journals}")
                 time.sleep(0.2)
 
-    def restart_one_by_one(self, peers: list) -> None:
+    def restart_one_by_one(self, peers: list[Health]) -> None:
         """Restart the rolling units that wait for it, after seeing that every peer is healthy.
 
         Args:
@@ -136,19 +145,19 @@ class Units:
             self._restart(unit)
             self._wait(unit)
 
-    def _note_before(self, name: str, state: dict) -> None:
+    def _note_before(self, name: str, state: Mapping[str, str]) -> None:
         """Keep what a unit that is not ours was like, so that it can be that again."""
         if state.get("LoadState") == "loaded" and f"/etc/systemd/system/{name}" not in self.part["files"]:
-            before = {
+            before: UnitBefore = {
                 "enabled": state.get("UnitFileState") == "enabled",
                 "active": state.get("ActiveState") == "active",
             }
             self.record.data["units_before"].setdefault(name, before)
 
-    def _states(self) -> dict:
+    def _states(self) -> dict[str, dict[str, str]]:
         return unit_states([unit["name"] for unit in self.wanted])
 
-    def _start(self, unit: dict) -> None:
+    def _start(self, unit: Unit) -> None:
         self.started.append(unit["name"])
         if self.check_mode:
             return
@@ -156,7 +165,7 @@ class Units:
         _run_unit("start", unit["name"])
         self.record.restarted(unit["name"])
 
-    def _restart(self, unit: dict) -> None:
+    def _restart(self, unit: Unit) -> None:
         states = unit_states(unit["followers"])
         followers = [name for name, state in states.items() if state.get("ActiveState") == "active"]
         self.restarted += [unit["name"], *followers]
@@ -174,7 +183,7 @@ class Units:
         _run_unit("reload", name)
         self.record.restarted(name)
 
-    def _wait(self, unit: dict) -> None:
+    def _wait(self, unit: Unit) -> None:
         if self.check_mode:
             return
         problem = _until_healthy(unit["health"], unit["timeout"]) if unit["health"] else None
@@ -188,7 +197,7 @@ class Units:
             self.record.restarted(unit["name"])
 
 
-def unit_states(names: list) -> dict:
+def unit_states(names: list[str]) -> dict[str, dict[str, str]]:
     """What systemd knows of units: name to LoadState, ActiveState, UnitFileState and NeedDaemonReload."""
     if not names:
         return {}
@@ -201,7 +210,7 @@ def unit_states(names: list) -> dict:
     return dict(zip(names, [block for block in blocks if block]))
 
 
-def give_back(name: str, before: dict) -> str:
+def give_back(name: str, before: UnitBefore) -> str:
     """Have a unit that was there before us be as it was, if it is still there.
 
     Args:
@@ -221,7 +230,7 @@ def give_back(name: str, before: dict) -> str:
     return "".join(each.stderr for each in done if each.returncode != 0).strip()
 
 
-def unit_drift(names: list, states: dict) -> list:
+def unit_drift(names: list[str], states: Mapping[str, Mapping[str, str]]) -> list[Change]:
     """What somebody did to units since they were set up."""
     changes = []
     for name in names:
@@ -249,7 +258,7 @@ def _journal(name: str) -> str:
     return f"Last lines of its journal:\n{out}" if out else "Its journal is empty."
 
 
-def _until_healthy(health: dict, timeout: float):
+def _until_healthy(health: Health, timeout: float) -> str | None:
     """Ask the health endpoint until it answers 200; None then, else the last answer in words."""
     context = None
     deadline = time.monotonic() + timeout
@@ -275,7 +284,7 @@ def _until_healthy(health: dict, timeout: float):
         pause = min(pause * 1.5, 1.0)
 
 
-def tls(health: dict) -> ssl.SSLContext:
+def tls(health: Health) -> ssl.SSLContext:
     """How a health endpoint (``ca``, ``cert``, ``key``: paths) is to be spoken to.
 
     Raises:

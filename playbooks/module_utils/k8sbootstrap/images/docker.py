@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import urllib.parse
+from typing import IO, Any
 
 _SOCKET = "/run/docker.sock"
 _VERSION = "v1.40"
@@ -58,7 +59,7 @@ def remove_pods() -> None:
         _call("DELETE", f"/containers/{container['Id']}?force=1&v=1")
 
 
-def look() -> tuple:
+def look() -> tuple[list[str], dict[str, Any], list[dict[str, Any]]]:
     """How docker runs here: its command lines, what it says of itself, and its running containers.
 
     docker is not started for it: where it does not run, the latter two are empty.
@@ -84,7 +85,9 @@ def look() -> tuple:
         return lines, {}, []
 
 
-def _call(method: str, path: str, body=None, headers=None) -> tuple:
+def _call(
+    method: str, path: str, body: IO[bytes] | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, str]:
     connection = _Connection()
     try:
         connection.request(method, f"/{_VERSION}{path}", body, headers or {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 
+from ansible.module_utils.k8sbootstrap.host.request import Image
 from ansible.module_utils.k8sbootstrap.images.docker import DockerError, has_image, load_image
 
 _OF_UPSTREAM = "/usr/local/bin/ctr"
@@ -15,12 +16,12 @@ class ImageError(Exception):
     """The runtime refused an image."""
 
 
-def load_images(runtime: str, images: list, check_mode: bool) -> list:
+def load_images(runtime: str, images: list[Image], check_mode: bool) -> list[str]:
     """Load the images that the runtime does not have.
 
     Args:
         runtime: docker or containerd.
-        images: dicts with ``ref`` (full reference) and ``tar`` (path on this host).
+        images: The images, and where their archives are.
         check_mode: Only say what would be loaded; a runtime that is not there yet has none of them.
 
     Returns:
@@ -48,7 +49,7 @@ def load_images(runtime: str, images: list, check_mode: bool) -> list:
     return loaded
 
 
-def missing_images(runtime: str, refs: list) -> list:
+def missing_images(runtime: str, refs: list[str]) -> list[str]:
     """Those of the images that the runtime does not have.
 
     Raises:
@@ -61,7 +62,7 @@ def missing_images(runtime: str, refs: list) -> list:
     return [ref for ref in refs if ref not in there]
 
 
-def ctr() -> tuple:
+def ctr() -> tuple[str, ...]:
     """The command that looks into containerd, with the kubelet's namespace."""
     return (shutil.which("ctr") or _OF_UPSTREAM, "-n", "k8s.io")
 
@@ -72,7 +73,7 @@ def _has(runtime: str, ref: str) -> bool:
     return ref in _listed()
 
 
-def _listed() -> list:
+def _listed() -> list[str]:
     done = subprocess.run([*ctr(), "images", "ls", "-q"], check=False, capture_output=True, text=True)
     return done.stdout.split()
 

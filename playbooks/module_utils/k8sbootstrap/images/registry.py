@@ -16,10 +16,14 @@ import subprocess
 import tarfile
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import IO, Any
 
-from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, change
+from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, Cause, Change, change
 from ansible.module_utils.k8sbootstrap.host.arrivals import opened, sha256_of
+from ansible.module_utils.k8sbootstrap.host.record import Component, Pushed
+from ansible.module_utils.k8sbootstrap.host.request import Registry, RegistryImage
 
 _PROGRAM = "/usr/bin/docker-registry"
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -37,26 +41,25 @@ class RegistryError(Exception):
     """An image could not be put into the registry."""
 
 
-def lacking(wanted: dict, part: dict) -> list:
+def lacking(wanted: Registry, part: Component) -> list[str]:
     """References of the images that the registry does not have as wanted.
 
     Args:
-        wanted: ``data`` (its storage), ``user`` and ``images``: dicts with ``ref``, ``name`` and ``tag`` (in
-            the registry), ``arch`` and ``sha256`` (of its archive).
+        wanted: The registry, and the images that it is to have.
         part: The component's part of the record.
     """
-    archives: dict = {}
+    archives: dict[str, dict[str, str]] = {}
     for image in wanted.get("images", []):
         archives.setdefault(image["ref"], {})[image["arch"]] = image["sha256"]
     known = part["registry"].get("images", {})
     return [
         ref
         for ref, found in archives.items()
-        if known.get(ref, {}).get("archives") != found or not _is_there(wanted["data"], known[ref])
+        if ref not in known or known[ref]["archives"] != found or not _is_there(wanted["data"], known[ref])
     ]
 
 
-def registry_drift(part: dict) -> list:
+def registry_drift(part: Component) -> list[Change]:
     """Images that the registry was given and has no longer, or has others by their names."""
     registry = part["registry"]
     return [
@@ -66,7 +69,7 @@ def registry_drift(part: dict) -> list:
     ]
 
 
-def fill(wanted: dict, part: dict, archives: dict, check_mode: bool) -> list:
+def fill(wanted: Registry, part: Component, archives: Mapping[str, str], check_mode: bool) -> list[Change]:
     """Put in the images that the registry does not have.
 
     Args:
@@ -112,13 +115,13 @@ def fill(wanted: dict, part: dict, archives: dict, check_mode: bool) -> list:
     return changes
 
 
-def _cause(ref: str, wanted: dict, known: dict, filled: bool) -> str:
+def _cause(ref: str, wanted: Registry, known: Mapping[str, Pushed], filled: bool) -> Cause:
     if ref not in known:
         return CONFIGURATION if filled else NEW
     return CONFIGURATION if _is_there(wanted["data"], known[ref]) else DRIFT
 
 
-def _is_there(data: str, entry: dict) -> bool:
+def _is_there(data: str, entry: Pushed) -> bool:
     """Whether a tag means what was put in; the registry keeps that in a file of its own."""
     top = f"{data}/docker/registry/v2/repositories/{entry['name']}/_manifests/tags/{entry['tag']}"
     try:
@@ -140,8 +143,15 @@ class _Connection(http.client.HTTPConnection):
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 
-    def ask(self, method: str, path: str, body=None, good: tuple = (_OK,), **headers: str):
-        """The answer's headers.
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | IO[bytes] | None = None,
+        good: tuple[int, ...] = (_OK,),
+        **headers: str,
+    ) -> http.client.HTTPResponse:
+        """The answer, whose body has been read.
 
         Raises:
             ValueError: Another status than a good one.
@@ -157,7 +167,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 @contextmanager
-def _writer(data: str, user: str):
+def _writer(data: str, user: str) -> Iterator[_Connection]:
     """A registry that takes images, while the block runs."""
     owner = pwd.getpwnam(user)
     folder = tempfile.mkdtemp(prefix="k8sbootstrap-registry-", dir="/run")
@@ -198,7 +208,7 @@ def _writer(data: str, user: str):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _put(registry: _Connection, images: list, archives: dict) -> dict:
+def _put(registry: _Connection, images: list[RegistryImage], archives: Mapping[str, str]) -> Pushed:
     """Put one image in, for all of its architectures; what the record should know of it."""
     name, tag = images[0]["name"], images[0]["tag"]
     described = []
@@ -223,7 +233,7 @@ def _put(registry: _Connection, images: list, archives: dict) -> dict:
 
 
 @contextmanager
-def _archive(path: str, digest: str):
+def _archive(path: str, digest: str) -> Iterator[tarfile.TarFile]:
     """An archive that was sent, open; it must have this sha256."""
     with opened(path) as handle:
         found = sha256_of(handle)
@@ -234,9 +244,9 @@ def _archive(path: str, digest: str):
             yield tar
 
 
-def _manifest(registry: _Connection, tar: tarfile.TarFile, ref: str, name: str) -> tuple:
+def _manifest(registry: _Connection, tar: tarfile.TarFile, ref: str, name: str) -> tuple[bytes, str]:
     """The manifest of an image of an archive, and its type; what it names is in the registry afterwards."""
-    listed = json.load(tar.extractfile("manifest.json"))
+    listed = json.load(_member(tar, "manifest.json"))
     entry = next((each for each in listed if ref in _full_names(each["RepoTags"])), None)
     if entry is None:
         raise ValueError("its archive holds no image of that name")
@@ -248,7 +258,7 @@ def _manifest(registry: _Connection, tar: tarfile.TarFile, ref: str, name: str) 
             _put_blob(registry, name, tar, path, part["digest"])
         kind = document.get("mediaType") or "application/vnd.oci.image.manifest.v1+json"
         return original, kind
-    parts = []
+    parts: list[dict[str, Any]] = []
     for path in paths:
         digest, size, start = _measure(tar, path)
         _put_blob(registry, name, tar, path, digest)
@@ -262,14 +272,14 @@ def _original(tar: tarfile.TarFile, ref: str) -> bytes:
     """The manifest that an archive has of an image, where it is an OCI layout too; else nothing."""
     if "index.json" not in tar.getnames():
         return b""
-    for each in json.load(tar.extractfile("index.json"))["manifests"]:
+    for each in json.load(_member(tar, "index.json"))["manifests"]:
         if each.get("annotations", {}).get("io.containerd.image.name") == ref:
-            content = tar.extractfile("blobs/" + each["digest"].replace(":", "/")).read()
+            content = _member(tar, "blobs/" + each["digest"].replace(":", "/")).read()
             return content if "layers" in json.loads(content) else b""
     return b""
 
 
-def _full_names(refs) -> list:
+def _full_names(refs: list[str] | None) -> list[str]:
     """References with their registry: docker's own writes docker.io/library/NAME as NAME."""
     names = []
     for ref in refs or []:
@@ -283,9 +293,22 @@ def _full_names(refs) -> list:
     return names
 
 
-def _measure(tar: tarfile.TarFile, path: str) -> tuple:
+def _member(tar: tarfile.TarFile, path: str) -> IO[bytes]:
+    """A file of an archive, open.
+
+    Raises:
+        KeyError: It is not there.
+        ValueError: It is no file.
+    """
+    found = tar.extractfile(path)
+    if found is None:
+        raise ValueError(f"{path} in its archive is not a file")
+    return found
+
+
+def _measure(tar: tarfile.TarFile, path: str) -> tuple[str, int, bytes]:
     digest, size, start = hashlib.sha256(), 0, b""
-    with tar.extractfile(path) as content:
+    with _member(tar, path) as content:
         for block in iter(lambda: content.read(_BLOCK), b""):
             start = start or block[:2]
             digest.update(block)
@@ -300,7 +323,7 @@ def _put_blob(registry: _Connection, name: str, tar: tarfile.TarFile, path: str,
     place = registry.ask("POST", f"/v2/{name}/blobs/uploads/", good=(202,), Content_Length="0").headers[
         "Location"
     ]
-    with tar.extractfile(path) as content:
+    with _member(tar, path) as content:
         size = content.seek(0, os.SEEK_END)
         content.seek(0)
         registry.ask(
@@ -322,5 +345,5 @@ def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def _text(document: dict) -> bytes:
+def _text(document: dict[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True).encode()

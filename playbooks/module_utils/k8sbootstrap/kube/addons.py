@@ -12,9 +12,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
-from ansible.module_utils.k8sbootstrap.changes import DRIFT, change
-from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, items, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.changes import DRIFT, Change, change
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, Object, items, kubectl, kubectl_json
 from ansible.module_utils.k8sbootstrap.kube.objects import key_of
 
 LABEL = "k8sbootstrap.io/addon"
@@ -27,19 +29,34 @@ _NAMESPACE, _NAME = "kube-system", "k8sbootstrap-addons"
 _SHOW = ["--show-managed-fields"]
 
 
-def identity(item: dict) -> str:
+class Entry(TypedDict):
+    """What is remembered of an object."""
+
+    id: str
+    """See ``identity``."""
+    apiVersion: str
+    kind: str
+    namespace: str
+    name: str
+    digest: str
+    """Of the object as it was wanted."""
+    fields: str
+    """See ``fields_of``."""
+
+
+def identity(item: Object) -> str:
     """``Kind.group/namespace/name``: the same for the object in every version of its API."""
     group = item["apiVersion"].rpartition("/")[0]
     metadata = item["metadata"]
     return "/".join((f"{item['kind']}.{group}", metadata.get("namespace", ""), metadata["name"]))
 
 
-def digest_of(item: dict) -> str:
+def digest_of(item: Object) -> str:
     """Digest of an object as it is wanted."""
     return hashlib.sha256(json.dumps(item, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def fields_of(item: dict) -> str:
+def fields_of(item: Object) -> str:
     """Digest of the fields that are noted as applied under our name, with their values; empty without any."""
     for entry in item["metadata"].get("managedFields", ()):
         if entry.get("manager") == MANAGER and entry.get("operation") == "Apply":
@@ -47,7 +64,7 @@ def fields_of(item: dict) -> str:
     return ""
 
 
-def scale_to_keep(wanted: dict, live: dict) -> dict | None:
+def scale_to_keep(wanted: Object, live: Object) -> Object | None:
     """The number of pods that was applied under our name and is no longer wanted to be said, as an object.
 
     A field that nobody applies any more is taken off, and without ``replicas`` there is one pod.
@@ -67,7 +84,7 @@ def scale_to_keep(wanted: dict, live: dict) -> dict | None:
     return None
 
 
-def values(fields: dict, value):
+def values(fields: dict[str, Any], value: Any) -> Any:
     """What is in ``value`` at the fields of a ``fieldsV1``, in its form; None where nothing is.
 
     Its keys are ``f:NAME`` for a field, ``k:KEYS`` for the list entry that has these, ``v:VALUE`` for a value
@@ -90,7 +107,7 @@ def values(fields: dict, value):
     return found
 
 
-def entry_of(wanted: dict, applied: dict) -> dict:
+def entry_of(wanted: Object, applied: Object) -> Entry:
     """What is remembered of an object."""
     return {
         "id": identity(wanted),
@@ -103,7 +120,7 @@ def entry_of(wanted: dict, applied: dict) -> dict:
     }
 
 
-def reference(entry: dict) -> dict:
+def reference(entry: Entry) -> Object:
     """An object that says no more than which one it is."""
     metadata = {"name": entry["name"]}
     if entry["namespace"]:
@@ -111,7 +128,7 @@ def reference(entry: dict) -> dict:
     return {"apiVersion": entry["apiVersion"], "kind": entry["kind"], "metadata": metadata}
 
 
-def remembered() -> list:
+def remembered() -> list[Entry]:
     """What was applied last, in its order.
 
     Raises:
@@ -120,10 +137,11 @@ def remembered() -> list:
     found = kubectl_json("-n", _NAMESPACE, "get", "secret", _NAME, "--ignore-not-found")
     if "data" not in found:
         return []
-    return json.loads(base64.b64decode(found["data"]["applied"]))
+    entries: list[Entry] = json.loads(base64.b64decode(found["data"]["applied"]))
+    return entries
 
 
-def remember(entries: list) -> None:
+def remember(entries: list[Entry]) -> None:
     """Replace the memory.
 
     Raises:
@@ -142,7 +160,7 @@ def remember(entries: list) -> None:
     kubectl(*APPLY, stdin=json.dumps(secret))
 
 
-def managed_json(*arguments: str, stdin: str = "") -> dict:
+def managed_json(*arguments: str, stdin: str = "") -> Object:
     """``kubectl_json`` with who manages which fields; kubectl shows that unasked below 1.21."""
     try:
         return kubectl_json(*arguments, *_SHOW, stdin=stdin)
@@ -153,7 +171,7 @@ def managed_json(*arguments: str, stdin: str = "") -> dict:
         return kubectl_json(*arguments, stdin=stdin)
 
 
-def there(entries: list) -> dict:
+def there(entries: list[Entry]) -> dict[str, Object]:
     """The remembered objects that the cluster has and that still carry our label, by their id.
 
     Raises:
@@ -165,14 +183,14 @@ def there(entries: list) -> dict:
     return {name: item for name, item in live.items() if item}
 
 
-def by_identity(found: list) -> dict:
+def by_identity(found: list[Object]) -> dict[str, Object]:
     """The API server's objects by identity; those of the namespace default also by the one without it."""
     known = {identity(item): item for item in found}
     short = {name.replace("/default/", "//", 1): item for name, item in known.items() if "/default/" in name}
     return {**short, **known}
 
 
-def answered(found: dict, wanted: dict) -> dict:
+def answered(found: Mapping[str, Object], wanted: Object) -> Object:
     """What the API server made of a wanted object; it takes the namespace off what is in none.
 
     Args:
@@ -183,7 +201,7 @@ def answered(found: dict, wanted: dict) -> dict:
     return found.get(identity(wanted)) or found[identity(bare)]
 
 
-def drifted(entries: list, live: dict) -> list:
+def drifted(entries: list[Entry], live: Mapping[str, Object]) -> list[str]:
     """Ids of the remembered objects that are gone, or of which somebody changed what was applied."""
     return [
         entry["id"]
@@ -192,7 +210,7 @@ def drifted(entries: list, live: dict) -> list:
     ]
 
 
-def addon_drift() -> list:
+def addon_drift() -> list[Change]:
     """Changes for all that somebody changed of what was applied.
 
     Raises:
@@ -207,12 +225,12 @@ def addon_drift() -> list:
     ]
 
 
-def _resource(entry: dict) -> str:
+def _resource(entry: Entry) -> str:
     group, _, version = entry["apiVersion"].rpartition("/")
     return f"{entry['kind']}.{version}.{group}"
 
 
-def _labelled(kinds: list) -> list:
+def _labelled(kinds: list[str]) -> list[Object]:
     if not kinds:
         return []
     command = ("get", ",".join(kinds), "--all-namespaces", f"--selector={LABEL}")

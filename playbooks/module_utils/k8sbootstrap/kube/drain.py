@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
-from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, kubectl, kubectl_json
-from ansible.module_utils.k8sbootstrap.kube.objects import CORDONED, items
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, Object, items, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.kube.objects import CORDONED
 
 _PATIENCE = 30
 """Seconds that an API server may be away."""
 _LEASES = ("kube-controller-manager", "kube-scheduler")
 _FINISHED = ("Succeeded", "Failed")
+_Answer = TypeVar("_Answer")
 
 
 class DrainError(Exception):
     """A node could not be drained or does not come back; the text says what holds it up."""
 
 
-def patiently(ask, seconds: float = _PATIENCE):
+def patiently(ask: Callable[[], _Answer], seconds: float = _PATIENCE) -> _Answer:
     """What ``ask`` returns, tried again while it raises KubectlError and there is time."""
     deadline = time.monotonic() + seconds
     while True:
@@ -31,18 +35,18 @@ def patiently(ask, seconds: float = _PATIENCE):
         time.sleep(1)
 
 
-def node_object(name: str) -> dict:
+def node_object(name: str) -> Object:
     """The node as the API server has it."""
     return patiently(lambda: kubectl_json("get", "node", name))
 
 
-def kubelet_version(node: dict) -> str:
+def kubelet_version(node: Object) -> str:
     """MAJOR.MINOR.PATCH of a node's kubelet."""
     found = re.match(r"v?(\d+\.\d+\.\d+)", node["status"]["nodeInfo"]["kubeletVersion"])
     return found.group(1) if found else ""
 
 
-def require_api_servers(urls: list, version: str) -> None:
+def require_api_servers(urls: list[str], version: str) -> None:
     """See that every API server runs a release: kubelets must never be newer than any of them.
 
     Raises:
@@ -50,7 +54,7 @@ def require_api_servers(urls: list, version: str) -> None:
     """
     for url in urls:
         try:
-            answer = patiently(lambda url=url: kubectl("get", "--raw=/version", "--server=" + url))
+            answer = patiently(partial(kubectl, "get", "--raw=/version", "--server=" + url))
         except KubectlError as error:
             raise DrainError(f"the API server {url} does not answer: {error}") from error
         found = json.loads(answer)["gitVersion"]
@@ -69,7 +73,7 @@ def wait_for_leaders(timeout: float = 60) -> None:
         DrainError: They do not within the time.
     """
 
-    def renewed() -> dict:
+    def renewed() -> dict[str, Any]:
         found = items(kubectl_json("get", "leases", "-n", "kube-system", "--ignore-not-found", *_LEASES))
         return {item["metadata"]["name"]: item["spec"].get("renewTime") for item in found}
 
@@ -86,7 +90,7 @@ def wait_for_leaders(timeout: float = 60) -> None:
             raise DrainError("no {} leads after {:.0f} s".format(" and no ".join(waiting), timeout))
 
 
-def cordon(node: dict, version: str) -> bool:
+def cordon(node: Object, version: str) -> bool:
     """Keep new pods off a node, and remember in it that this was done here.
 
     Returns:
@@ -99,7 +103,7 @@ def cordon(node: dict, version: str) -> bool:
     return True
 
 
-def uncordon(node: dict) -> bool:
+def uncordon(node: Object) -> bool:
     """Let pods on a node again if they were kept off it here; whether that was so."""
     if CORDONED not in node["metadata"].get("annotations", {}):
         return False
@@ -126,7 +130,7 @@ def evict(name: str, timeout: int, bare_pods: bool) -> None:
         ) from error
 
 
-def left_pods(pods: list) -> list:
+def left_pods(pods: list[Object]) -> list[Object]:
     """Those of a node's pods that draining has to move."""
     return [
         pod
@@ -137,7 +141,7 @@ def left_pods(pods: list) -> list:
     ]
 
 
-def why_held(pod: dict, budgets: list) -> str:
+def why_held(pod: Object, budgets: list[Object]) -> str:
     """A pod that stays, and the budgets that keep it, in words."""
     namespace = pod["metadata"]["namespace"]
     name = "{}/{}".format(namespace, pod["metadata"]["name"])
@@ -161,11 +165,11 @@ def why_held(pod: dict, budgets: list) -> str:
     return "{} is held by {}".format(name, " and ".join(holding)) if holding else name
 
 
-def selects(selector, labels: dict) -> bool:
+def selects(selector: dict[str, Any] | None, labels: Mapping[str, str]) -> bool:
     """Whether a label selector chooses these labels."""
     if selector is None:
         return False
-    tests = {
+    tests: dict[str, Callable[[str, list[str]], bool]] = {
         "In": lambda key, values: labels.get(key) in values,
         "NotIn": lambda key, values: labels.get(key) not in values,
         "Exists": lambda key, _: key in labels,
@@ -179,7 +183,7 @@ def selects(selector, labels: dict) -> bool:
     )
 
 
-def wait_until_ready(name: str, version: str, timeout: int) -> dict:
+def wait_until_ready(name: str, version: str, timeout: int) -> Object:
     """Wait for a node to be Ready with a release.
 
     Raises:
@@ -204,5 +208,5 @@ def wait_until_ready(name: str, version: str, timeout: int) -> dict:
         time.sleep(0.5)
 
 
-def _patch(name: str, patch: dict) -> None:
+def _patch(name: str, patch: dict[str, Any]) -> None:
     patiently(lambda: kubectl("patch", "node", name, "--type=merge", "-p", json.dumps(patch)))

@@ -14,13 +14,12 @@ import http.client
 import json
 import os
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Any
 
-from ansible.module_utils.k8sbootstrap.host.record import Record, write_atomically
+from ansible.module_utils.k8sbootstrap.host.record import EtcdMember, Record, write_atomically
+from ansible.module_utils.k8sbootstrap.host.request import Etcd
 from ansible.module_utils.k8sbootstrap.host.units import tls
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DATA = "/var/lib/etcd"
 BEGIN = "/run/k8sbootstrap/etcd-begin"
@@ -35,7 +34,7 @@ _BIGGEST = 1 << 18
 """Bytes of an answer that are read: a member list has a few hundred for each member."""
 
 
-def look(record: Record) -> dict:
+def look(record: Record) -> dict[str, Any]:
     """What the host has of etcd. Changes nothing.
 
     Returns:
@@ -55,14 +54,14 @@ def look(record: Record) -> dict:
     except OSError:
         changed = 0
     components = record.data["components"]
-    kubelet = components.get("kubelet", {})
+    kubelet = components.get("kubelet")
     return {
         "cluster": record.data["cluster"],
         "data": has_data(),
         "changed": changed,
         **recorded(record),
         "api": sorted(set(_addresses(API_UNIT, "etcd-servers"))) if "kube_apiserver" in components else [],
-        "joined": bool(kubelet.get("digest")) or (bool(kubelet) and os.path.exists(JOINED)),
+        "joined": kubelet is not None and (bool(kubelet.get("digest")) or os.path.exists(JOINED)),
         "living": living,
     }
 
@@ -72,21 +71,21 @@ def has_data() -> bool:
     return bool(glob.glob(DATA + "/member/wal/*.wal"))
 
 
-def recorded(record: Record) -> dict:
+def recorded(record: Record) -> EtcdMember:
     """``members`` and ``formed`` of ``look``, from the record.
 
     A host that an older version of this program installed has them in its unit: the member was started as
     soon as that was there, so it counts as formed even if its data is gone.
     """
     if record.data["etcd"]:
-        return {key: record.data["etcd"][key] for key in ("members", "formed")}
-    part = record.data["components"].get("etcd", {})
-    if UNIT not in part.get("files", {}):
+        return {"members": record.data["etcd"]["members"], "formed": record.data["etcd"]["formed"]}
+    part = record.data["components"].get("etcd")
+    if part is None or UNIT not in part.get("files", {}):
         return {"members": {}, "formed": False}
     return {"members": _initial_cluster(), "formed": bool(part.get("digest") or part.get("units"))}
 
 
-def ask() -> dict:
+def ask() -> dict[str, Any]:
     """What the host's own member reports.
 
     Returns:
@@ -97,8 +96,8 @@ def ask() -> dict:
         OSError, http.client.HTTPException: It does not answer.
         ValueError, KeyError, TypeError: It is no etcd that we know.
     """
-    files = {"ca": "/ca.crt", "cert": "/healthcheck-client.crt", "key": "/healthcheck-client.key"}
-    context = tls({name: PKI + path for name, path in files.items()})
+    client = PKI + "/healthcheck-client"
+    context = tls({"ca": PKI + "/ca.crt", "cert": client + ".crt", "key": client + ".key"})
     connection = http.client.HTTPSConnection("127.0.0.1", PORT, timeout=TIMEOUT, context=context)
     try:
         # what this member itself has: it answers without a quorum too
@@ -124,13 +123,12 @@ def ask() -> dict:
 
 
 @contextlib.contextmanager
-def permitted(record: Record, wanted: dict) -> Iterator[None]:
+def permitted(record: Record, wanted: Etcd) -> Iterator[None]:
     """Let the member start without data while the block runs, or see that it can't.
 
     Args:
         record: What the member is made for is written down first: a run that is killed then leaves that.
-        wanted: ``members`` (name → address) and ``begin``: the state to start in, new or existing; empty
-            where it may not. Empty for other components than etcd.
+        wanted: The planned members, and the state to start in. Empty for other components than etcd.
     """
     if not wanted or record.check_mode:
         yield
@@ -156,19 +154,20 @@ def withdraw() -> None:
         os.unlink(BEGIN)
 
 
-def note_formed(record: Record, members: dict) -> None:
+def note_formed(record: Record, members: dict[str, str]) -> None:
     """Write down that the member is well, in a cluster of these members (name → address)."""
     record.data["etcd"] = {"members": members, "formed": True}
     record.save()
 
 
-def _post(connection: http.client.HTTPSConnection, path: str, body: dict) -> dict:
+def _post(connection: http.client.HTTPSConnection, path: str, body: dict[str, Any]) -> dict[str, Any]:
     connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
     response = connection.getresponse()
     text = response.read(_BIGGEST)
     if response.status != 200:
         raise ValueError(f"{path} answered {response.status}")
-    return json.loads(text)
+    answer: dict[str, Any] = json.loads(text)
+    return answer
 
 
 def _base64(text: str) -> str:
@@ -185,10 +184,10 @@ def _flag(path: str, name: str) -> str:
     return found.group(1) if found else ""
 
 
-def _addresses(path: str, name: str) -> list:
+def _addresses(path: str, name: str) -> list[str]:
     return [url.split("://")[-1].rsplit(":", 1)[0] for url in _flag(path, name).split(",") if url]
 
 
-def _initial_cluster() -> dict:
+def _initial_cluster() -> dict[str, str]:
     names = [pair.split("=")[0] for pair in _flag(UNIT, "initial-cluster").split(",") if pair]
     return dict(zip(names, _addresses(UNIT, "initial-cluster")))

@@ -11,26 +11,91 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping, Sized
+from typing import TypedDict
 
 RESET = "make a new cluster: k8sbootstrap reset, then up"
 
 
-def judge(members: dict, cluster: str, reports: dict, must_answer: list, file: str = "cluster.yaml") -> dict:
+class Member(TypedDict):
+    """A member as a living one knows it."""
+
+    id: str
+    """Hexadecimal."""
+    name: str
+    urls: list[str]
+    """Of peers."""
+    started: bool
+    """Whether it has been ready once."""
+
+
+class Living(TypedDict):
+    """What a host's own member says."""
+
+    cluster: str
+    """Its id, hexadecimal."""
+    members: list[Member]
+    revision: int
+    objects: int
+    """How many Kubernetes has there."""
+
+
+class Report(TypedDict):
+    """What a host has of etcd: see ``look`` of etcd.py."""
+
+    cluster: str
+    data: bool
+    changed: int
+    members: dict[str, str]
+    formed: bool
+    api: list[str]
+    joined: bool
+    living: Living | None
+
+
+class Problem(TypedDict):
+    """Something that must be put right before etcd is touched."""
+
+    text: str
+    """What is, and what would be."""
+    hint: str
+    """What to do."""
+
+
+class Verdict(TypedDict):
+    """Whether etcd may be started as planned."""
+
+    problems: list[Problem]
+    """None where all is well."""
+    begin: dict[str, str]
+    """Member to the state that it may start in without data, new or existing."""
+
+
+class _Known(TypedDict, total=False):
+    name: str
+    address: str
+    id: str
+    started: bool
+
+
+def judge(
+    members: Mapping[str, str],
+    cluster: str,
+    reports: Mapping[str, Report],
+    must_answer: list[str],
+    file: str = "cluster.yaml",
+) -> Verdict:
     """See whether the planned members are those of the cluster, and which of them may start without data.
 
     Args:
         members: The planned members, name → address.
         cluster: Name of the cluster, which is etcd's token.
-        reports: Host → what ``look`` of etcd.py returned there. Members go by their names.
+        reports: Host to what it has of etcd. Members go by their names.
         must_answer: Hosts whose report is needed before a new cluster is begun.
         file: What to call the place that names the planned members.
-
-    Returns:
-        ``problems``: dicts of ``text`` (what is, and what would be) and ``hint`` (what to do); none where all
-        is well. ``begin``: member → state that it may start in without data, new or existing.
     """
     case = _Case(members, cluster, reports, must_answer, file)
-    begin: dict = {}
+    begin: dict[str, str] = {}
     problems = case.two_clusters() or case.other_members()
     if not problems:
         problems, begin = case.without_data()
@@ -38,29 +103,46 @@ def judge(members: dict, cluster: str, reports: dict, must_answer: list, file: s
 
 
 class _Case:
-    def __init__(self, members: dict, cluster: str, reports: dict, must_answer: list, file: str) -> None:
+    def __init__(
+        self,
+        members: Mapping[str, str],
+        cluster: str,
+        reports: Mapping[str, Report],
+        must_answer: list[str],
+        file: str,
+    ) -> None:
         self.members = members
         self.cluster = cluster
         self.reports = reports
         self.must_answer = must_answer
         self.file = file
         self.back = f"put {file} back as it was, or {RESET}."
-        self.living = {host: report["living"] for host, report in reports.items() if report["living"]}
+        self.living: dict[str, Living] = {
+            host: report["living"] for host, report in reports.items() if report["living"]
+        }
         self.recorded = {host: report["members"] for host, report in reports.items() if report["members"]}
         self.known = self._known()
 
-    def _known(self) -> list:
+    def _known(self) -> list[_Known]:
         """The members that there are (name, address, id, started), from living ones, else from records."""
         if self.living:  # one that is cut off may know older ones
             newest = max(self.living.values(), key=lambda living: living["revision"])
-            return [dict(each, address=_address(each["urls"])) for each in newest["members"]]
+            return [
+                {
+                    "name": each["name"],
+                    "address": _address(each["urls"]),
+                    "id": each["id"],
+                    "started": each["started"],
+                }
+                for each in newest["members"]
+            ]
         for names in self.recorded.values():
             return [{"name": name, "address": address} for name, address in names.items()]
         return []
 
-    def two_clusters(self) -> list:
+    def two_clusters(self) -> list[Problem]:
         """Hosts whose etcd is not one cluster."""
-        clusters: dict = {}
+        clusters: dict[str, list[str]] = {}
         for host, living in self.living.items():
             clusters.setdefault(living["cluster"], []).append(host)
         if len(clusters) > 1:
@@ -87,7 +169,7 @@ class _Case:
             )
         return []
 
-    def other_members(self) -> list:
+    def other_members(self) -> list[Problem]:
         """Members that are planned and not there, or there and not planned."""
         planned = {address: name for name, address in self.members.items()}
         there = {each["address"]: each["name"] or each["address"] for each in self.known}
@@ -100,7 +182,7 @@ class _Case:
         gone = {name: address for address, name in there.items() if address not in planned}
         if not set(there) & set(planned) and not set(added) & set(gone):
             return self._moved(gone)
-        problems = []
+        problems: list[Problem] = []
         for name, address in gone.items():
             problems += self._elsewhere(name, address) if name in added else self._gone(name, address)
         new = [name for name in added if name not in gone]
@@ -112,7 +194,7 @@ class _Case:
             )
         return problems
 
-    def _moved(self, gone: dict) -> list:
+    def _moved(self, gone: Mapping[str, str]) -> list[Problem]:
         each = [f"{name} ({address})" if name != address else name for name, address in gone.items()]
         return _problem(
             f"etcd's data is on {_and(each)}, and {self.file} puts etcd on {_and(list(self.members))}: they "
@@ -120,37 +202,37 @@ class _Case:
             f"Members can't be moved yet: {self.back}",
         )
 
-    def _elsewhere(self, name: str, address: str) -> list:
+    def _elsewhere(self, name: str, address: str) -> list[Problem]:
         return _problem(
             f"etcd's member {name} is at {address}, and {self.file} says {self.members[name]}: the other "
             "members and API servers would not find it",
             f"Addresses of members can't be changed yet: set that of {name} back to {address}.",
         )
 
-    def _gone(self, name: str, address: str) -> list:
+    def _gone(self, name: str, address: str) -> list[Problem]:
         if any(name in names for names in self.recorded.values()) or not self.recorded:
             return _problem(
                 f"{name} ({address}) is a member of etcd, and {self.file} has it no longer: it would stay "
                 "one, and count for the quorum",
                 f"Members can't be removed yet: put {name} back into {self.file}.",
             )
-        identity = next((each.get("id", "") for each in self.known if each["address"] == address), "")
+        identity = self._known_at(address).get("id", "")
         return _problem(
             f"etcd has the member {name} ({address}), which {self.file} does not name: somebody added it",
             f"On one of the others: etcdctl member remove {identity}. Or name it in {self.file}.",
         )
 
-    def without_data(self) -> tuple:
+    def without_data(self) -> tuple[list[Problem], dict[str, str]]:
         """Problems with members that have no data, and which of them may start all the same."""
-        begin: dict = {}
-        problems: list = []
-        lost: list = []
-        bare: list = []
+        begin: dict[str, str] = {}
+        problems: list[Problem] = []
+        lost: list[str] = []
+        bare: list[str] = []
         for name, address in self.members.items():
             report = self.reports.get(name)
             if report is None or report["data"]:
                 continue
-            entry = next((each for each in self.known if each["address"] == address), {})
+            entry = self._known_at(address)
             if self.living and not entry.get("started"):
                 begin[name] = "new" if entry.get("id") == self._first_id(address) else "existing"
             elif report["formed"] or (self.living and report["members"]):
@@ -166,7 +248,11 @@ class _Case:
             begin.update(dict.fromkeys(bare, "new"))
         return problems, begin
 
-    def _not_begun(self, bare: list) -> list:
+    def _known_at(self, address: str) -> _Known:
+        nobody: _Known = {}
+        return next((each for each in self.known if each["address"] == address), nobody)
+
+    def _not_begun(self, bare: list[str]) -> list[Problem]:
         """Why members without data or record of it may not begin a cluster, where no member answers."""
         reports, them = self.reports, _and(bare)
         formed = [host for host, report in reports.items() if report["formed"]]
@@ -205,7 +291,7 @@ class _Case:
             )
         return []
 
-    def _lost(self, lost: list) -> list:
+    def _lost(self, lost: list[str]) -> list[Problem]:
         """Members whose data was there and is gone."""
         rest = [name for name in self.members if name in self.reports and self.reports[name]["data"]]
         quorum = len(rest) > len(self.members) // 2
@@ -231,7 +317,7 @@ class _Case:
             hint,
         )
 
-    def _replaced(self, name: str, entry: dict) -> list:
+    def _replaced(self, name: str, entry: _Known) -> list[Problem]:
         return _problem(
             f"{name} has nothing of etcd, and etcd has a member {entry['name']} ({entry['address']}) that "
             "ran before: an empty one must not take its place",
@@ -241,34 +327,36 @@ class _Case:
     def _by_hand(self, name: str) -> str:
         """How a member whose data is lost is made anew."""
         address = self.members[name]
-        identity = next((each.get("id") for each in self.known if each["address"] == address), None) or "ID"
+        identity = self._known_at(address).get("id") or "ID"
         add = f"etcdctl member add {name} --peer-urls=https://{address}:2380"
         return f"on another member etcdctl member remove {identity}, then {add}; up starts it (docs/etcd.md)."
 
     def _first_id(self, address: str) -> str:
         """The id of a member that the cluster was begun with."""
-        digest = hashlib.sha1(f"https://{address}:2380{self.cluster}".encode()).digest()
+        digest = hashlib.sha1(
+            f"https://{address}:2380{self.cluster}".encode(), usedforsecurity=False
+        ).digest()
         return format(int.from_bytes(digest[:8], "big"), "x")
 
 
-def _problem(text: str, hint: str) -> list:
+def _problem(text: str, hint: str) -> list[Problem]:
     return [{"text": text, "hint": hint}]
 
 
-def _address(urls: list) -> str:
+def _address(urls: list[str]) -> str:
     """Where the peers reach a member, as planned members are written."""
     return urls[0].split("://")[-1].rsplit(":", 1)[0] if urls else ""
 
 
-def _and(names: list) -> str:
+def _and(names: list[str]) -> str:
     return " and ".join(", ".join(names).rsplit(", ", 1))
 
 
-def _count(things: dict, noun: str) -> str:
+def _count(things: Sized, noun: str) -> str:
     return f"the {noun}" if len(things) == 1 else f"the {noun}s"
 
 
-def _text(names: dict) -> str:
+def _text(names: Mapping[str, str]) -> str:
     return ",".join(f"{name}={address}" for name, address in sorted(names.items()))
 
 

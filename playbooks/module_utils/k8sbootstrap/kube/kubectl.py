@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+from typing import Any
 
+Object = dict[str, Any]
+"""An object of Kubernetes, or an answer of the API, as JSON has it."""
 ADMIN = "/etc/kubernetes/admin.conf"
 
 
@@ -28,12 +31,14 @@ def kubectl(*arguments: str, stdin: str = "", kubeconfig: str = ADMIN) -> str:
     return done.stdout
 
 
-def kubectl_json(*arguments: str, stdin: str = "", kubeconfig: str = ADMIN) -> dict:
+def kubectl_json(*arguments: str, stdin: str = "", kubeconfig: str = ADMIN) -> Object:
     """Run kubectl with ``-o json``; an empty answer is an empty list."""
     out = kubectl(*arguments, "-o", "json", stdin=stdin, kubeconfig=kubeconfig)
-    return json.loads(out) if out.strip() else {"items": []}
+    found: Object = json.loads(out) if out.strip() else {"items": []}
+    return found
 
 
-def items(answer: dict) -> list:
+def items(answer: Object) -> list[Object]:
     """The objects in an answer, be it a list or a single object."""
-    return answer.get("items", [answer])
+    found: list[Object] = answer.get("items", [answer])
+    return found

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
-from ansible.module_utils.k8sbootstrap.changes import DRIFT, change
-from ansible.module_utils.k8sbootstrap.kube.kubectl import items, kubectl_json
+from ansible.module_utils.k8sbootstrap.changes import DRIFT, Change, change
+from ansible.module_utils.k8sbootstrap.host.record import Data
+from ansible.module_utils.k8sbootstrap.kube.kubectl import Object, items, kubectl_json
 
 ANNOTATION = "k8sbootstrap.io/managed"
 """What labels and taints of a node were last set to: those no longer wanted are told from others' by it."""
@@ -14,13 +17,13 @@ CORDONED = "k8sbootstrap.io/cordoned"
 SUPER_ADMIN = "/etc/kubernetes/super-admin.conf"
 
 
-def key_of(item: dict) -> str:
+def key_of(item: Object) -> str:
     """``Kind/namespace/name`` of an object, or ``Kind/name``."""
     namespace = item["metadata"].get("namespace", "")
     return "/".join(part for part in (item["kind"], namespace, item["metadata"]["name"]) if part)
 
 
-def live_objects(wanted: list, kubeconfig: str = SUPER_ADMIN) -> dict:
+def live_objects(wanted: list[Object], kubeconfig: str = SUPER_ADMIN) -> dict[str, Object]:
     """Those of the objects that are there, by key.
 
     Raises:
@@ -31,7 +34,7 @@ def live_objects(wanted: list, kubeconfig: str = SUPER_ADMIN) -> dict:
     return {key_of(item): item for item in found if item}
 
 
-def has_all_of(wanted, live) -> bool:
+def has_all_of(wanted: Any, live: Any) -> bool:
     """Whether every field of ``wanted`` is in ``live`` with the same value; the API server adds others."""
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(
@@ -43,15 +46,15 @@ def has_all_of(wanted, live) -> bool:
             and len(wanted) == len(live)
             and all(has_all_of(mine, theirs) for mine, theirs in zip(wanted, live))
         )
-    return wanted == live
+    return bool(wanted == live)
 
 
-def different(wanted: list, live: dict) -> list:
+def different(wanted: list[Object], live: Mapping[str, Object]) -> list[str]:
     """Keys of the objects that are missing or not as wanted."""
     return sorted(key_of(item) for item in wanted if not has_all_of(item, live.get(key_of(item))))
 
 
-def node_patch(node: dict, wanted: dict) -> dict:
+def node_patch(node: Object, wanted: dict[str, Any]) -> dict[str, Any]:
     """The merge patch that brings one node to what is wanted; empty when nothing differs.
 
     Args:
@@ -68,7 +71,7 @@ def node_patch(node: dict, wanted: dict) -> dict:
     current = node["spec"].get("taints") or []
     others = [taint for taint in current if _taint_id(taint) not in {*ids, *managed["taints"]}]
     ours = [taint for taint in current if taint not in others]
-    patch: dict = {}
+    patch: dict[str, Any] = {}
     if new_labels:
         patch.setdefault("metadata", {})["labels"] = new_labels
     if sorted(map(_plain, ours)) != sorted(map(_plain, taints)):
@@ -79,7 +82,9 @@ def node_patch(node: dict, wanted: dict) -> dict:
     return patch
 
 
-def cluster_drift(record: dict) -> tuple:
+def cluster_drift(
+    record: Data,
+) -> tuple[dict[str, list[Change]], dict[str, str], dict[str, str], list[str]]:
     """What somebody changed of the objects, labels and taints that this master's runs applied.
 
     Args:
@@ -91,9 +96,9 @@ def cluster_drift(record: dict) -> tuple:
     Raises:
         KubectlError: The API server can't be asked.
     """
-    found: dict = {"cluster_rbac": [], "node_settings": []}
-    wanted = record["objects"]
-    for key in different(wanted, live_objects(wanted)) if wanted else ():
+    found: dict[str, list[Change]] = {"cluster_rbac": [], "node_settings": []}
+    objects = record["objects"]
+    for key in different(objects, live_objects(objects)) if objects else ():
         found["cluster_rbac"].append(change("object", "apply", key, DRIFT))
     live = {item["metadata"]["name"]: item for item in kubectl_json("get", "nodes")["items"]}
     for name, wanted in record["nodes"].items():
@@ -104,19 +109,20 @@ def cluster_drift(record: dict) -> tuple:
     return found, ranges, {name: _address(node) for name, node in live.items()}, cordoned
 
 
-def _address(node: dict) -> str:
+def _address(node: Object) -> str:
     addresses = node.get("status", {}).get("addresses") or []
     return next((each["address"] for each in addresses if each["type"] == "InternalIP"), "")
 
 
-def _managed(node: dict) -> dict:
+def _managed(node: Object) -> dict[str, Any]:
     text = node["metadata"].get("annotations", {}).get(ANNOTATION)
-    return json.loads(text) if text else {"labels": {}, "taints": []}
+    found: dict[str, Any] = json.loads(text) if text else {"labels": {}, "taints": []}
+    return found
 
 
-def _taint_id(taint: dict) -> str:
+def _taint_id(taint: dict[str, Any]) -> str:
     return "{}:{}".format(taint["key"], taint["effect"])
 
 
-def _plain(taint: dict) -> str:
+def _plain(taint: dict[str, Any]) -> str:
     return json.dumps(taint, sort_keys=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
+from typing import Any
 
-from ansible.module_utils.k8sbootstrap.kube.kubectl import ADMIN, KubectlError, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.kube.kubectl import ADMIN, KubectlError, Object, kubectl, kubectl_json
 from ansible.module_utils.k8sbootstrap.kube.objects import key_of, live_objects
 
 WORKLOADS = ("DaemonSet", "Deployment")
@@ -16,7 +18,7 @@ _PATIENCE = 60.0
 """Seconds that even those get: a registry may be slow for once."""
 
 
-def wait_for(objects: list, timeout: int) -> None:
+def wait_for(objects: list[Object], timeout: int) -> None:
     """Wait for the workloads among some objects.
 
     Nodes whose kubelet is lost are made allowance for: one pod each may be missing.
@@ -43,7 +45,7 @@ def wait_for(objects: list, timeout: int) -> None:
         time.sleep(1)
 
 
-def wait_for_nodes(names: list) -> None:
+def wait_for_nodes(names: list[str]) -> None:
     """Wait until nodes are Ready; those that are not registered or lost are left out.
 
     Raises:
@@ -61,7 +63,7 @@ def wait_for_nodes(names: list) -> None:
         time.sleep(0.5)
 
 
-def not_ready(node: dict) -> str:
+def not_ready(node: Object) -> str:
     """What the node's kubelet says of why it is not Ready; empty where it is, or is not heard of any more."""
     for item in node.get("status", {}).get("conditions", ()):
         if item["type"] == "Ready":
@@ -69,13 +71,13 @@ def not_ready(node: dict) -> str:
     return "its kubelet has not reported yet"
 
 
-def is_lost(node: dict) -> bool:
+def is_lost(node: Object) -> bool:
     """Whether the node's kubelet is not heard of any more."""
     conditions = node.get("status", {}).get("conditions", ())
     return any(item["type"] == "Ready" and item["status"] == "Unknown" for item in conditions)
 
 
-def runs(item: dict | None, lost: int) -> bool:
+def runs(item: Object | None, lost: int) -> bool:
     """Whether a workload's pods are all new and available, but for some on nodes that are lost."""
     if item is None:
         return False
@@ -89,16 +91,16 @@ def runs(item: dict | None, lost: int) -> bool:
         wanted = item["spec"].get("replicas", 1)
         new, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
     enough = max(wanted - lost, min(wanted, 1))
-    return new >= enough and available >= enough
+    return bool(new >= enough and available >= enough)
 
 
-def _key(item: dict, live: dict) -> str:
+def _key(item: Object, live: Mapping[str, Object]) -> str:
     """The key of an object in ``live``, where each has its namespace."""
     key = key_of(item)
     return key if key in live else f"{item['kind']}/default/{item['metadata']['name']}"
 
 
-def _reasons(item: dict | None) -> str:
+def _reasons(item: Object | None) -> str:
     if item is None:
         return "it is gone"
     selector = ",".join(f"{key}={value}" for key, value in item["spec"]["selector"]["matchLabels"].items())
@@ -107,7 +109,7 @@ def _reasons(item: dict | None) -> str:
     return ", ".join(f"pod {name} {reason}" for reason, name in told.items()) or "it has no pods"
 
 
-def _explained(reason: str, pod: dict) -> str:
+def _explained(reason: str, pod: Object) -> str:
     """A reason that says nothing (an image that takes long has it) with what was last noted of the pod.
 
     Where a container ends again and again, with the last line that it wrote.
@@ -126,7 +128,7 @@ def _explained(reason: str, pod: dict) -> str:
     return f"{reason} ({noted})" if noted else reason
 
 
-def _waiting(pod: dict) -> list:
+def _waiting(pod: Object) -> list[tuple[str, dict[str, Any]]]:
     """Name of each container of a pod that waits, and why it does."""
     status = pod.get("status", {})
     containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
@@ -134,7 +136,7 @@ def _waiting(pod: dict) -> list:
     return [(name, state) for name, state in waiting if state]
 
 
-def trouble(pod: dict) -> list:
+def trouble(pod: Object) -> list[str]:
     """Why a pod is not ready."""
     for _, waiting in _waiting(pod):
         return ["waits: {} {}".format(waiting.get("reason", ""), waiting.get("message", "")).strip()]
