@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from k8sbootstrap.resources import data_dir
+from k8sbootstrap.role_code import files_of
 
-_CODE = (".py", ".yml", ".j2")
 _APART = ("host_firewall",)
 """Variables that only some hosts do something with: the survey compares them there."""
 _ORIGINS = ("packages_repositories",)
@@ -67,17 +67,8 @@ def roles() -> tuple[str, ...]:
 
 @cache
 def code_digest(role: str) -> str:
-    """Digest of a role's files and of the modules and plugins that all roles share."""
-    return _text_digest([_tree(data_dir() / "roles" / role), _shared_code()])
-
-
-@cache
-def _shared_code() -> dict[str, str]:
-    return _tree(data_dir() / "playbooks")
-
-
-def _tree(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): _sha256(path) for path in _files(folder) if path.suffix in _CODE}
+    """Digest of a role's files, and of those of this program that its tasks and templates use."""
+    return _text_digest({str(path.relative_to(data_dir())): _sha256(path) for path in files_of(role)})
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -4,7 +4,8 @@ That package is ``playbooks/module_utils/k8sbootstrap``; on hosts it is ``ansibl
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from k8sbootstrap.resources import host_code_dir
@@ -12,7 +13,8 @@ from k8sbootstrap.resources import host_code_dir
 PACKAGE = "ansible.module_utils.k8sbootstrap"
 
 
-def needed_by(source: Path) -> dict[str, Path]:
+@cache
+def needed_by(source: Path) -> Mapping[str, Path]:
     """The modules of the package that a file imports, directly or through others.
 
     Args:
