@@ -1,12 +1,14 @@
 """The reference of the roles' variables: ``python -m k8sbootstrap.roles_reference > docs/roles.md``."""
 
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from k8sbootstrap.catalog.distributions import supported
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.runner.phases import NODE_ROLES, PHASES, UPGRADE
 
@@ -17,12 +19,19 @@ Generated from the roles' argument specs with `python -m k8sbootstrap.roles_refe
 hand. Roles are in the order in which `playbooks/site.yml` runs them; those of upgrades come last. Ansible
 checks the variables against the same specs before a role starts. How to use the roles without the command
 line: [The playbooks alone](playbooks.md).
+
 """
 
 
 def roles_reference() -> str:
     """The whole page: one section per role, in the order of the phases."""
-    return _HEAD + "".join(_section(playbook, role) for playbook, role in roles_in_order(data_dir()))
+    hosts = f"[Hosts](distributions.md) run one of these: {supported()}. This holds for all roles."
+    return (
+        _HEAD
+        + textwrap.fill(hosts, 110)
+        + "\n"
+        + "".join(_section(playbook, role) for playbook, role in roles_in_order(data_dir()))
+    )
 
 
 def roles_in_order(top: Path) -> list[tuple[str, str]]:

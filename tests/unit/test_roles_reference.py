@@ -4,6 +4,7 @@ from pathlib import Path
 
 import yaml
 
+from k8sbootstrap.catalog.distributions import load_distributions
 from k8sbootstrap.roles_reference import roles_in_order, roles_reference
 
 ROOT = Path(__file__).parents[2]
@@ -12,6 +13,16 @@ ROOT = Path(__file__).parents[2]
 def test_the_page_is_current() -> None:
     committed = (ROOT / "docs" / "roles.md").read_text(encoding="utf-8")
     assert committed == roles_reference(), "python -m k8sbootstrap.roles_reference > docs/roles.md"
+
+
+def test_the_page_names_every_distribution_of_the_catalogue() -> None:
+    """No role says so itself: what one takes, all of them take."""
+    head = " ".join(roles_reference().partition("\n## ")[0].split())
+    known = load_distributions()
+    for platform in known.platforms:
+        for os_id, versions in platform.versions.items():
+            assert f"{known.names[os_id]} {' or '.join(versions)}" in head
+    assert not list((ROOT / "roles").glob("*/meta/main.yml"))
 
 
 def test_every_role_is_there_once_and_runs_in_one_playbook() -> None:
