@@ -324,7 +324,7 @@ def test_roles_of_a_run_get_what_only_the_run_knows(rendered: Rendered, tmp_path
     if rendered.scenario.name != "1.36-docker":
         pytest.skip("one scenario is enough")
     work = {"worker1": {"pod_network": Work(("configuration",))}}
-    survey = Survey(work, {"master1": HostError("gone")})
+    survey = Survey(work, {"master1": HostError("gone"), "master3": HostError("gone")})
     site = write_playbook(survey, tmp_path / "run", "/var/tmp/incoming")
     calls = play(tmp_path, rendered.inventory, {}, site=site)
     nodes, component = [call["arguments"] for call in calls["worker1"]]
