@@ -19,6 +19,7 @@ from k8sbootstrap.runner.gate import Gate
 from k8sbootstrap.runner.interrupts import interrupts_held
 from k8sbootstrap.runner.playbook import plugin_settings
 from k8sbootstrap.runner.processes import stop
+from k8sbootstrap.runner.text_log import text_log
 
 STOP_SECONDS = 5.0
 """How long Ansible may take to stop after an interrupt before it is killed."""
@@ -86,7 +87,7 @@ def run_playbook(
         playbook: The playbook's file.
         hosts: All hosts of the cluster: their sudo passwords are handed over in the environment.
         inventory: The inventory directory.
-        log: Gets Ansible's own output, appended.
+        log: Gets Ansible's own output as printable text, appended.
         on_line: Called with every line of events.
         on_tick: Called several times a second.
         gate: What Ansible waits at before each phase; it never waits, if None.
@@ -104,7 +105,7 @@ def run_playbook(
     scratch = log.parent / "tmp"  # what Ansible renders may hold secrets: it stays in the state directory
     with (
         os.fdopen(reader, "rb", buffering=0),
-        log.open("ab") as output,
+        text_log(log) as output,
         _private_dir() as private,
         interrupts_held() as release,
     ):

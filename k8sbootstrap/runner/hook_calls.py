@@ -12,6 +12,7 @@ from k8sbootstrap.config.models.base import HookPoint
 from k8sbootstrap.config.models.cluster import Hook
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.errors import HookError
+from k8sbootstrap.formats.text import printable
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.runner.events import HookFinished, HookStarted, When
 from k8sbootstrap.runner.failure import describe_hook, hook_title
@@ -93,7 +94,7 @@ class HookCalls:
         with os.fdopen(open_private(self._run.record.hooks_log), "a", encoding="utf-8") as log:
 
             def keep(line: str) -> None:
-                print(line, file=log, flush=True)
+                print(printable(line), file=log, flush=True)
                 self._run.reporter.hook_output(line)
 
             print(f"== {when} {point}: {shlex.join(hook.command)}", file=log, flush=True)

@@ -1,7 +1,6 @@
 """``plan``: what ``up`` would do now. Changes nothing on any host, and nothing of the cluster's state."""
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from k8sbootstrap.runner.events import Change, TaskResult
 from k8sbootstrap.runner.playbook import write_playbook
 from k8sbootstrap.runner.prepare import prepare
 from k8sbootstrap.runner.progress import Reporter
-from k8sbootstrap.runner.record import open_private
 from k8sbootstrap.runner.session import Run, running
 from k8sbootstrap.runner.up import authorities, host_keys, look, to_do
 from k8sbootstrap.runner.upgrade import Upgrading
@@ -141,8 +139,7 @@ def run_plan(
             playbook = write_playbook(todo, run.record.directory / "playbooks")
             run.playbook(playbook, plan.hosts, scratch.inventory, check=True)
         outlook = _outlook(plan, run, todo)
-        with os.fdopen(open_private(run.record.directory / "plan.json"), "w") as file:
-            json.dump(outlook.to_json(), file, indent=2)
+        run.record.keep("plan.json", json.dumps(outlook.to_json(), indent=2))
     return outlook
 
 

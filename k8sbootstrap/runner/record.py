@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from k8sbootstrap.formats.text import printable
 from k8sbootstrap.runner.board import Board
 from k8sbootstrap.runner.events import Event, StepFinished, encode
 from k8sbootstrap.runner.phases import title
@@ -100,13 +101,13 @@ class RunRecord:
         shutil.copytree(inventory, self.directory / "inventory", dirs_exist_ok=True)
 
     def keep(self, name: str, text: str) -> None:
-        """Keep ``text`` as a file of the run."""
+        """Keep ``text`` as a file of the run, without characters that a terminal would obey."""
         with os.fdopen(open_private(self.directory / name), "w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(printable(text))
 
     def write_line(self, line: str) -> None:
         """Add an event that is encoded already."""
-        os.write(self._events, line.encode() + b"\n")
+        os.write(self._events, printable(line).encode() + b"\n")
 
     def write(self, event: Event) -> None:
         """Add an event of this program itself."""

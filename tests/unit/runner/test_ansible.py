@@ -10,6 +10,7 @@ import sys
 import tempfile
 import textwrap
 import time
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,10 @@ EVERYTHING = """
       ignore_errors: true
     - name: Token
       kube_bootstrap_token: {state: present}
+      ignore_errors: true
+    - name: Control characters
+      ansible.builtin.command: printf 'clear \\033[2J \\302\\233 \\342\\200\\256'
+      failed_when: true
       ignore_errors: true
     - name: Break
       ansible.builtin.command: sh -c "echo out; echo because >&2; exit 3"
@@ -184,6 +189,7 @@ def test_a_real_run(
     check_results(everything)
     check_failures(everything)
     check_secrets(everything)
+    check_log(everything)
     check_settings(everything)
 
 
@@ -231,6 +237,12 @@ def check_secrets(done: Outcome) -> None:
     token = done.failure("Token", "master1")  # there is no cluster: that is said, and not hidden
     assert token.msg.startswith("kubectl get: ")
     assert not re.search(r"[a-z0-9]{6}\.[a-z0-9]{16}", "".join(done.lines))
+
+
+def check_log(done: Outcome) -> None:
+    assert done.failure("Control characters", "master1").stdout == "clear \x1b[2J \x9b \u202e"
+    assert "clear " in done.log
+    assert not [char for char in done.log if unicodedata.category(char) in {"Cc", "Cf"} and char != "\n"]
 
 
 def check_settings(done: Outcome) -> None:

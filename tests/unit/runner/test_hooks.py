@@ -469,6 +469,12 @@ def test_what_hooks_say_is_logged_and_shown_with_v(
     assert log.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_log_of_hooks_has_no_control_characters(go: Callable[..., Run], state: State) -> None:
+    go(hook("", "printf", r"clear \033[2J\tx\n", before=["up"]), run=nothing)
+    log = next(state.runs.iterdir()) / "hooks.log"
+    assert log.read_text().splitlines()[1] == "clear \ufffd[2J\tx"
+
+
 def test_environment(go: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAT_URL", "https://chat.example.com")
     run = go(hook("", "sh", "-c", "env > env", before=["up"]), run=nothing)

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from k8sbootstrap.runner.board import Board
-from k8sbootstrap.runner.events import Event, StepFinished, StepStarted, encode, parse
+from k8sbootstrap.runner.events import Event, StepFinished, StepNote, StepStarted, encode, parse
 from k8sbootstrap.runner.record import KEEP, RunRecord
 from k8sbootstrap.state import State
 
@@ -67,3 +67,17 @@ def test_old_runs_go_and_nothing_else(state: State) -> None:
     record = RunRecord.begin(state, "k8sbootstrap up")
     left = {path.name for path in state.runs.iterdir()}
     assert left == {"notes", record.directory.name, *old[-(KEEP - 1) :]}
+
+
+def test_no_file_has_what_a_terminal_would_obey(state: State) -> None:
+    """JSON escapes what is not ASCII; but not DEL."""
+    strange = "\x1b[2J\x7f\x9b\u202e"
+    record = RunRecord.begin(state, "k8sbootstrap up")
+    record.write(StepNote(time=1, step="pki", title="Certificates", text=strange))
+    record.keep("verify.json", json.dumps({"message": strange}))
+    record.finish("failed", Board(), f"master1: {strange}")
+    files = {path.name: path.read_text() for path in record.directory.iterdir()}
+    assert set(files) == {"events.jsonl", "verify.json", "summary.json"}
+    for text in files.values():
+        assert "\\u001b[2J" in text
+        assert not {"\x1b", "\x7f", "\x9b", "\u202e"} & set(text)
