@@ -177,8 +177,6 @@ class ActionModule(ActionBase):
                     f"the host answered something that the module {name} never does ({key}); see who "
                     "changed its Python, or whether it is the right host"
                 ) from None
-        if said.get("failed") and "exception" in said:
-            found["exception"] = said["exception"]
         if said.get("_ansible_parsed") is False:  # what came was no answer at all
             found["failed"] = True
         found.update(self._interpreter())

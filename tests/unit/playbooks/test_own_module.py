@@ -1,5 +1,8 @@
 """What the filter of hosts' answers keeps of what modules really return."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from playbook_code import load
 
 own_module = load("action_plugins", "own_module")
@@ -14,3 +17,30 @@ def test_a_diff_keeps_the_name_of_its_file() -> None:
 def test_what_modules_never_return_is_dropped() -> None:
     lie = [{"name": "/etc/a.conf", "prepared": "", "ansible_facts": {"a": 1}}]
     assert own_module.ANSWERS["component"]["diff"](lie) == [{"name": "/etc/a.conf", "prepared": ""}]
+
+
+def test_a_failure_has_no_words_but_its_checked_message() -> None:
+    """Ansible makes an ``exception`` of each failed answer: as long and nested as the host likes."""
+    exception = {"event": {"msg": "x" * (own_module.TEXT * 2)}}
+    assert kept({"failed": True, "msg": "no disk", "exception": exception}) == {
+        "failed": True,
+        "msg": "no disk",
+    }
+
+
+def kept(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept where the module ``component`` answers ``said``."""
+
+    class Asked(own_module.ActionModule):
+        def __init__(self) -> None:
+            self._discovered_interpreter_key = None
+            self._discovered_interpreter = None
+
+        def _execute_module(self, **_: object) -> Mapping[str, Any]:
+            return said
+
+        def refuse_facts(self, _task_vars: object) -> None:
+            """Not what is tested here."""
+
+    answer: dict[str, Any] = Asked().answer("component", {}, {})
+    return answer
