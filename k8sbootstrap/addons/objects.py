@@ -108,8 +108,8 @@ def _set_up() -> None:
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items():
         kept = [(tag, pattern) for tag, pattern in resolvers if tag not in replaced]
         _Loader.yaml_implicit_resolvers[first] = kept
-    integer = re.compile(r"^[-+]?(0[0-7]*|0x[0-9a-fA-F]+|[1-9][0-9]*)$")
-    number = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+    integer = re.compile(r"^[-+]?(0[0-7]*|0x[0-9a-fA-F]+|[1-9][0-9]*)\Z")
+    number = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
     _Loader.add_implicit_resolver("tag:yaml.org,2002:int", integer, list("-+0123456789"))
     _Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789."))
     for name in ("binary", "omap", "pairs", "set", "timestamp"):

@@ -31,7 +31,7 @@ from k8sbootstrap.formats.bounded import load_json
 from k8sbootstrap.plan.registries import RegistryPlan, endpoints, registry_host
 
 _UNKNOWN = "its manifest is none that runtimes take"
-_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -169,14 +169,12 @@ class _Place:
         for each in manifests:
             platform = each.get("platform", {})
             if platform.get("os") == "linux" and platform.get("architecture") == self.arch:
-                return str(each["digest"])
+                return _digest(each)
         raise AbsentError(f"the image is not there for {self.arch}")
 
     def _part(self, described: Mapping[str, Any], report: Report) -> Part:
         """A part of an image, from the cache where another image or an earlier run left it."""
-        digest = str(described["digest"])
-        if not _DIGEST.match(digest):
-            raise ValueError(digest)
+        digest = _digest(described)
         expected = Expected(digest.removeprefix("sha256:"), "as the image's manifest says")
         kept = self.cache.part(digest)
         if kept is None:
@@ -186,6 +184,18 @@ class _Place:
             ) as (path, _):
                 kept = self.cache.keep_part(path, digest)
         return Part(digest, kept)
+
+
+def _digest(described: Mapping[str, Any]) -> str:
+    """The digest of a manifest or part, by which it can be checked.
+
+    Raises:
+        ValueError: It is none.
+    """
+    digest = str(described["digest"])
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(digest)
+    return digest
 
 
 def _whole(wanted: Sequence[Mapping[str, Any]]) -> int:

@@ -17,7 +17,7 @@ from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.errors import ArtifactError
 
 SUMS = "SHA256SUMS"
-_SUMS_LINE = re.compile(r"^(?P<hash>[0-9a-fA-F]{64})(?: [ *](?P<path>.+))?$")
+_SUMS_LINE = re.compile(r"(?P<hash>[0-9a-fA-F]{64})(?: [ *](?P<path>.+))?")
 
 Report = Callable[[int, int | None], None]
 """Called with bytes received so far and, where known, the total."""
@@ -157,7 +157,7 @@ def parse_sums(text: str) -> dict[str, str]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
-        match = _SUMS_LINE.match(line.strip())
+        match = _SUMS_LINE.fullmatch(line.strip())
         if match is None:
             raise SourceError(f"{SUMS} is damaged: line {number} is not HASH  NAME/VERSION/ARCH/FILE")
         sums[(match["path"] or "").removeprefix("./")] = match["hash"].lower()

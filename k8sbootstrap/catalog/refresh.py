@@ -100,7 +100,7 @@ def _newer(catalogue: Catalogue, minor: str, fetch: Fetch) -> list[str]:
     """The releases of a minor after the newest catalogued one."""
     address = NEWEST.format(minor=minor)
     newest = fetch(address).strip().removeprefix("v")
-    if not re.match(VERSION, newest) or minor_of(newest) != minor:
+    if not re.fullmatch(VERSION, newest) or minor_of(newest) != minor:
         raise ArtifactError(f"{address}: is not a release of {minor}: {newest[:40]!r}")
     first, last = numbers(_newest(catalogue, minor))[-1] + 1, numbers(newest)[-1]
     return [f"{minor}.{patch}" for patch in range(first, last + 1)]
@@ -109,7 +109,7 @@ def _newer(catalogue: Catalogue, minor: str, fetch: Fetch) -> list[str]:
 def _with_release(releases: str, catalogue: Catalogue, version: str) -> str:
     """The text of releases.yaml with a line for ``version``, a copy of the newest one of its minor."""
     minor = minor_of(version)
-    if not re.match(VERSION, version) or minor not in {minor_of(known) for known in catalogue.releases}:
+    if not re.fullmatch(VERSION, version) or minor not in {minor_of(known) for known in catalogue.releases}:
         raise ArtifactError(
             f"{version} is no release of a catalogued minor ({', '.join(_minors(catalogue))})",
             hint=f"A new minor is written into {RELEASES} by hand, with what it takes.",

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 _LOCAL = "https://127.0.0.1:"
-_RELEASE = re.compile(r"/(?P<name>[^/]+)/(?P<version>[^/]*\d[^/]*)/(?:amd64|arm64)/[^/]+$")
+_RELEASE = re.compile(r"/(?P<name>[^/]+)/(?P<version>[^/]*\d[^/]*)/(?:amd64|arm64)/[^/]+\Z")
 """The end of an artifact's path: see ``ArtifactFile.key``."""
 
 

@@ -253,6 +253,21 @@ def test_digests_name_no_other_paths(pull, server, site):
     assert not list(Path(site.root).rglob("x*"))
 
 
+@pytest.mark.parametrize("digest", [digest_of(LAYER) + "\n", "sha256:" + "0" * 63, "1.0-amd64"])
+def test_what_has_no_digest_is_not_asked_for(pull, server, digest):
+    manifest, blobs = image()
+    named = json.loads(manifest)
+    named["layers"][0]["digest"] = digest
+    entry = {"digest": digest, "platform": {"os": "linux", "architecture": "amd64"}}
+    for answer in (named, {"manifests": [entry]}):
+        server.files = {f"{V2}/manifests/1.0": json.dumps(answer).encode(), **blobs}
+        server.files |= {f"{V2}/{kind}/{digest}": manifest for kind in ("manifests", "blobs")}
+        why = []
+        assert pull(progress=lambda step, why=why: why.append(step.why)) == {}
+        assert "its manifest is none that runtimes take" in why[-1]
+        assert not server.gets(f"{V2}/manifests/{digest}")
+
+
 def test_registries_that_nobody_names_are_left_alone_where_upstream_is(site):
     why = []
     images = RegistryImages({FILE.key: REF}, (), {}, all=False)

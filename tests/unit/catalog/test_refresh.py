@@ -210,7 +210,7 @@ def test_one_message_and_nothing_written(
     assert texts(folder) == before
 
 
-@pytest.mark.parametrize("version", ["1.38.0", "v1.36.6", "1.36", "newest"])
+@pytest.mark.parametrize("version", ["1.38.0", "v1.36.6", "1.36.6\n", "1.36", "newest"])
 def test_only_patches_of_catalogued_minors(folder: Path, upstream: Upstream, version: str) -> None:
     done = run(folder, upstream.url, version)
     assert done.exit_code == 8

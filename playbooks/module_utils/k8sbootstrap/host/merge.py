@@ -168,7 +168,7 @@ _OWN_RUNTIME = "default_runtime_name"
 _KEY = re.compile(
     r"""\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+))*)\s*="""
 )
-_TABLE = re.compile(r"\s*(\[\[?)([^\[\]]+)\]\]?\s*(?:#.*)?$")
+_TABLE = re.compile(r"\s*(\[\[?)([^\[\]]+)\]\]?\s*(?:#.*)?")
 _PART = re.compile(r""""([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+)""")
 _TEXT = re.compile(r""""([^"]*)"|'([^']*)'""")
 
@@ -187,7 +187,7 @@ class _Toml:
         table: _Path = ()
         key: _Path | None = None
         for line in text.splitlines():
-            head = _TABLE.match(line)
+            head = _TABLE.fullmatch(line)
             found = _KEY.match(line)
             if head:
                 table, key = _path(head[2]), None
@@ -290,7 +290,7 @@ def _put_together(ours_text: str, theirs: _Toml, added: dict[_Path, tuple[str, _
     text: list[str] = []
     table: _Path = ()
     for line in [*ours_text.splitlines(), "[end]"]:
-        head, found = _TABLE.match(line), _KEY.match(line)
+        head, found = _TABLE.fullmatch(line), _KEY.match(line)
         if head:
             for lines in added.pop(table, ("", {}))[1].values():
                 text += ["  " * max(len(table) - 1, 0) + each for each in lines]
