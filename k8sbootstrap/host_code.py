@@ -7,10 +7,12 @@ import ast
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from k8sbootstrap.resources import host_code_dir
 
 PACKAGE = "ansible.module_utils.k8sbootstrap"
+_PARSER = Lock()
 
 
 @cache
@@ -34,8 +36,23 @@ def needed_by(source: Path) -> Mapping[str, Path]:
     return found
 
 
+def parse(source: Path) -> ast.Module:
+    """Parse a Python file.
+
+    Only one thread does so at a time: Python 3.11 counts the depth of all threads in one number, and fails
+    with a SystemError where that is wrong at the end.
+
+    Raises:
+        FileNotFoundError: ``source`` is missing.
+        SyntaxError: It is not Python.
+    """
+    text = source.read_text(encoding="utf-8")
+    with _PARSER:
+        return ast.parse(text)
+
+
 def _imports(source: Path) -> Iterator[tuple[str, Path]]:
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

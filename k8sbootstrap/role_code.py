@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from k8sbootstrap.host_code import needed_by
+from k8sbootstrap.host_code import needed_by, parse
 from k8sbootstrap.resources import data_dir, host_code_dir
 
 _SUFFIXES = (".py", ".yml", ".j2")
@@ -70,7 +70,7 @@ def _plugin(name: str) -> Path:
 def _of_plugin(plugin: Path) -> Iterator[Path]:
     """A plugin, those that it loads by name, and modules of the package on hosts that it loads by file."""
     yield plugin
-    for node in ast.walk(ast.parse(plugin.read_text(encoding="utf-8"))):
+    for node in ast.walk(parse(plugin)):
         match node:
             case ast.Call(
                 func=ast.Attribute(value=ast.Name("action_loader"), attr="get"),
@@ -95,5 +95,5 @@ def _filters(files: list[Path]) -> Iterator[Path]:
 
 def _functions(plugin: Path) -> list[str]:
     """Functions of a file; filters have the names of theirs."""
-    tree = ast.parse(plugin.read_text(encoding="utf-8"))
+    tree = parse(plugin)
     return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]

@@ -1,9 +1,12 @@
 """What of the package on hosts a file needs is found from its imports, and Ansible sends exactly that."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,6 +87,18 @@ def test_ansible_sends_what_is_found_and_nothing_else_of_the_package() -> None:
         for path in modules
     }
     assert any(path.endswith("/host/record.py") for path in ours["component"])
+
+
+def test_several_threads_may_ask_at_once() -> None:
+    """What Python collects while it parses may let another thread run, which parses as well."""
+    gc.callbacks.append(lambda *_: time.sleep(0.0005))
+    try:
+        needed_by.cache_clear()
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(needed_by, [LIBRARY / "component.py"] * 8))
+    finally:
+        gc.callbacks.pop()
+    assert all(each == found[0] for each in found)
 
 
 def test_every_module_of_the_package_is_needed_by_something() -> None:
