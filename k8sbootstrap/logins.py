@@ -13,8 +13,8 @@ from typing import Any
 
 from k8sbootstrap.config.load import resolve_secret
 from k8sbootstrap.config.models.runtime import Registry
+from k8sbootstrap.formats.image_names import DOCKER_HUB
 from k8sbootstrap.pki.files import PRIVATE, read, settle
-from k8sbootstrap.plan.registries import DOCKER_HUB
 from k8sbootstrap.state import State
 
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"

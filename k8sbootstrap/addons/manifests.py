@@ -4,37 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from k8sbootstrap.addons.helm import Chart
-from k8sbootstrap.addons.objects import ObjectError, Sourced, read_objects
+from k8sbootstrap.addons.objects import Sourced, read_file
 from k8sbootstrap.catalog.models import ArtifactFile, RepositoryChart
-from k8sbootstrap.config.models.addons import ChartManifest, DirectoryManifest, FileManifest, UrlManifest
+from k8sbootstrap.config.models.addons import ChartManifest, UrlManifest
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.formats.text import without_logins
-
-SUFFIXES = (".json", ".yaml", ".yml")
-
-
-def local_objects(manifest: FileManifest | DirectoryManifest, base: Path) -> list[Sourced]:
-    """The objects in a file, or in all files of a directory and its subdirectories, by path.
-
-    Args:
-        manifest: What cluster.yaml names.
-        base: The folder of cluster.yaml.
-
-    Raises:
-        ObjectError: A file can't be read, or does not hold objects.
-    """
-    if isinstance(manifest, FileManifest):
-        return _of_file(local_path(manifest.file, base), str(manifest.file))
-    top = local_path(manifest.directory, base)
-    found: list[Sourced] = []
-    for path in files_of(top):
-        found += _of_file(path, f"{manifest.directory}/{path.relative_to(top)}")
-    return found
-
-
-def files_of(directory: Path) -> list[Path]:
-    """The manifests in a directory and its subdirectories."""
-    return sorted(path for path in directory.rglob("*") if path.suffix in SUFFIXES and path.is_file())
 
 
 def remote_file(manifest: UrlManifest) -> ArtifactFile:
@@ -93,13 +67,4 @@ def url_objects(manifest: UrlManifest, fetched: Mapping[str, Path]) -> list[Sour
     Raises:
         ObjectError: The file can't be read, or does not hold objects.
     """
-    return _of_file(fetched[remote_file(manifest).key], without_logins(manifest.url))
-
-
-def _of_file(path: Path, source: str) -> list[Sourced]:
-    try:
-        return read_objects(path.read_text(encoding="utf-8"), source)
-    except OSError as exc:
-        raise ObjectError(f"{source} cannot be read: {exc.strerror}") from exc
-    except UnicodeDecodeError as exc:
-        raise ObjectError(f"{source} is not UTF-8 text") from exc
+    return read_file(fetched[remote_file(manifest).key], without_logins(manifest.url))

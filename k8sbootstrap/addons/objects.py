@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -42,6 +43,24 @@ class Sourced:
 
 class ObjectError(ValueError):
     """A file does not hold objects; the text names the file, the document and what is wrong with it."""
+
+
+def read_file(path: Path, source: str) -> list[Sourced]:
+    """Read the objects of a file.
+
+    Args:
+        path: Where it is.
+        source: What messages call it.
+
+    Raises:
+        ObjectError: It can't be read, or does not hold objects.
+    """
+    try:
+        return read_objects(path.read_text(encoding="utf-8"), source)
+    except OSError as exc:
+        raise ObjectError(f"{source} cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ObjectError(f"{source} is not UTF-8 text") from exc
 
 
 def read_objects(text: str, source: str, *, lenient: bool = False) -> list[Sourced]:

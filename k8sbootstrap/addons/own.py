@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k8sbootstrap.addons.charts import KEEP, Helm, Renderer
-from k8sbootstrap.addons.manifests import chart_file, chart_of, local_objects, remote_file, url_objects
+from k8sbootstrap.addons.manifests import chart_file, chart_of, remote_file, url_objects
 from k8sbootstrap.addons.objects import Object, ObjectError, Sourced
 from k8sbootstrap.addons.scopes import Scopes
 from k8sbootstrap.catalog.data import MACHINES
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.catalog.resolve import helm
 from k8sbootstrap.config import document
+from k8sbootstrap.config.manifest_files import local_objects
 from k8sbootstrap.config.models.addons import ChartManifest, Manifest, UrlManifest
 from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.errors import ConfigError

@@ -1,7 +1,5 @@
 """How many bytes are taken from servers and out of archives: far more than real files have."""
 
-from k8sbootstrap.catalog.models import ArtifactFile
-
 TEXT = 4 << 20
 """Checksums, manifests of images, tokens."""
 DOCUMENT = 64 << 20
@@ -12,10 +10,3 @@ UNPACKED = 4 << 30
 """All that is in an archive of programs, when it is unpacked."""
 IMAGE = 8 << 30
 """An image with all its parts."""
-
-
-def largest(file: ArtifactFile) -> int:
-    """How many bytes a file may have."""
-    if file.file == "image.tar":
-        return IMAGE
-    return DOCUMENT if file.arch == "any" else PROGRAM

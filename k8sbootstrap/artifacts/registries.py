@@ -28,7 +28,8 @@ from k8sbootstrap.artifacts.web import NotThereError, WebError
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.config.models.network import Proxy
 from k8sbootstrap.formats.bounded import load_json
-from k8sbootstrap.plan.registries import RegistryPlan, endpoints, registry_host
+from k8sbootstrap.formats.image_names import registry_host
+from k8sbootstrap.plan.registries import RegistryPlan, endpoints
 
 _UNKNOWN = "its manifest is none that runtimes take"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from k8sbootstrap.artifacts import limits
 from k8sbootstrap.artifacts.cache import Cache
 from k8sbootstrap.artifacts.pins import Reason
 from k8sbootstrap.artifacts.web import NotThereError, Web, WebError
@@ -237,3 +238,10 @@ def text(web: Web, url: str) -> str:
         raise AbsentError(str(exc)) from exc
     except WebError as exc:
         raise SourceError(str(exc)) from exc
+
+
+def largest(file: ArtifactFile) -> int:
+    """How many bytes a file may have."""
+    if file.file == "image.tar":
+        return limits.IMAGE
+    return limits.DOCUMENT if file.arch == "any" else limits.PROGRAM

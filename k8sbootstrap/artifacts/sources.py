@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib3.util import parse_url
 
 from k8sbootstrap.artifacts.cache import Cache
-from k8sbootstrap.artifacts.limits import largest
 from k8sbootstrap.artifacts.source import (
     SUMS,
     AbsentError,
@@ -20,6 +19,7 @@ from k8sbootstrap.artifacts.source import (
     compare,
     downloaded,
     hash_of_list,
+    largest,
     parse_sums,
     require_list,
     text,

@@ -21,6 +21,7 @@ from k8sbootstrap.artifacts.source import (
     SourceError,
     compare,
     downloaded,
+    largest,
     parse_sums,
     text,
 )
@@ -96,7 +97,7 @@ class UpstreamSource(Source):
         wanted = expected or self._published(file, url)
         with (
             _of_site(url),
-            downloaded(self._web, self._cache, url, wanted, report, most=limits.largest(file)) as (
+            downloaded(self._web, self._cache, url, wanted, report, most=largest(file)) as (
                 temporary,
                 sha256,
             ),

@@ -55,6 +55,25 @@ class ArtifactFile:
 
 
 @dataclass(frozen=True)
+class FileOverride:
+    """Another place for a file, or for the archive around it, than the catalogue has."""
+
+    url: str
+    sha256: str
+    """64 hexadecimal digits."""
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What a user sets of a release in place of what the catalogue has."""
+
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Field of the catalogue's ``Versions``, such as ``cri_dockerd``, to a version."""
+    files: Mapping[str, FileOverride] = field(default_factory=dict)
+    """Files by NAME/VERSION/ARCH/FILE, or archives by NAME/VERSION/ARCH."""
+
+
+@dataclass(frozen=True)
 class Image:
     """A container image that nodes use, pulled by the runtime unless a source has it as a tar file."""
 

@@ -13,8 +13,7 @@ from k8sbootstrap.catalog.data import (
     minor_of,
     numbers,
 )
-from k8sbootstrap.catalog.models import ArtifactFile, Image, Minor, PodNetwork, Release
-from k8sbootstrap.config.models.releases import OwnRelease
+from k8sbootstrap.catalog.models import ArtifactFile, Image, Minor, Overrides, PodNetwork, Release
 from k8sbootstrap.errors import UnknownReleaseError
 
 _NEAREST = 3
@@ -69,7 +68,7 @@ def release(
     version: str,
     arch: str,
     runtime: str,
-    own: Mapping[str, OwnRelease] = MappingProxyType({}),
+    own: Mapping[str, Overrides] = MappingProxyType({}),
     *,
     source: str = "distribution",
 ) -> Release:
@@ -106,7 +105,7 @@ def release(
             f"Kubernetes {version} is not catalogued with the container runtime {runtime}",
             hint=f"Set runtime.name in cluster.yaml to {known}.",
         )
-    ours = own.get(version, OwnRelease())
+    ours = own.get(version, Overrides())
     with_it = _versions(catalogue, version, ours)
     minor = next(each for each in catalogue.minors if each.minor == minor_of(version))
     dockershim = runtime == "docker" and not minor.cri_dockerd
@@ -153,10 +152,10 @@ def helm(arch: str) -> ArtifactFile:
         arch: That machine's architecture: amd64 or arm64.
     """
     catalogue = load_catalogue()
-    return _files(catalogue, "helm", catalogue.helm, arch, OwnRelease())["helm"]
+    return _files(catalogue, "helm", catalogue.helm, arch, Overrides())["helm"]
 
 
-def own_keys(version: str, own: OwnRelease) -> list[str]:
+def own_keys(version: str, own: Overrides) -> list[str]:
     """What ``files`` of an own release may name: its files, and the archives around them.
 
     Args:
@@ -174,16 +173,14 @@ def own_keys(version: str, own: OwnRelease) -> list[str]:
     return keys
 
 
-def _versions(catalogue: Catalogue, version: str, own: OwnRelease) -> Versions:
+def _versions(catalogue: Catalogue, version: str, own: Overrides) -> Versions:
     """The versions that go with a release; where nobody names one, the newest release of the minor does."""
     base = version if version in catalogue.releases else _newest(minor_of(version))
-    return catalogue.releases[base].model_copy(
-        update=own.model_dump(exclude={"files"}, exclude_none=True, by_alias=False)
-    )
+    return catalogue.releases[base].model_copy(update=dict(own.versions))
 
 
 def _files(
-    catalogue: Catalogue, name: str, version: str, arch: str, own: OwnRelease
+    catalogue: Catalogue, name: str, version: str, arch: str, own: Overrides
 ) -> dict[str, ArtifactFile]:
     """The files of one project, by file name."""
     project = catalogue.projects.by_name()[name]
@@ -206,7 +203,7 @@ def _files(
     return files
 
 
-def _overlaid(file: ArtifactFile, own: OwnRelease) -> ArtifactFile:
+def _overlaid(file: ArtifactFile, own: Overrides) -> ArtifactFile:
     """``file`` with the address and the hash that cluster.yaml has for it, or for the archive around it."""
     ours, archive = own.files.get(file.key), own.files.get(file.key.rpartition("/")[0])
     if ours:

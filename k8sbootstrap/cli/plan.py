@@ -16,7 +16,7 @@ from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.drift.survey import IN_CLUSTER
 from k8sbootstrap.drift.words import unplanned
 from k8sbootstrap.plan.build import load_plan
-from k8sbootstrap.runner.events import Change
+from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.runner.live import reporter_for
 from k8sbootstrap.runner.phases import title
 from k8sbootstrap.runner.plan import HostOutlook, Outlook, PlannedChange, require_all, run_plan

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from k8sbootstrap.drift.etcd_members import EtcdReport
 from k8sbootstrap.host_code import needed_by
-from k8sbootstrap.runner.events import Change
+from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.ssh.ask import Question, ask
 from k8sbootstrap.ssh.client import SSHSession
 

@@ -7,9 +7,9 @@ from k8sbootstrap.drift.etcd_members import judge_etcd
 from k8sbootstrap.drift.nodes import joining, missing, pod_cidrs
 from k8sbootstrap.drift.probe import Finding, probe
 from k8sbootstrap.errors import K8sBootstrapError
-from k8sbootstrap.inventory.variables import firewall
+from k8sbootstrap.plan.changes import Change
+from k8sbootstrap.plan.firewall import firewall
 from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
-from k8sbootstrap.runner.events import Change
 from k8sbootstrap.runner.phases import CLUSTER_ROLES, PHASES, RETIRABLE
 from k8sbootstrap.ssh.parallel import run_on_all
 from k8sbootstrap.upgrade.models import Upgrade

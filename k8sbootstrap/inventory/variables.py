@@ -7,6 +7,7 @@ from typing import Any
 
 from k8sbootstrap.catalog.distributions import held_units, host_platforms, selinux_booleans
 from k8sbootstrap.inventory.files import copied
+from k8sbootstrap.plan.firewall import firewall
 from k8sbootstrap.plan.made_with import made_with
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.plan.registries import RegistryPlan, with_local
@@ -66,18 +67,6 @@ def host_variables(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
         "api_server": f"https://{local if host.is_master else plan.node_api_endpoint}",
         "proxy_kubeconfig": "kube-proxy.conf" if host.is_master else "kube-proxy-worker.conf",
         "taints": [taint.model_dump(exclude_defaults=True) for taint in host.taints],
-    }
-
-
-def firewall(plan: ClusterPlan, host: HostPlan) -> dict[str, list[str]]:
-    """What must get through firewalld: the cluster's addresses, and the API where it is served."""
-    others = [str(other.private_address) for other in plan.hosts if other is not host]
-    others += [str(node.address) for node in plan.unplanned_nodes]
-    own = [str(host.private_address), host.address]
-    return {
-        "sources": [*others, str(plan.config.network.pod_cidr)] if host.is_node else others,
-        "ports": [f"{plan.config.api.port}/tcp"] if host.is_master else [],
-        "addresses": list(dict.fromkeys(own)),
     }
 
 

@@ -16,9 +16,8 @@ import urllib3
 
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.catalog.data import minor_of
-from k8sbootstrap.catalog.models import Release
+from k8sbootstrap.catalog.models import Overrides, Release
 from k8sbootstrap.catalog.resolve import release
-from k8sbootstrap.config.models.releases import OwnRelease
 from k8sbootstrap.lab import debian_build
 from k8sbootstrap.lab.commands import run
 from k8sbootstrap.lab.image_tar import write_image
@@ -106,7 +105,7 @@ def fill(versions: Sequence[str], progress: Progress, others: Sequence[Path] = (
 
 def _release(version: str) -> Release:
     """A release, of the catalogue or a patch release of the minor that can be built."""
-    return release(version, _ARCH, "docker", {version: OwnRelease()})
+    return release(version, _ARCH, "docker", {version: Overrides()})
 
 
 def _from_packages(top: Path, version: str) -> None:

@@ -81,7 +81,8 @@ def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:
 
 def _release(config: Cluster, arch: str) -> Release:
     runtime = config.runtime
-    return release(config.kubernetes.version, arch, runtime.name, config.releases, source=runtime.source)
+    own = {version: each.overrides() for version, each in config.releases.items()}
+    return release(config.kubernetes.version, arch, runtime.name, own, source=runtime.source)
 
 
 def _roles(host: Host, *, stacked: bool) -> frozenset[str]:

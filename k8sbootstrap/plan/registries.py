@@ -9,8 +9,8 @@ from urllib3.util import parse_url
 from k8sbootstrap.config.models.hosts import Host
 from k8sbootstrap.config.models.runtime import ImageRegistry, Registry
 from k8sbootstrap.config.paths import local_path
+from k8sbootstrap.formats.image_names import DOCKER_HUB, registry_host
 
-DOCKER_HUB = "docker.io"
 _API = "/v2"
 _SERVERS = {DOCKER_HUB: "registry-1.docker.io"}
 """Hosts that serve another name than images have."""
@@ -146,12 +146,6 @@ def endpoints(registries: Sequence[RegistryPlan], host: str) -> Iterator[tuple[s
 
 def _server(host: str) -> str:
     return f"https://{_SERVERS.get(host, host)}"
-
-
-def registry_host(url: str) -> str:
-    """HOST or HOST:PORT of a URL, as names of images begin with it."""
-    parsed = parse_url(url)
-    return f"{parsed.host}:{parsed.port}" if parsed.port else str(parsed.host)
 
 
 def _mirror(url: str, known: Mapping[str, Registry]) -> MirrorPlan:

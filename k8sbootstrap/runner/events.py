@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from k8sbootstrap.plan.changes import Change
+
 VERSION = 1
 """Version of the line format that this module writes and understands."""
 
@@ -128,25 +130,6 @@ class Failure:
     cmd: str = ""
     stdout: str = ""
     stderr: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """Something that a module changed, or would change in check mode."""
-
-    text: str
-    """All of it in words."""
-    kind: str = ""
-    """What it is about: directory, file, image, module, node, object, package, sysctl, unit, user."""
-    action: str = ""
-    """add, apply, change, drain, enable, install, load, mode, remove, restart, set, start, uncordon."""
-    name: str = ""
-    """Path or name."""
-    causes: tuple[str, ...] = ()
-    """new (never applied there), configuration (other inputs than last time), drift (somebody changed the
-    host); empty where it follows from another change."""
-    why: tuple[str, ...] = ()
-    """For restarts: the inputs that changed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from k8sbootstrap.config.models.base import HookPoint
+from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.runner.board import HostCount
-from k8sbootstrap.runner.events import Change, When
+from k8sbootstrap.runner.events import When
 from k8sbootstrap.runner.record import Outcome
 
 VERSION = 1

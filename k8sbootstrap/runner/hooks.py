@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, cast
 
 from k8sbootstrap.config.models.base import HookPoint
 from k8sbootstrap.errors import HookError
+from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.plan.models import ClusterPlan
-from k8sbootstrap.runner.events import Change, Event, PhaseDue, TaskResult
+from k8sbootstrap.runner.events import Event, PhaseDue, TaskResult
 from k8sbootstrap.runner.failure import describe
 from k8sbootstrap.runner.gate import Gate
 from k8sbootstrap.runner.hook_calls import HookCalls

@@ -13,8 +13,9 @@ from k8sbootstrap.drift.nodes import with_unplanned
 from k8sbootstrap.drift.survey import Survey
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.pki.recover import Allow
+from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
-from k8sbootstrap.runner.events import Change, TaskResult
+from k8sbootstrap.runner.events import TaskResult
 from k8sbootstrap.runner.playbook import write_playbook
 from k8sbootstrap.runner.prepare import prepare
 from k8sbootstrap.runner.progress import Reporter

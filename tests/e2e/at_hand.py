@@ -41,7 +41,7 @@ SYSTEMS = named("K8SBOOTSTRAP_E2E_OS", "debian12")
 
 def require(version: str, runtime: str, source: str = "distribution") -> None:
     """Skip the test unless all programs of a release are in a folder or a cache."""
-    wanted = release(version, ARCH, runtime, {version: OwnRelease(**own(version))}, source=source)
+    wanted = release(version, ARCH, runtime, {version: OwnRelease(**own(version)).overrides()}, source=source)
     files = [*wanted.binaries.values(), *wanted.cni_plugins.values()]
     cached = cache_dir() / "artifacts"
 
@@ -77,7 +77,7 @@ def bring(lab: Lab, *versions: str) -> None:
     images = lab.directory / "images"
     config["artifacts"]["sources"].insert(0, {"directory": str(images)})
     for version in versions:
-        image = release(version, ARCH, "docker", {version: OwnRelease(**own(version))}).coredns
+        image = release(version, ARCH, "docker", {version: OwnRelease(**own(version)).overrides()}).coredns
         program = Path(image.artifact.key).with_name("coredns")
         for found in (folder / program for folder in FOLDERS if (folder / program).exists()):
             layer, entry = {"coredns": found.read_bytes()}, {"Entrypoint": ["/coredns"]}

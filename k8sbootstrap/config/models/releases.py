@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from k8sbootstrap.catalog.models import FileOverride, Overrides
 from k8sbootstrap.config.models.base import (
     Component,
     ConfiguredComponent,
@@ -59,6 +60,12 @@ class OwnRelease(Model):
     files: dict[str, OwnFile] = Field(default_factory=dict)
     """Files by NAME/VERSION/ARCH/FILE, or archives by NAME/VERSION/ARCH where the project publishes archives.
     Default: the projects' own sites, and the checksums that they publish."""
+
+    def overrides(self) -> Overrides:
+        """What of it differs from the catalogue."""
+        versions = self.model_dump(exclude={"files"}, exclude_none=True, by_alias=False)
+        files = {key: FileOverride(file.url, file.sha256) for key, file in self.files.items()}
+        return Overrides(versions, files)
 
 
 class Upgrade(Model):

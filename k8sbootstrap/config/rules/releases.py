@@ -48,7 +48,7 @@ def files(draft: Draft) -> Iterator[Finding]:
     """Every file and archive is one that the release installs."""
     known = {minor.minor for minor in load_catalogue().minors}
     for version, own in draft.releases.items():
-        keys = own_keys(version, own) if minor_of(version) in known else own.files
+        keys = own_keys(version, own.overrides()) if minor_of(version) in known else own.files
         for key in own.files:
             if key not in keys:
                 near = nearest(key, keys)

@@ -9,7 +9,7 @@ from k8sbootstrap.catalog.runtimes import known_minors, minor, misfit
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.models.runtime import Docker
 from k8sbootstrap.config.rules.finding import Finding
-from k8sbootstrap.plan.registries import DOCKER_HUB, registry_host
+from k8sbootstrap.formats.image_names import DOCKER_HUB, registry_host
 
 _REGISTRIES = ("runtime", "registries")
 

@@ -17,7 +17,7 @@ from k8sbootstrap.artifacts import web as web_module
 from k8sbootstrap.artifacts.archive import ArchiveError, copy_out, members
 from k8sbootstrap.artifacts.cache import Cache
 from k8sbootstrap.artifacts.image_archive import ImageArchiveError, read_archive
-from k8sbootstrap.artifacts.limits import largest
+from k8sbootstrap.artifacts.source import largest
 from k8sbootstrap.artifacts.web import NoAnswerError, Web, WebError
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.config.models.network import Proxy

@@ -8,10 +8,9 @@ from pydantic import ValidationError
 
 from k8sbootstrap.catalog import resolve
 from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue
-from k8sbootstrap.catalog.models import ArtifactFile, Release
+from k8sbootstrap.catalog.models import ArtifactFile, FileOverride, Overrides, Release
 from k8sbootstrap.catalog.resolve import default_version, own_keys, release, unverifiable, versions
 from k8sbootstrap.config.models.base import Arch
-from k8sbootstrap.config.models.releases import OwnFile, OwnRelease
 from k8sbootstrap.errors import UnknownReleaseError
 
 EVERY = [(v, a, r) for v in versions() for a in ARCHITECTURES for r in ("docker", "containerd")]
@@ -235,11 +234,11 @@ def test_release_is_immutable():
         release("1.36.4", "amd64", "docker").version = "1"
 
 
-OWN_FILE = OwnFile(url="https://example.com/own", sha256="a" * 64)
+OWN_FILE = FileOverride("https://example.com/own", "a" * 64)
 
 
 def test_an_own_release_takes_what_its_minor_takes():
-    newest, ours = release("1.36.4", "amd64", "docker"), OwnRelease(etcd="3.6.9")
+    newest, ours = release("1.36.4", "amd64", "docker"), Overrides({"etcd": "3.6.9"})
     rel = release("1.36.99", "amd64", "docker", {"1.36.99": ours})
     assert rel.minor == newest.minor
     assert rel.pause == newest.pause
@@ -256,7 +255,7 @@ def test_an_own_release_takes_what_its_minor_takes():
 
 def test_files_of_an_own_release():
     files = {"kubernetes/1.36.4/arm64/kubelet": OWN_FILE, "etcd/3.6.9/arm64": OWN_FILE}
-    own = {"1.36.4": OwnRelease(etcd="3.6.9", pause="3.10", files=files)}
+    own = {"1.36.4": Overrides({"etcd": "3.6.9", "pause": "3.10"}, files)}
     arm, amd = (release("1.36.4", arch, "containerd", own) for arch in ("arm64", "amd64"))
     kubelet, etcd = arm.binaries["kubelet"], arm.binaries["etcd"]
     assert (kubelet.url, kubelet.sha256, kubelet.known_by) == (OWN_FILE.url, "a" * 64, "cluster.yaml")
@@ -269,20 +268,20 @@ def test_files_of_an_own_release():
 
 
 def test_what_files_of_an_own_release_may_name():
-    keys = own_keys("1.36.99", OwnRelease())
+    keys = own_keys("1.36.99", Overrides())
     for arch in ARCHITECTURES:
         rel = release("1.36.4", arch, "docker")
         assert {file.key.replace("1.36.4", "1.36.99") for file in all_files(rel)} <= set(keys)
     assert "etcd/3.6.8/amd64" in keys
     assert "kubernetes/1.36.99/amd64" not in keys
-    assert not [key for key in own_keys("1.20.15", OwnRelease()) if key.startswith("cri-dockerd")]
+    assert not [key for key in own_keys("1.20.15", Overrides()) if key.startswith("cri-dockerd")]
 
 
 def test_coredns() -> None:
     assert release("1.36.4", "amd64", "docker").coredns.ref == "registry.k8s.io/coredns/coredns:v1.14.2"
     old = release("1.20.2", "amd64", "docker").coredns
     assert (old.ref, old.artifact.key) == ("registry.k8s.io/coredns:1.7.0", "coredns/1.7.0/amd64/image.tar")
-    own = {"1.36.4": OwnRelease(coredns="1.13.1")}
+    own = {"1.36.4": Overrides({"coredns": "1.13.1"})}
     assert release("1.36.4", "arm64", "docker", own).coredns.ref == "registry.k8s.io/coredns/coredns:v1.13.1"
 
 

@@ -15,8 +15,8 @@ from k8sbootstrap.drift.survey import Seen, Survey, compare
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.inventory.variables import firewall, shared_variables
 from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
-from k8sbootstrap.runner.events import Change
 from k8sbootstrap.runner.phases import CLUSTER_ROLES, PHASES, runs_on
 from k8sbootstrap.state import State
 

@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 from report_runs import DATA, SUMMARY, make_run
 
+from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.report.recorded import read_run
-from k8sbootstrap.runner.events import Change, TaskResult
+from k8sbootstrap.runner.events import TaskResult
 from k8sbootstrap.state import State
 
 

@@ -15,8 +15,9 @@ from k8sbootstrap.cli import plan as plan_command
 from k8sbootstrap.cli.main import main
 from k8sbootstrap.drift.survey import Survey, Work
 from k8sbootstrap.errors import HostError
+from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.plan.models import UnplannedNode
-from k8sbootstrap.runner.events import Change, TaskResult
+from k8sbootstrap.runner.events import TaskResult
 from k8sbootstrap.runner.plan import HostOutlook, Outlook, PlannedChange, _changes, require_all
 from k8sbootstrap.runner.playbook import write_playbook
 from k8sbootstrap.upgrade.models import Upgrade
