@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import clusters
 from benchmarks.harness import Bench, Sample, main, seconds
-from k8sbootstrap.runner.ansible import settings
+from k8sbootstrap.run.ansible import settings
 
 
 def ping(lab: clusters.Lab) -> Sample:

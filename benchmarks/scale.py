@@ -11,7 +11,7 @@ from benchmarks import clusters, light
 from benchmarks.harness import RESULTS, Bench, Sample, main
 from benchmarks.plan import require_plan
 from benchmarks.plot import svg
-from k8sbootstrap.runner.processes import descendants
+from k8sbootstrap.run.processes import descendants
 
 SIZES = (10, 50, 100, 200)
 MEGABYTES = 500

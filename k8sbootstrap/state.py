@@ -78,12 +78,12 @@ class State:
 
     @property
     def registry_logins(self) -> Path:
-        """Logins to image registries (see ``k8sbootstrap.logins``), mode 0600."""
+        """Logins to image registries (see ``k8sbootstrap.inventory.logins``), mode 0600."""
         return self.directory / "registry-logins.json"
 
     @property
     def proxy(self) -> Path:
-        """Proxy variables of hosts (see ``k8sbootstrap.proxy``), mode 0600."""
+        """Proxy variables of hosts (see ``k8sbootstrap.inventory.proxy``), mode 0600."""
         return self.directory / "proxy.json"
 
     def create(self) -> None:

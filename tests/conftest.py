@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 pytest.register_assert_rewrite("golden_tree")
-from golden_tree import check_tree, write_tree  # noqa: E402 - its assertions are to say what differs
+from tests.golden_tree import check_tree, write_tree  # noqa: E402 - its assertions are to say what differs
 
 Golden = Callable[[Path, str], None]
 GoldenTree = Callable[[Path, Mapping[str, str], str | None], None]

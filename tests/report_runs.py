@@ -5,9 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cluster_yaml import cluster_yaml
-
 from k8sbootstrap.state import State
+from tests.cluster_yaml import cluster_yaml
 
 DATA = Path(__file__).parent / "unit" / "report" / "data"
 INVENTORY = Path(__file__).parent / "unit" / "golden" / "inventory"

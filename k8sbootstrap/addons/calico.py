@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from k8sbootstrap.addons.objects import Object, Sourced
 from k8sbootstrap.addons.settings import find_container, find_object, restart_with, set_env
 from k8sbootstrap.config.models.network import Network
+from k8sbootstrap.formats.objects import Object, Sourced
 
 _POOL = "default-ipv4-ippool"
 """As calico itself calls the pool that it makes where there is none."""

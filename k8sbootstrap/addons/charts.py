@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from k8sbootstrap.addons.helm import Chart, template
-from k8sbootstrap.addons.objects import Object, ObjectError, Sourced, read_objects
 from k8sbootstrap.addons.scopes import Scopes
+from k8sbootstrap.formats.objects import Object, ObjectError, Sourced, read_objects
 
 HOOK = "helm.sh/hook"
 """Annotation on what helm runs around an installation and does not keep."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import jinja2
 
-from k8sbootstrap.addons.objects import Sourced, read_objects
 from k8sbootstrap.config.models.network import DnsAutoscale
+from k8sbootstrap.formats.objects import Sourced, read_objects
 from k8sbootstrap.plan.models import NODE_LOCAL_DNS, ClusterPlan
 
 _NODES_PER_REPLICA = 16

@@ -2,9 +2,9 @@
 
 import json
 
-from k8sbootstrap.addons.objects import Sourced
 from k8sbootstrap.addons.settings import find_container, find_object, restart_with, set_env
 from k8sbootstrap.config.models.network import Network
+from k8sbootstrap.formats.objects import Sourced
 
 _OVERHEAD = {"vxlan": 50, "wireguard": 80}
 """Bytes that a backend adds to a packet; its own MTU is that of what it sends."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from k8sbootstrap.addons.objects import ObjectError
+from k8sbootstrap.formats.objects import ObjectError
 
 _SECONDS = 120
 

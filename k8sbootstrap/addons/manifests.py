@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from k8sbootstrap.addons.helm import Chart
-from k8sbootstrap.addons.objects import Sourced, read_file
 from k8sbootstrap.catalog.models import ArtifactFile, RepositoryChart
 from k8sbootstrap.config.models.addons import ChartManifest, UrlManifest
 from k8sbootstrap.config.paths import local_path
+from k8sbootstrap.formats.objects import Sourced, read_file
 from k8sbootstrap.formats.text import without_logins
 
 

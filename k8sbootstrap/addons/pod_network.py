@@ -8,10 +8,10 @@ from k8sbootstrap.addons.calico import set_calico
 from k8sbootstrap.addons.charts import Renderer
 from k8sbootstrap.addons.flannel import set_flannel
 from k8sbootstrap.addons.helm import Chart
-from k8sbootstrap.addons.objects import Object, ObjectError, Sourced, read_objects
 from k8sbootstrap.addons.scopes import Scopes
 from k8sbootstrap.catalog.models import PodNetwork
 from k8sbootstrap.config.models.network import Network
+from k8sbootstrap.formats.objects import Object, ObjectError, Sourced, read_objects
 from k8sbootstrap.plan.models import ClusterPlan
 
 _SETTERS: Mapping[str, Callable[[list[Sourced], Network], list[Sourced]]] = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from k8sbootstrap.addons.objects import Object
+from k8sbootstrap.formats.objects import Object
 
 _CLUSTER_WIDE = frozenset(
     {

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from k8sbootstrap.addons.objects import Object, ObjectError, Sourced
+from k8sbootstrap.formats.objects import Object, ObjectError, Sourced
 
 _CONFIG = "k8sbootstrap.io/config"
 """Annotation of pods with a digest of what they read only when they start."""

@@ -5,11 +5,11 @@ from urllib.parse import urljoin
 
 import yaml
 
-from k8sbootstrap.artifacts import limits
 from k8sbootstrap.artifacts.cache import Cache
-from k8sbootstrap.artifacts.source import AbsentError, SourceError, download
+from k8sbootstrap.artifacts.sources.base import AbsentError, SourceError, download
 from k8sbootstrap.artifacts.web import Web
 from k8sbootstrap.catalog.models import RepositoryChart
+from k8sbootstrap.formats import limits
 from k8sbootstrap.formats.bounded import load_yaml
 
 

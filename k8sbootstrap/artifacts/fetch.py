@@ -8,17 +8,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from k8sbootstrap.artifacts.bundle.reader import open_bundle
 from k8sbootstrap.artifacts.cache import Cache
 from k8sbootstrap.artifacts.failures import Failure, artifact_error
 from k8sbootstrap.artifacts.pins import Pins
-from k8sbootstrap.artifacts.registries import RegistriesSource, RegistryImages
-from k8sbootstrap.artifacts.source import AbsentError, Expected, Obtained, RefusedError, Source, SourceError
-from k8sbootstrap.artifacts.sources import DirectorySource, MirrorSource
+from k8sbootstrap.artifacts.sources.base import (
+    AbsentError,
+    Expected,
+    Obtained,
+    RefusedError,
+    Source,
+    SourceError,
+)
+from k8sbootstrap.artifacts.sources.bundle import BundleSource
+from k8sbootstrap.artifacts.sources.named import DirectorySource, MirrorSource
+from k8sbootstrap.artifacts.sources.registries import RegistriesSource, RegistryImages
+from k8sbootstrap.artifacts.sources.upstream import UpstreamSource
 from k8sbootstrap.artifacts.trust import Trust, listed_hash
-from k8sbootstrap.artifacts.upstream import UpstreamSource
 from k8sbootstrap.artifacts.web import Web
-from k8sbootstrap.bundle.reader import open_bundle
-from k8sbootstrap.bundle.source import BundleSource
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.config.models import artifacts as configured
 from k8sbootstrap.config.models.network import Proxy

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k8sbootstrap.artifacts.cache import Cache
-from k8sbootstrap.artifacts.image_archive import ImageArchiveError, read_archive
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.errors import ConfigError, Problem
+from k8sbootstrap.formats.image_archive import ImageArchiveError, read_archive
 
 
 @dataclass(frozen=True)

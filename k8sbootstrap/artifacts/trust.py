@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from k8sbootstrap.artifacts.cache import Cache
 from k8sbootstrap.artifacts.pins import Pin, Pins
-from k8sbootstrap.artifacts.source import Expected, Obtained, RefusedError, Source, SourceError
-from k8sbootstrap.artifacts.upstream import UpstreamSource
+from k8sbootstrap.artifacts.sources.base import Expected, Obtained, RefusedError, Source, SourceError
+from k8sbootstrap.artifacts.sources.upstream import UpstreamSource
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.catalog.resolve import OWN_FILE
 

@@ -25,11 +25,11 @@ from urllib3.exceptions import (
 from urllib3.util import Retry, Timeout, Url, make_headers, parse_url
 
 from k8sbootstrap import __version__
-from k8sbootstrap.artifacts import limits
 from k8sbootstrap.artifacts.body import TooLargeError, TooSlowError, chunks, length
 from k8sbootstrap.artifacts.patience import LateError, within
 from k8sbootstrap.artifacts.private import open_private
 from k8sbootstrap.config.models.network import Proxy
+from k8sbootstrap.formats import limits
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0

@@ -6,8 +6,8 @@ import click
 
 from k8sbootstrap.cli.console import say
 from k8sbootstrap.pki.offer import Offer
-from k8sbootstrap.pki.recover import Allow
-from k8sbootstrap.runner.progress import Reporter
+from k8sbootstrap.run.progress import Reporter
+from k8sbootstrap.survey.authorities import Allow
 
 
 def allower(reporter: Reporter, *, yes: bool, text: bool) -> Allow | None:

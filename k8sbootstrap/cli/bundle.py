@@ -11,15 +11,15 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from k8sbootstrap.actions.bundle import create as create_bundle
+from k8sbootstrap.artifacts.bundle.manifest import PACKAGES, Manifest
+from k8sbootstrap.artifacts.bundle.reader import open_bundle
+from k8sbootstrap.artifacts.packages.apt import SYSTEMS
 from k8sbootstrap.artifacts.transfers import Transfers
-from k8sbootstrap.bundle.apt import SYSTEMS
-from k8sbootstrap.bundle.create import create as create_bundle
-from k8sbootstrap.bundle.manifest import PACKAGES, Manifest
-from k8sbootstrap.bundle.reader import open_bundle
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.errors import BundleError
 from k8sbootstrap.plan.build import load_plan
-from k8sbootstrap.runner.pace import Pace
+from k8sbootstrap.run.rate_limit import Pace
 
 _MEGABYTE = 1_000_000
 _output = click.option(

@@ -3,8 +3,8 @@
 import click
 
 from k8sbootstrap.cli.console import say
-from k8sbootstrap.runner.progress import Reporter
-from k8sbootstrap.ssh.hostkeys import Ask
+from k8sbootstrap.hosts.host_keys import Ask
+from k8sbootstrap.run.progress import Reporter
 
 
 def asker(reporter: Reporter) -> Ask:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from k8sbootstrap import kubeconfig
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.config.load import load_cluster
+from k8sbootstrap.pki import operator_kubeconfig
 from k8sbootstrap.state import State
 
 
@@ -41,13 +41,13 @@ def command(settings: Globals, *, output: Path | None, merge: bool, target: Path
     if target and not merge:
         raise click.UsageError("--kubeconfig says where to merge to: give --merge too.")
     name = load_cluster(settings.file).name
-    text = kubeconfig.read(State.beside(settings.file, name))
+    text = operator_kubeconfig.read(State.beside(settings.file, name))
     if merge:
-        target = target or kubeconfig.default_target(os.environ)
-        context = kubeconfig.merge(text, name, target)
+        target = target or operator_kubeconfig.default_target(os.environ)
+        context = operator_kubeconfig.merge(text, name, target)
         message = f"{target} has the context {context} now, and it is the current one."
     elif output:
-        kubeconfig.write(text, output)
+        operator_kubeconfig.write(text, output)
         message = f"Written to {output}. Try: kubectl --kubeconfig {shlex.quote(str(output))} get nodes"
     else:
         click.echo(text, nl=False)

@@ -9,17 +9,17 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from k8sbootstrap.actions.plan import HostOutlook, Outlook, PlannedChange, require_all, run_plan
 from k8sbootstrap.cli.authorities import allower
 from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.hostkeys import asker
 from k8sbootstrap.cli.main import Globals
-from k8sbootstrap.drift.survey import IN_CLUSTER
-from k8sbootstrap.drift.words import unplanned
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.changes import Change
-from k8sbootstrap.runner.live import reporter_for
-from k8sbootstrap.runner.phases import title
-from k8sbootstrap.runner.plan import HostOutlook, Outlook, PlannedChange, require_all, run_plan
+from k8sbootstrap.plan.phases import title
+from k8sbootstrap.run.live import reporter_for
+from k8sbootstrap.survey.todo import IN_CLUSTER
+from k8sbootstrap.survey.todo_text import unplanned
 
 CHANGES_EXIT_CODE = 11
 """With --detailed-exitcode: there are changes to make."""

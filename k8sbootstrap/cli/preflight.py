@@ -8,12 +8,12 @@ from itertools import groupby
 import click
 from rich.text import Text
 
+from k8sbootstrap.checks.hosts.models import CheckResult, PreflightReport, Status
+from k8sbootstrap.checks.hosts.run import CHECK_NAMES, run_preflight
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.errors import PreflightError
+from k8sbootstrap.hosts.host_keys import ensure_known
 from k8sbootstrap.plan.build import load_plan
-from k8sbootstrap.preflight.models import CheckResult, PreflightReport, Status
-from k8sbootstrap.preflight.run import CHECK_NAMES, run_preflight
-from k8sbootstrap.ssh.hostkeys import ensure_known
 
 _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red"}
 

@@ -8,13 +8,13 @@ from typing import Self
 import click
 from rich.console import Console
 
+from k8sbootstrap.actions.prepare import prepare
 from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.inventory.connection import sudo_password_variable
 from k8sbootstrap.plan.build import load_plan
-from k8sbootstrap.runner import lock
-from k8sbootstrap.runner.ansible import command_line
-from k8sbootstrap.runner.prepare import prepare
+from k8sbootstrap.run import lock
+from k8sbootstrap.run.ansible import command_line
 from k8sbootstrap.state import State
 
 

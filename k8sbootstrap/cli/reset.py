@@ -4,10 +4,10 @@ import sys
 
 import click
 
+from k8sbootstrap.actions.reset import run_reset
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.plan.build import load_plan
-from k8sbootstrap.runner.live import reporter_for
-from k8sbootstrap.runner.reset import run_reset
+from k8sbootstrap.run.live import reporter_for
 
 
 @click.command("reset")

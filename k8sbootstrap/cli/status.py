@@ -3,10 +3,10 @@
 import click
 
 from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.text.status_json import as_json
+from k8sbootstrap.cli.text.status_tables import tables
 from k8sbootstrap.plan.build import load_plan
-from k8sbootstrap.status.collect import collect
-from k8sbootstrap.status.formats import as_json
-from k8sbootstrap.status.tables import tables
+from k8sbootstrap.survey.status.collect import collect
 
 WIDTH = 1000
 """Columns that a line may have; a terminal wraps what it cannot show, and nothing is cut."""

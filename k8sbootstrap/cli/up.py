@@ -10,22 +10,22 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from k8sbootstrap.actions.up import UpOptions, run_up
+from k8sbootstrap.checks.hosts.run import CHECK_NAMES
+from k8sbootstrap.checks.upgrade import NAMES as UPGRADE_CHECK_NAMES
 from k8sbootstrap.cli.authorities import allower
 from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.console import say
 from k8sbootstrap.cli.hostkeys import asker
 from k8sbootstrap.cli.main import Globals
-from k8sbootstrap.drift import words
-from k8sbootstrap.drift.survey import Survey
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
-from k8sbootstrap.preflight.run import CHECK_NAMES
-from k8sbootstrap.runner.live import reporter_for
-from k8sbootstrap.runner.progress import Reporter
-from k8sbootstrap.runner.record import Summary
-from k8sbootstrap.runner.up import UpOptions, run_up
+from k8sbootstrap.run.live import reporter_for
+from k8sbootstrap.run.progress import Reporter
+from k8sbootstrap.run.record import Summary
 from k8sbootstrap.state import State
-from k8sbootstrap.upgrade.checks import NAMES as UPGRADE_CHECK_NAMES
+from k8sbootstrap.survey import todo_text
+from k8sbootstrap.survey.todo import Survey
 
 
 @click.command("up")
@@ -118,7 +118,7 @@ def _confirmer(reporter: Reporter) -> Callable[[Survey], None]:
     def confirm(todo: Survey) -> None:
         with reporter.paused():
             say("To do:")
-            for line in words.summary(todo):
+            for line in todo_text.summary(todo):
                 say(f"  {line}")
             say("k8sbootstrap plan shows every file.")
             try:

@@ -5,11 +5,11 @@ from dataclasses import asdict
 
 import click
 
+from k8sbootstrap.actions.validate import rehearse
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.config.load import load_cluster
 from k8sbootstrap.config.summary import summary
 from k8sbootstrap.errors import ConfigError
-from k8sbootstrap.runner.rehearse import rehearse
 
 
 @click.command()

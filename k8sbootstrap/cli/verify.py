@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 from rich.status import Status as Spinner
 
+from k8sbootstrap.checks.cluster.formats import as_json, as_junit, text
+from k8sbootstrap.checks.cluster.models import Result
+from k8sbootstrap.checks.cluster.run import conclude, run_verify
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.plan.build import load_plan
-from k8sbootstrap.verify.formats import as_json, as_junit, text
-from k8sbootstrap.verify.models import Result
-from k8sbootstrap.verify.run import conclude, run_verify
 
 
 @click.command("verify")

@@ -1,7 +1,7 @@
 """What each key of cluster.yaml may become once the cluster is there.
 
 ``up`` and ``plan`` refuse by fixed.py and kube/etcd_rules.py in playbooks/module_utils/k8sbootstrap, and by
-k8sbootstrap/drift/refusals.py; this is the page about it.
+k8sbootstrap/checks/refusals.py; this is the page about it.
 """
 
 from collections.abc import Mapping

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from k8sbootstrap.addons.objects import Sourced, read_file
 from k8sbootstrap.config.models.addons import DirectoryManifest, FileManifest
 from k8sbootstrap.config.paths import local_path
+from k8sbootstrap.formats.objects import Sourced, read_file
 
 SUFFIXES = (".json", ".yaml", ".yml")
 

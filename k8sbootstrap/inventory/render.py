@@ -9,15 +9,15 @@ from types import MappingProxyType
 import jinja2
 
 from k8sbootstrap.artifacts.own_images import OwnImage
-from k8sbootstrap.digest import Digests
 from k8sbootstrap.formats.ansible_yaml import dump_line
 from k8sbootstrap.inventory.connection import connection_variables
+from k8sbootstrap.inventory.digests import Digests
 from k8sbootstrap.inventory.files import FetchedFile, files_of_roles, stored_images
 from k8sbootstrap.inventory.read import loaded
 from k8sbootstrap.inventory.variables import host_variables, shared_variables
 from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.plan.phases import runs_on
 from k8sbootstrap.resources import data_dir
-from k8sbootstrap.runner.phases import runs_on
 from k8sbootstrap.state import State
 
 

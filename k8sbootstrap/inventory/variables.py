@@ -10,8 +10,8 @@ from k8sbootstrap.inventory.files import copied
 from k8sbootstrap.plan.firewall import firewall
 from k8sbootstrap.plan.made_with import made_with
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.plan.phases import RETIRABLE, runs_on
 from k8sbootstrap.plan.registries import RegistryPlan, with_local
-from k8sbootstrap.runner.phases import RETIRABLE, runs_on
 from k8sbootstrap.state import State
 
 

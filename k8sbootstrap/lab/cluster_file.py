@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from k8sbootstrap.artifacts.source import SUMS, hash_of_list
+from k8sbootstrap.artifacts.sources.base import SUMS, hash_of_list
 from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab.root_image import USER
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from k8sbootstrap import private_files
 from k8sbootstrap.errors import StateError
-from k8sbootstrap.pki import files, kubeconfig, table, x509
+from k8sbootstrap.pki import kubeconfig, table, x509
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
 
@@ -89,7 +90,7 @@ class _Issuer:
             raise StateError(f"{public_path} does not belong to {key_path}", hint=self._restore(public_path))
         if changed:
             self._settle(key_path, x509.key_pem(key))
-        content = x509.public_pem(key) if public is None else files.read(public_path)
+        content = x509.public_pem(key) if public is None else private_files.read(public_path)
         changed = self._settle(public_path, content or b"") or changed
         self.result.note(table.SERVICE_ACCOUNT, changed=changed)
 
@@ -150,7 +151,7 @@ class _Issuer:
         return self.state.kubeconfig if name == table.OPERATOR_KUBECONFIG else self.state.pki / name
 
     def _load(self, path: Path, parse: Callable[[bytes], T]) -> T | None:
-        content = files.read(path)
+        content = private_files.read(path)
         if content is None:
             return None
         try:
@@ -159,16 +160,16 @@ class _Issuer:
             raise StateError(f"{path} is damaged: {exc}", hint=self._restore(path)) from exc
 
     def _settle(self, path: Path, content: bytes) -> bool:
-        mode = files.PUBLIC if path.suffix in {".crt", ".pub"} else files.PRIVATE
-        return files.settle(path, content, mode, root=self.state.directory)
+        mode = private_files.PUBLIC if path.suffix in {".crt", ".pub"} else private_files.PRIVATE
+        return private_files.settle(path, content, mode, root=self.state.directory)
 
     def _keep_modes(self, *paths: Path) -> None:
         for path in paths:
-            self._settle(path, files.read(path) or b"")
+            self._settle(path, private_files.read(path) or b"")
 
     def _refuse_if_used(self, missing: Path, users: Iterable[Path]) -> None:
         for user in users:
-            if files.read(user) is not None:
+            if private_files.read(user) is not None:
                 raise StateError(
                     f"{missing} is missing, but {user} depends on it", hint=self._restore(missing)
                 )

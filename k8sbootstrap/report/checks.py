@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from k8sbootstrap.checks.cluster import ALL_CHECKS
+from k8sbootstrap.checks.cluster.models import CLUSTER, Result, Status, VerifyReport
 from k8sbootstrap.report.words import duration
-from k8sbootstrap.verify.checks import ALL_CHECKS
-from k8sbootstrap.verify.models import CLUSTER, Result, Status, VerifyReport
 
 COLUMNS = 16
 """Hosts that have a column; in larger clusters those that failed come first."""

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from k8sbootstrap.plan.phases import title
 from k8sbootstrap.report.history import History
 from k8sbootstrap.report.words import some
-from k8sbootstrap.runner.events import Failure, TaskResult
-from k8sbootstrap.runner.failure import REASON_LINES, reason
-from k8sbootstrap.runner.phases import title
+from k8sbootstrap.run.events import Failure, TaskResult
+from k8sbootstrap.run.failure import REASON_LINES, reason
 
 _NAMES = 24
 """Hosts named in one failure; the table of hosts has all."""

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from k8sbootstrap.runner.board import Board
-from k8sbootstrap.runner.events import (
+from k8sbootstrap.plan.phases import title
+from k8sbootstrap.run.board import Board
+from k8sbootstrap.run.events import (
     Event,
     HookFinished,
     HookStarted,
@@ -18,8 +19,7 @@ from k8sbootstrap.runner.events import (
     TaskResult,
     TaskStarted,
 )
-from k8sbootstrap.runner.failure import hook_title
-from k8sbootstrap.runner.phases import title
+from k8sbootstrap.run.failure import hook_title
 
 
 @dataclass

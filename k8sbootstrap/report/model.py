@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from k8sbootstrap.plan.phases import title
 from k8sbootstrap.report.changes import HostChanges, host_changes
 from k8sbootstrap.report.checks import CheckTable, check_table
 from k8sbootstrap.report.drawing import Drawing, draw_topology
@@ -15,9 +16,8 @@ from k8sbootstrap.report.runs import UNFINISHED
 from k8sbootstrap.report.timeline import Timeline, draw_timeline
 from k8sbootstrap.report.topology import Topology, read_topology
 from k8sbootstrap.report.words import count, duration, moment, some
-from k8sbootstrap.runner.board import HostCount
-from k8sbootstrap.runner.failure import headline
-from k8sbootstrap.runner.phases import title
+from k8sbootstrap.run.board import HostCount
+from k8sbootstrap.run.failure import headline
 
 _COLUMNS = (5, 2)
 """Boxes side by side in the topology on wide and on narrow screens."""

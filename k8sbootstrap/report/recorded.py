@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from k8sbootstrap.checks.cluster.models import VerifyReport
 from k8sbootstrap.report.runs import read_summary
-from k8sbootstrap.runner.events import Event, RunStarted, parse
-from k8sbootstrap.runner.record import Summary
-from k8sbootstrap.verify.models import VerifyReport
+from k8sbootstrap.run.events import Event, RunStarted, parse
+from k8sbootstrap.run.record import Summary
 
 _VERIFY = TypeAdapter(VerifyReport)
 

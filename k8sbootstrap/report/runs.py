@@ -7,8 +7,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from k8sbootstrap.errors import StateError
 from k8sbootstrap.report.words import duration
-from k8sbootstrap.runner.events import RunStarted, parse
-from k8sbootstrap.runner.record import RUN_ID, Summary
+from k8sbootstrap.run.events import RunStarted, parse
+from k8sbootstrap.run.record import RUN_ID, Summary
 from k8sbootstrap.state import State
 
 UNFINISHED = "unfinished"

@@ -1,7 +1,7 @@
 """Tells k8sbootstrap what a playbook does while it does it: one JSON object per line on a pipe.
 
 Silent unless K8SBOOTSTRAP_EVENTS_FD names an open file descriptor, so plain ansible-playbook runs are not
-touched. ``k8sbootstrap.runner.events`` reads the lines; VERSION goes up when an old reader would misread
+touched. ``k8sbootstrap.run.events`` reads the lines; VERSION goes up when an old reader would misread
 them. Output that a task hides with no_log never reaches the pipe: only its status and warnings do. If
 K8SBOOTSTRAP_GO_FD names a descriptor too, every phase waits for a byte on it before it begins.
 """

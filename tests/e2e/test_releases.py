@@ -20,7 +20,7 @@ from labs import Lab, make_lab, summary
 from snapshot import differences, snapshot
 
 from k8sbootstrap.catalog.resolve import release
-from k8sbootstrap.runner.playbook import plugin_settings
+from k8sbootstrap.run.playbook import plugin_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -163,7 +163,7 @@ class Watch:
         of_host = (process / "ns/pid").readlink() != self._namespace
         if of_host and process.stat().st_uid == 0:
             return  # package manager and runtime need the proxy; other users of the host can't read it
-        if b"k8sbootstrap\0" in command or b"k8sbootstrap.runner.launch" in command:
+        if b"k8sbootstrap\0" in command or b"k8sbootstrap.run.launch" in command:
             return
         for name in held((process / "environ").read_bytes()):
             self.leaks.add(f"{name} is in the environment of {command!r}")

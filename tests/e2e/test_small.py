@@ -20,11 +20,11 @@ from registry import PASSWORD, USER, Registry, image_file, serve
 from snapshot import differences, snapshot
 
 from k8sbootstrap.artifacts.fetch import fetch_all
-from k8sbootstrap.artifacts.image_archive import ImageArchive, read_archive
-from k8sbootstrap.artifacts.registries import RegistryImages
+from k8sbootstrap.artifacts.sources.registries import RegistryImages
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.config.models.artifacts import Artifacts
 from k8sbootstrap.config.models.runtime import Registry as KnownRegistry
+from k8sbootstrap.formats.image_archive import ImageArchive, read_archive
 from k8sbootstrap.lab.image_tar import write_image
 from k8sbootstrap.lab.root_image import PASSWORD_USER
 from k8sbootstrap.plan.registries import plan_registries

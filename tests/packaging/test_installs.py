@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cluster_yaml import cluster_yaml
 
 from k8sbootstrap import __version__
 from k8sbootstrap.catalog.resolve import default_version, release
+from tests.cluster_yaml import cluster_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ("playbooks", "roles", "inventory")

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_runs import PREFLIGHT, SUMMARY, large_run, make_run
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from k8sbootstrap.report.page import render
 from k8sbootstrap.report.recorded import read_run
 from k8sbootstrap.state import State
+from tests.report_runs import PREFLIGHT, SUMMARY, large_run, make_run
 
 RUNS: dict[str, dict[str, Any]] = {
     "failed": {"events": "failed", "summary": SUMMARY, "verify": True, "inventory": True},

@@ -10,12 +10,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from k8sbootstrap.inventory.logins import read_logins, write_logins
+from k8sbootstrap.inventory.proxy import write_proxy
 from k8sbootstrap.inventory.render import render_inventory
-from k8sbootstrap.logins import read_logins, write_logins
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
-from k8sbootstrap.proxy import write_proxy
 from k8sbootstrap.state import State
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from scenarios import ROOT, SCENARIOS, render_only_inventory
 
-from k8sbootstrap.runner.ansible import settings
+from k8sbootstrap.run.ansible import settings
 
 CANARY = "canary-that-never-leaves-the-controller"
 LIAR = """\

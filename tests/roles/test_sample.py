@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import yaml
-from golden_tree import golden_paths
 from scenarios import ROOT, SCENARIOS, Rendered, artifacts, play
 from test_lint import BIN, run
 
@@ -12,6 +11,7 @@ from k8sbootstrap.catalog.resolve import default_version
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.state import State
+from tests.golden_tree import golden_paths
 
 SAMPLE = ROOT / "inventory/sample/hosts.yml"
 SCENARIO = next(scenario for scenario in SCENARIOS if scenario.name == "1.36-docker")

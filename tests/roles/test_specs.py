@@ -11,7 +11,7 @@ import pytest
 import yaml
 from jinja2 import meta
 
-from k8sbootstrap.runner.playbook import ASKS_MASTERS
+from k8sbootstrap.run.playbook import ASKS_MASTERS
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from golden_tree import check_folders, remove_folders
 from scenarios import HOSTS, PASSWORD, ROOT, SCENARIOS, Rendered, RenderedFile, play
 from units import command, flags, verify
 
 from k8sbootstrap.catalog.flags import differences, not_taken
-from k8sbootstrap.drift.survey import Survey, Work
 from k8sbootstrap.errors import HostError
-from k8sbootstrap.runner.playbook import write_playbook
+from k8sbootstrap.run.playbook import write_playbook
+from k8sbootstrap.survey.todo import Survey, Work
+from tests.golden_tree import check_folders, remove_folders
 
 GOLDEN = Path(__file__).parent / "golden"
 GoldenTree = Callable[[Path, Mapping[str, str], str | None], None]

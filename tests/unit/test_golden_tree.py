@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from golden_tree import ABOUT, check_folders, check_tree, golden_paths, remove_folders, write_tree
+
+from tests.golden_tree import ABOUT, check_folders, check_tree, golden_paths, remove_folders, write_tree
 
 FULL = {"host/a": "a\n", "host/b": "b\n", "host/c": "c\n"}
 OTHER = {"host/a": "a\n", "host/b": "other\n", "host/new": "new\n"}

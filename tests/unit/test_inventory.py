@@ -14,11 +14,11 @@ import yaml
 
 from k8sbootstrap.artifacts.own_images import OwnImage
 from k8sbootstrap.inventory.connection import sudo_password_variable
+from k8sbootstrap.inventory.proxy import proxy_variables, write_proxy
 from k8sbootstrap.inventory.render import render_connections, render_inventory
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
-from k8sbootstrap.proxy import proxy_variables, write_proxy
 from k8sbootstrap.state import State
 
 GOLDEN = Path(__file__).parent / "golden" / "inventory"

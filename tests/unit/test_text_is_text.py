@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel, StringConstraints
 from pydantic.fields import FieldInfo
-from test_inventory import fetched
 
 from k8sbootstrap.artifacts.own_images import own_images
 from k8sbootstrap.config.models.base import DIRECT_HOST, HTTP_URL
@@ -23,9 +22,10 @@ from k8sbootstrap.lab.image_tar import write_image
 from k8sbootstrap.pki import x509
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.plan.phases import PHASES
 from k8sbootstrap.resources import data_dir
-from k8sbootstrap.runner.phases import PHASES
 from k8sbootstrap.state import State
+from tests.unit.test_inventory import fetched
 
 FREE_PATTERNS = {HTTP_URL, DIRECT_HOST}
 """Patterns in which a template could be spelled."""

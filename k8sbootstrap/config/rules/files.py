@@ -9,13 +9,13 @@ from pathlib import Path
 
 from cryptography import x509
 
-from k8sbootstrap.artifacts.image_archive import ImageArchiveError, read_archive
 from k8sbootstrap.config.document import Location
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.models.artifacts import DirectorySource
 from k8sbootstrap.config.models.hosts import SSH, FileSecret
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.config.rules.finding import Finding
+from k8sbootstrap.formats.image_archive import ImageArchiveError, read_archive
 
 _OTHERS = 0o077
 _NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")

@@ -8,7 +8,7 @@ from k8sbootstrap.catalog.resolve import release
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.models.runtime import Runtime
 from k8sbootstrap.config.rules.finding import Finding
-from k8sbootstrap.config.rules.owned import OWNED_FIELDS, OWNED_FLAGS
+from k8sbootstrap.config.rules.reserved_flags import OWNED_FIELDS, OWNED_FLAGS
 from k8sbootstrap.config.rules.syntax import is_flag
 from k8sbootstrap.errors import UnknownReleaseError
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from os.path import isdir
 from pathlib import Path
 
-from k8sbootstrap.addons.objects import ObjectError
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.manifest_files import files_of, local_objects
 from k8sbootstrap.config.models.addons import DirectoryManifest, FileManifest
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.config.rules.finding import Finding
+from k8sbootstrap.formats.objects import ObjectError
 
 
 def objects(draft: Draft, base: Path) -> Iterator[Finding]:

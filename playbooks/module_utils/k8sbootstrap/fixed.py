@@ -1,6 +1,6 @@
 """What a cluster keeps for good: where it stands on a host, and what a change of it would break.
 
-Modules on hosts and the commands plan and up (k8sbootstrap/drift/refusals.py) judge by these same rules.
+Modules on hosts and the commands plan and up (k8sbootstrap/checks/refusals.py) judge by these same rules.
 Nothing is asked or changed here.
 """
 

@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cluster_yaml import cluster_yaml
 
-from k8sbootstrap.addons.bundle import files, write_addons
+from k8sbootstrap.addons.objects_file import files, write_addons
 from k8sbootstrap.catalog.resolve import helm
 from k8sbootstrap.errors import ConfigError
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.state import State
+from tests.cluster_yaml import cluster_yaml
 
 CHART = Path(__file__).parent / "charts/web"
 CLUSTER = cluster_yaml("m1", version="1.36.3", dns="{name: none}") + "manifests:\n"

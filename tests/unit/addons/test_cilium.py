@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_yaml import cluster_yaml
 
-from k8sbootstrap.addons.bundle import files, write_addons
 from k8sbootstrap.addons.cilium import cilium_values, merged
+from k8sbootstrap.addons.objects_file import files, write_addons
 from k8sbootstrap.catalog.resolve import helm
 from k8sbootstrap.errors import ConfigError
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
-from k8sbootstrap.runner.phases import runs_on
+from k8sbootstrap.plan.phases import runs_on
 from k8sbootstrap.state import State
+from tests.cluster_yaml import cluster_yaml
 
 CLUSTER = cluster_yaml("m1", "w1", version="1.36.3")
 TEMPLATE = """\

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.addons.dns import dns_objects, replicas
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
+from tests.cluster_yaml import cluster_yaml
 
 GOLDEN = Path(__file__).parent / "golden"
 

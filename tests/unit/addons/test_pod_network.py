@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster_yaml import cluster_yaml
 
-from k8sbootstrap.addons import own
-from k8sbootstrap.addons.bundle import files, write_addons
-from k8sbootstrap.addons.objects import ObjectError, Sourced
+from k8sbootstrap.addons import user_manifests
+from k8sbootstrap.addons.objects_file import files, write_addons
 from k8sbootstrap.addons.pod_network import pod_network_objects
 from k8sbootstrap.errors import ConfigError
+from k8sbootstrap.formats.objects import ObjectError, Sourced
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
+from tests.cluster_yaml import cluster_yaml
 
 CLUSTER = cluster_yaml("m1", version="1.36.3")
 
@@ -96,7 +96,9 @@ def rendered(
 
 
 def objects_of(plan: ClusterPlan, fetched: dict[str, Path]) -> list[Sourced]:
-    found, notes = pod_network_objects(plan, fetched, own.renderer(plan.config, fetched, Path("/nowhere")))
+    found, notes = pod_network_objects(
+        plan, fetched, user_manifests.renderer(plan.config, fetched, Path("/nowhere"))
+    )
     assert notes == []
     return found
 

@@ -12,16 +12,17 @@ import time
 
 import pytest
 
-from k8sbootstrap.artifacts import body, limits
+from k8sbootstrap.artifacts import body
 from k8sbootstrap.artifacts import web as web_module
-from k8sbootstrap.artifacts.archive import ArchiveError, copy_out, members
 from k8sbootstrap.artifacts.cache import Cache
-from k8sbootstrap.artifacts.image_archive import ImageArchiveError, read_archive
-from k8sbootstrap.artifacts.source import largest
+from k8sbootstrap.artifacts.sources.base import largest
 from k8sbootstrap.artifacts.web import NoAnswerError, Web, WebError
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.config.models.network import Proxy
 from k8sbootstrap.errors import ArtifactError
+from k8sbootstrap.formats import limits
+from k8sbootstrap.formats.archive import ArchiveError, copy_out, members
+from k8sbootstrap.formats.image_archive import ImageArchiveError, read_archive
 
 from .helpers import artifact, digest, tgz
 
@@ -207,7 +208,7 @@ def test_a_member_that_is_too_large_is_not_written(tmp_path):
 
 
 def test_a_member_of_an_archive_that_is_too_large_is_an_error(site, server, monkeypatch):
-    monkeypatch.setattr("k8sbootstrap.artifacts.limits.PROGRAM", 100_000)
+    monkeypatch.setattr("k8sbootstrap.formats.limits.PROGRAM", 100_000)
     archive = tgz({"etcd": bytes(200_000)})
     server.files = {"/etcd.tgz": archive}
     file = ArtifactFile(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from k8sbootstrap.artifacts.image_archive import ImageArchiveError, read_archive
 from k8sbootstrap.artifacts.own_images import own_images
 from k8sbootstrap.errors import ConfigError
+from k8sbootstrap.formats.image_archive import ImageArchiveError, read_archive
 from k8sbootstrap.lab.image_tar import write_image
 
 

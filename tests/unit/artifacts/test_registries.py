@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from k8sbootstrap.artifacts import limits
-from k8sbootstrap.artifacts.image_archive import digest_of, read_archive
-from k8sbootstrap.artifacts.registries import RegistryImages
 from k8sbootstrap.artifacts.registry_web import RegistryWeb
+from k8sbootstrap.artifacts.sources.registries import RegistryImages
 from k8sbootstrap.artifacts.web import WebError
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.config.models.network import Proxy
 from k8sbootstrap.config.models.runtime import Registry
 from k8sbootstrap.errors import ArtifactError
+from k8sbootstrap.formats import limits
+from k8sbootstrap.formats.image_archive import digest_of, read_archive
 from k8sbootstrap.plan.registries import plan_registries
 
 from .helpers import Site

@@ -5,7 +5,7 @@ from typing import get_args
 from k8sbootstrap.catalog.data import load_catalogue
 from k8sbootstrap.catalog.flags import Differences, differences, not_taken
 from k8sbootstrap.config.models.base import Component
-from k8sbootstrap.config.rules.owned import OWNED_FLAGS
+from k8sbootstrap.config.rules.reserved_flags import OWNED_FLAGS
 
 MINORS = [minor.minor for minor in load_catalogue().minors]
 

@@ -164,7 +164,7 @@ def test_no_checksum_is_written_twice_and_the_newest_come_first():
     kubelets = [key.split("/")[1] for key in keys if key.endswith("/amd64/kubelet")]
     assert kubelets == [version for version in versions() if version in kubelets]
     assert set(versions()) - set(kubelets) == {"1.37.1", "1.37.0", "1.36.5", "1.35.9", "1.34.12"}, (
-        "python -m k8sbootstrap.catalog.refresh"
+        "python -m tools.refresh_catalogue"
     )
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.cli import main
+from tests.cluster_yaml import cluster_yaml
 
 
 @dataclass

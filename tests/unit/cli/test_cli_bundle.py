@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from json_form import form_of
 
-from k8sbootstrap.bundle.create import Created
-from k8sbootstrap.bundle.manifest import Entry, Manifest
-from k8sbootstrap.bundle.reader import open_bundle
-from k8sbootstrap.bundle.writer import write_bundle
+from k8sbootstrap.actions.bundle import Created
+from k8sbootstrap.artifacts.bundle.manifest import Entry, Manifest
+from k8sbootstrap.artifacts.bundle.reader import open_bundle
+from k8sbootstrap.artifacts.bundle.writer import write_bundle
 from k8sbootstrap.cli import bundle as command
 from k8sbootstrap.errors import ArtifactError
 from k8sbootstrap.plan.models import ClusterPlan
+from tests.json_form import form_of
 
 KUBELET = "kubernetes/1.36.2/amd64/kubelet"
 PAUSE = "images/pause/amd64/image.tar"

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from k8sbootstrap.actions.plan import Outlook, _outlook
 from k8sbootstrap.cli import plan as command
-from k8sbootstrap.drift.survey import Survey, Work
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
-from k8sbootstrap.runner.events import parse
-from k8sbootstrap.runner.plan import Outlook, _outlook
-from k8sbootstrap.runner.progress import Reporter
-from k8sbootstrap.runner.session import running
+from k8sbootstrap.run.events import parse
+from k8sbootstrap.run.progress import Reporter
+from k8sbootstrap.run.session import running
 from k8sbootstrap.state import State
-from k8sbootstrap.upgrade.models import Upgrade
+from k8sbootstrap.survey.todo import Survey, Work
+from k8sbootstrap.survey.upgrade.models import Upgrade
 
 UNIT = "/etc/systemd/system/kubelet.service"
 DIFF = f"--- {UNIT}\n+++ {UNIT}\n@@ -1 +1 @@\n-RestartSec=7\n+RestartSec=2\n"

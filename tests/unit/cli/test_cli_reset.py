@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from k8sbootstrap.runner import ansible, lock
+from k8sbootstrap.run import ansible, lock
 
 QUESTION = "Destroy cluster demo on master1, worker1, with all that runs on it?"
 

@@ -11,8 +11,8 @@ import importlib
 
 from k8sbootstrap.cli.console import PlainConsole
 from k8sbootstrap.errors import HostError
-from k8sbootstrap.runner.live import reporter_for
-from k8sbootstrap.runner.events import StepNote
+from k8sbootstrap.run.live import reporter_for
+from k8sbootstrap.run.events import StepNote
 
 hostile = {HOSTILE!r}
 console = PlainConsole(soft_wrap=True, highlight=False)

@@ -2,9 +2,9 @@ import stat
 
 import pytest
 import yaml
-from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.state import State
+from tests.cluster_yaml import cluster_yaml
 
 CLUSTER = cluster_yaml("m1", "w1")
 ADMIN = """\

@@ -11,8 +11,8 @@ import click
 import pytest
 
 from k8sbootstrap import __version__, errors
-from k8sbootstrap.cli.exit_codes import error_classes
 from k8sbootstrap.cli.main import COMMANDS, cli
+from tools.exit_codes_page import error_classes
 
 PROBLEM = errors.Problem(Path("cluster.yaml"), 3, "hosts[0].name", "is wrong", "write it right")
 

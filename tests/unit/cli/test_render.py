@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster_yaml import cluster_yaml
 
-from k8sbootstrap.bundle.manifest import Entry, Manifest
-from k8sbootstrap.bundle.writer import write_bundle
+from k8sbootstrap.artifacts.bundle.manifest import Entry, Manifest
+from k8sbootstrap.artifacts.bundle.writer import write_bundle
 from k8sbootstrap.inventory.read import read_digests
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.resources import data_dir
-from k8sbootstrap.runner import lock
+from k8sbootstrap.run import lock
+from tests.cluster_yaml import cluster_yaml
 
 CLUSTER = cluster_yaml(
     "name: master-1, address: 10.0.0.11, roles: [master]",

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from report_runs import CLUSTER, SUMMARY, make_run
 
 from k8sbootstrap.state import State
+from tests.report_runs import CLUSTER, SUMMARY, make_run
 
 OLD, NEW = "20261123T080000Z-00000a", "20261124T090000Z-00000b"
 

@@ -1,4 +1,4 @@
-from cluster_yaml import cluster_yaml
+from tests.cluster_yaml import cluster_yaml
 
 CLUSTER = cluster_yaml(
     "name: m1, address: 127.0.0.1, privateAddress: 192.0.2.11, roles: [master, worker], ssh: {port: 9}"

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_yaml import cluster_yaml
 
+from k8sbootstrap.actions.up import UpOptions
 from k8sbootstrap.cli import up
 from k8sbootstrap.errors import HostError, InterruptedRunError, LockedError, PreflightError, VerifyError
-from k8sbootstrap.runner.record import Summary, Timing
-from k8sbootstrap.runner.up import UpOptions
+from k8sbootstrap.run.record import Summary, Timing
+from tests.cluster_yaml import cluster_yaml
 
 CLUSTER = cluster_yaml("name: master1, address: 10.0.0.11, roles: [master, worker]")
 COUNT = {"ok": 8, "changed": 3, "skipped": 1, "failed": 0, "unreachable": False}

@@ -2,7 +2,8 @@ import json
 from xml.etree import ElementTree as ET
 
 import pytest
-from cluster_yaml import cluster_yaml
+
+from tests.cluster_yaml import cluster_yaml
 
 CLUSTER = cluster_yaml(
     "name: m1, address: 127.0.0.1, privateAddress: 192.0.2.11, roles: [master, worker], ssh: {port: 9}"
@@ -12,7 +13,7 @@ CLUSTER = cluster_yaml(
 @pytest.fixture
 def file(tmp_path, monkeypatch):
     """A cluster of one host whose SSH port is closed; cleanly refused, so all of it takes no time."""
-    monkeypatch.setattr("k8sbootstrap.verify.run.SETTLE", 0)
+    monkeypatch.setattr("k8sbootstrap.checks.cluster.run.SETTLE", 0)
     path = tmp_path / "cluster.yaml"
     path.write_text(CLUSTER)
     return path

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from config_examples import BAD
 
 from k8sbootstrap.config import document, rules
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.load import load_cluster
 from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.errors import ConfigError
+from tests.unit.config.config_examples import BAD
 
 FILES = sorted(BAD.glob("*.yaml"))
 

@@ -6,12 +6,12 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
-from config_examples import HEAD, HOSTS
 
 from k8sbootstrap.config.load import load_cluster, load_name, resolve_secret
 from k8sbootstrap.config.models.artifacts import DirectorySource, MirrorSource
 from k8sbootstrap.config.models.hosts import EnvSecret, FileSecret
 from k8sbootstrap.errors import ConfigError
+from tests.unit.config.config_examples import HEAD, HOSTS
 
 Write = Callable[[str], Path]
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
-from config_examples import BAD, HEAD, HOSTS
 
-from k8sbootstrap.cli.exit_codes import error_classes, exit_code_table
-from k8sbootstrap.config.docs import configuration_reference
 from k8sbootstrap.config.later import ANY, LATER, of_key
 from k8sbootstrap.config.schema import json_schema
 from k8sbootstrap.config.template import Start, cluster_file_text
+from tests.unit.config.config_examples import BAD, HEAD, HOSTS
+from tools.configuration_page import configuration_reference
+from tools.exit_codes_page import error_classes, exit_code_table
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -66,7 +66,7 @@ def test_the_schema_refuses_what_the_models_refuse(name: str) -> None:
 def test_the_configuration_reference_is_current() -> None:
     committed = (DOCS / "configuration.md").read_text(encoding="utf-8")
     assert committed == configuration_reference(), (
-        "python -m k8sbootstrap.config.docs > docs/configuration.md"
+        "python -m tools.configuration_page > docs/configuration.md"
     )
 
 
@@ -79,7 +79,7 @@ def test_the_reference_has_every_key_of_every_object() -> None:
 
 def test_the_table_of_exit_codes_is_current() -> None:
     committed = (DOCS / "exit-codes.md").read_text(encoding="utf-8")
-    assert committed == exit_code_table(), "python -m k8sbootstrap.cli.exit_codes > docs/exit-codes.md"
+    assert committed == exit_code_table(), "python -m tools.exit_codes_page > docs/exit-codes.md"
 
 
 def test_exit_codes_differ_from_each_other_and_from_usage_errors() -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from k8sbootstrap import kubeconfig
-from k8sbootstrap.addons.objects import ObjectError, read_objects
-from k8sbootstrap.bundle import manifest
+from k8sbootstrap.artifacts.bundle import manifest
 from k8sbootstrap.errors import BundleError, StateError
 from k8sbootstrap.formats.bounded import MAX_VALUES, load_json, load_yaml
+from k8sbootstrap.formats.objects import ObjectError, read_objects
+from k8sbootstrap.pki import operator_kubeconfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def test_every_reader_of_yaml_refuses(text: str, reader: str, tmp_path: Path) ->
     readers: dict[str, tuple[Callable[[], object], type[Exception]]] = {
         "yaml": (lambda: load_yaml(text), yaml.YAMLError),
         "objects": (lambda: read_objects(text, "file.yaml"), ObjectError),
-        "kubeconfig": (lambda: kubeconfig.merge("", "demo", file), StateError),
+        "kubeconfig": (lambda: operator_kubeconfig.merge("", "demo", file), StateError),
     }
     read, error = readers[reader]
     with pytest.raises(error):

@@ -8,8 +8,8 @@ import pytest
 from k8sbootstrap.errors import StateError
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.pki.offer import KEPT, Offer, check
-from k8sbootstrap.pki.recover import Found, settle
 from k8sbootstrap.state import State
+from k8sbootstrap.survey.authorities import Found, settle
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from cluster_yaml import cluster_yaml
 
 from k8sbootstrap.config.load import load_cluster
 from k8sbootstrap.errors import ConfigError
 from k8sbootstrap.plan.build import build_plan, load_plan
 from k8sbootstrap.plan.models import BastionTarget, ClusterPlan
 from k8sbootstrap.state import State
+from tests.cluster_yaml import cluster_yaml
 
 Plan = Callable[..., ClusterPlan]
 

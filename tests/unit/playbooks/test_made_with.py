@@ -10,7 +10,8 @@ from typing import Any
 
 import playbook_code
 import pytest
-from golden_tree import golden_paths
+
+from tests.golden_tree import golden_paths
 
 MADE = {"network.serviceCIDR": "10.96.0.0/16", "network.dnsDomain": "cluster.local", "hosts[].name": "a"}
 APISERVER = """\

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.k8sbootstrap.images import registry
 
-from k8sbootstrap.artifacts.image_archive import Part, digest_of, write_archive
+from k8sbootstrap.formats.image_archive import Part, digest_of, write_archive
 from k8sbootstrap.lab.image_tar import write_image
 from k8sbootstrap.plan.registries import name_in_local
 

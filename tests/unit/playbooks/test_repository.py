@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from k8sbootstrap.bundle import apt
-from k8sbootstrap.bundle.repository import index
+from k8sbootstrap.artifacts.packages import apt
+from k8sbootstrap.artifacts.packages.repository import index
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs Debian's tools")
 FIRST, SECOND = "k8sbootstrap-test-first", "k8sbootstrap-test-second"

@@ -3,12 +3,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_runs import make_run
 
 from k8sbootstrap.report.history import History, read_history
 from k8sbootstrap.report.model import Page, build_page
 from k8sbootstrap.report.recorded import Recorded, read_run
 from k8sbootstrap.state import State
+from tests.report_runs import make_run
 
 Read = Callable[..., Recorded]
 

@@ -1,5 +1,6 @@
 import pytest
-from report_runs import lines
+
+from tests.report_runs import lines
 
 
 def test_steps_keep_their_notes_and_outcomes(history) -> None:

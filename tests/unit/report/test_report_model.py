@@ -1,10 +1,10 @@
 import pytest
-from report_runs import PREFLIGHT, SUMMARY, large_run, lines
 
+from k8sbootstrap.checks.cluster.models import Result, Status, VerifyReport
 from k8sbootstrap.report import changes
 from k8sbootstrap.report.changes import ShownChange, host_changes
 from k8sbootstrap.report.checks import COLUMNS, check_table
-from k8sbootstrap.verify.models import Result, Status, VerifyReport
+from tests.report_runs import PREFLIGHT, SUMMARY, large_run, lines
 
 
 def test_the_head_of_a_run_that_failed(page) -> None:

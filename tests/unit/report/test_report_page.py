@@ -5,9 +5,9 @@ from collections import Counter
 from html.parser import HTMLParser
 
 import pytest
-from report_runs import PREFLIGHT, SUMMARY, large_run, lines
 
 from k8sbootstrap.report.page import render
+from tests.report_runs import PREFLIGHT, SUMMARY, large_run, lines
 
 EVIL = "<script>alert('&amp;')</script>\"' onload=x <b>{{ 7 * 7 }}</b>"
 VOID = {"meta", "link"}

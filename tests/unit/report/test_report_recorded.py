@@ -2,12 +2,12 @@ import json
 from typing import Any
 
 import pytest
-from report_runs import DATA, SUMMARY, make_run
 
 from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.report.recorded import read_run
-from k8sbootstrap.runner.events import TaskResult
+from k8sbootstrap.run.events import TaskResult
 from k8sbootstrap.state import State
+from tests.report_runs import DATA, SUMMARY, make_run
 
 
 def result(**more: Any) -> str:

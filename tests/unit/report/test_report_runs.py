@@ -1,9 +1,9 @@
 import pytest
-from report_runs import SUMMARY, make_run
 
 from k8sbootstrap.errors import StateError
 from k8sbootstrap.report.runs import find_run, list_runs
 from k8sbootstrap.state import State
+from tests.report_runs import SUMMARY, make_run
 
 OLD, SAME_DAY, NEW = "20261123T080000Z-00000a", "20261124T080000Z-00000b", "20261124T090000Z-00000c"
 

@@ -1,7 +1,7 @@
 import pytest
-from report_runs import large_run, lines
 
 from k8sbootstrap.report.timeline import SHOWN, Bar, Timeline, draw_timeline
+from tests.report_runs import large_run, lines
 
 
 def inside(drawn: Timeline) -> bool:

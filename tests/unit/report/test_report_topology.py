@@ -2,10 +2,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from report_runs import INVENTORY
 
 from k8sbootstrap.report.drawing import SHOWN, Drawing, draw_topology
 from k8sbootstrap.report.topology import Member, Topology, read_topology
+from tests.report_runs import INVENTORY
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import IO, BinaryIO
 
 PLACE = "/var/tmp"  # noqa: S108 - as the module says, nothing there is believed
 PREFIX = "k8sbootstrap-tmp-"
-"""What names of the folders begin with; ``runner/ahead.py`` and the action ``own_module`` make them."""
+"""What names of the folders begin with; ``actions/presend.py`` and the action ``own_module`` make them."""
 ARRIVING = ".k8sbootstrap-new"
 """Ending of a file that is not whole yet, beside where it belongs."""
 _PART = ".part"

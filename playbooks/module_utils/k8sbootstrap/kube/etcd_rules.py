@@ -1,6 +1,6 @@
 """May etcd be started as planned? Judged from what all hosts report; nothing is asked or changed here.
 
-The role etcd and the commands plan and up (k8sbootstrap/drift/etcd_members.py) judge by these same rules.
+The role etcd and the commands plan and up (k8sbootstrap/survey/etcd_members.py) judge by these same rules.
 
 They rest on etcd's own: the id of a member is the hash of its peer URL and the cluster's token, and the id of
 a cluster that of its first members. So hosts that begin with the same list and token make one cluster, in

@@ -1,0 +1,1 @@
+"""What commands do: one file for each use case, and the parts that several of them share."""

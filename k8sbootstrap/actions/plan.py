@@ -1,0 +1,202 @@
+"""``plan``: what ``up`` would do now. Changes nothing on any host, and nothing of the cluster's state."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from k8sbootstrap.actions.prepare import prepare
+from k8sbootstrap.actions.up import authorities, host_keys, look, to_do
+from k8sbootstrap.actions.upgrade import Upgrading
+from k8sbootstrap.errors import HostError
+from k8sbootstrap.hosts.host_keys import Ask
+from k8sbootstrap.plan.changes import Change
+from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
+from k8sbootstrap.run.events import TaskResult
+from k8sbootstrap.run.playbook import write_playbook
+from k8sbootstrap.run.progress import Reporter
+from k8sbootstrap.run.session import Run, running
+from k8sbootstrap.state import State
+from k8sbootstrap.survey.authorities import Allow
+from k8sbootstrap.survey.nodes import with_unplanned
+from k8sbootstrap.survey.todo import Survey
+from k8sbootstrap.survey.upgrade.models import Upgrade
+
+VERSION = 1
+"""Of the JSON form; goes up when a program that reads it would misread the new one."""
+
+
+@dataclass(frozen=True)
+class PlannedChange:
+    """One change that ``up`` would make."""
+
+    phase: str
+    role: str
+    change: Change
+    diff: str = ""
+    """Unified diff of a file; empty where there is none or it would show a secret."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the JSON form."""
+        body = asdict(self.change)
+        del body["text"]
+        return {"phase": self.phase, "role": self.role, **body, "diff": self.diff}
+
+
+@dataclass(frozen=True)
+class HostOutlook:
+    """All that ``up`` would do on one host."""
+
+    name: str
+    changes: tuple[PlannedChange, ...] = ()
+    error: str = ""
+    """Why it could not be planned; empty when it could."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """All that ``up`` would do."""
+
+    cluster: str
+    kubernetes: str
+    """Version that cluster.yaml names."""
+    hosts: tuple[HostOutlook, ...] = field(default_factory=tuple)
+    unplanned: tuple[UnplannedNode, ...] = ()
+    """Nodes that cluster.yaml does not name."""
+    upgrade: Upgrade | None = None
+    """How it gets there from another release; None where it runs that version."""
+
+    @property
+    def changes(self) -> int:
+        """How many changes there are, over all hosts."""
+        return sum(len(host.changes) for host in self.hosts)
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented form: see docs/plan.md."""
+        return {
+            "version": VERSION,
+            "cluster": self.cluster,
+            "kubernetes": self.kubernetes,
+            "changes": self.changes,
+            "unplannedNodes": [node.name for node in self.unplanned],
+            "upgrade": self.upgrade.to_json() if self.upgrade else None,
+            "hosts": [
+                {
+                    "name": host.name,
+                    "error": host.error,
+                    "changes": [change.to_json() for change in host.changes],
+                }
+                for host in self.hosts
+            ],
+        }
+
+
+def run_plan(
+    plan: ClusterPlan,
+    cluster_file: Path,
+    reporter: Reporter,
+    *,
+    accept_new_host_keys: bool = False,
+    ask: Ask | None = None,
+    allow_authorities: Allow | None = None,
+) -> Outlook:
+    """See what ``up`` would do.
+
+    Args:
+        plan: The desired state.
+        cluster_file: cluster.yaml; the state directory is beside it.
+        reporter: Shows what happens.
+        accept_new_host_keys: Trust hosts seen for the first time.
+        ask: Asks about unknown host keys; None refuses them.
+        allow_authorities: Decides whether to plan with certificate authorities of masters, where the state
+            directory has none; None takes none.
+
+    Returns:
+        Every change by host; hosts that did not answer carry an error.
+
+    Raises:
+        LockedError: Another command is changing this cluster.
+        PreflightError: It would change what can't be changed, or it is an upgrade that is not allowed.
+        HostError: A host that answers could not be planned.
+        InterruptedRunError: The user stopped it.
+        K8sBootstrapError: Anything else that a user can mend.
+    """
+    state = State.beside(cluster_file, plan.config.name)
+    with running(state, "k8sbootstrap plan", reporter) as run, _copy_of(state) as scratch:
+        host_keys(run, plan, accept_new=accept_new_host_keys, ask=ask)
+        seen = look(run, plan)
+        plan = with_unplanned(plan, seen.findings)
+        if not (scratch.pki / "ca.crt").exists():
+            authorities(run, plan, scratch, allow_authorities)
+        upgrading = Upgrading(run, plan)
+        upgrading.refuse_early(state.inventory)
+        prepare(plan, cluster_file, scratch, scratch.inventory, run.step)
+        todo = upgrading.found_in(to_do(run, plan, seen, scratch.inventory))
+        if not todo.settled:
+            playbook = write_playbook(todo, run.record.directory / "playbooks")
+            run.playbook(playbook, plan.hosts, scratch.inventory, check=True)
+        outlook = _outlook(plan, run, todo)
+        run.record.keep("plan.json", json.dumps(outlook.to_json(), indent=2))
+    return outlook
+
+
+def require_all(outlook: Outlook) -> None:
+    """Raise where a host could not be planned.
+
+    Raises:
+        HostError: Names them.
+    """
+    lost = [host for host in outlook.hosts if host.error]
+    if lost:
+        raise HostError(
+            "\n".join(
+                [f"{len(lost)} of {len(outlook.hosts)} hosts could not be planned"]
+                + [host.error for host in lost]
+            ),
+            hint="bring them back, or take them out of cluster.yaml, and run the same command again",
+        )
+
+
+@contextmanager
+def _copy_of(state: State) -> Iterator[State]:
+    """A state of the same contents that may be written to and goes when the block ends."""
+    for stale in state.directory.glob("plan-*"):  # of a run that was killed; the lock says it is over
+        shutil.rmtree(stale)
+    with tempfile.TemporaryDirectory(prefix="plan-", dir=state.directory) as name:
+        scratch = State(Path(name))
+        for folder in ("pki", "charts"):
+            with suppress(FileNotFoundError):
+                shutil.copytree(state.directory / folder, scratch.directory / folder)
+        for file in ("artifact_pins", "registry_logins", "proxy"):
+            with suppress(FileNotFoundError):
+                shutil.copy2(getattr(state, file), getattr(scratch, file))
+        yield scratch
+
+
+def _outlook(plan: ClusterPlan, run: Run, todo: Survey) -> Outlook:
+    by_host: dict[str, dict[tuple[str, str, str], PlannedChange]] = {host.name: {} for host in plan.hosts}
+    for result in run.board.changed:
+        for planned in _changes(result):  # roles share directories, and check mode makes none of them
+            change = planned.change
+            by_host[result.host].setdefault((change.kind, change.action, change.name), planned)
+    return Outlook(
+        plan.config.name,
+        plan.config.kubernetes.version,
+        tuple(
+            HostOutlook(host, tuple(changes.values()), str(todo.unreachable.get(host, "")))
+            for host, changes in by_host.items()
+        ),
+        todo.unplanned,
+        todo.upgrade,
+    )
+
+
+def _changes(result: TaskResult) -> Iterator[PlannedChange]:
+    diffs = {entry.get("name", ""): entry.get("prepared", "") for entry in result.diff or ()}
+    for change in result.changes:
+        diff = diffs.get(change.name, "") if change.kind == "file" else ""
+        yield PlannedChange(result.phase, result.role, change, diff if diff.startswith("---") else "")

@@ -1,0 +1,142 @@
+"""Sends programs ahead: while packages are being installed on new hosts, the network is idle.
+
+Nothing depends on it. What has not arrived when a role needs it is sent by the role itself.
+"""
+
+import secrets
+import shlex
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfileobj
+
+from k8sbootstrap.inventory.connection import ssh_command
+from k8sbootstrap.inventory.read import files_to_send
+from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.survey.todo import Survey
+
+_AT_ONCE = 20
+"""Hosts that are sent files at the same time."""
+_PATIENCE = 5.0
+"""Seconds that a connection may take to end."""
+_BLOCK = 1 << 20
+# a name appears when its file is whole; the folder goes when the connection ends, whyever it does
+_RECEIVE = """
+umask 077
+folder={folder}
+mkdir "$folder" && cd "$folder" || exit
+trap 'cd / && rm -rf "$folder"' EXIT
+trap exit HUP INT PIPE TERM
+while read -r name size; do
+  head -c "$size" >"$name.part" && [ "$(wc -c <"$name.part")" -eq "$size" ] && mv "$name.part" "$name" || exit
+done
+"""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A file to send."""
+
+    path: Path
+    sha256: str
+    """Its name on the host."""
+
+
+@contextmanager
+def sent_ahead(plan: ClusterPlan, survey: Survey, inventory: Path) -> Iterator[str]:
+    """Send hosts the programs of roles that are new there, in the background, while the block runs.
+
+    Args:
+        plan: The cluster.
+        survey: What is to do.
+        inventory: The inventory directory: it names the files.
+
+    Yields:
+        The folder on hosts that they arrive in, each under its sha256. After the block it is gone.
+    """
+    folder = _folder()
+    turns = threading.BoundedSemaphore(_AT_ONCE)
+    senders = []
+    for host in plan.hosts:
+        new = [role for role, why in survey.work.get(host.name, {}).items() if "new" in why.causes]
+        parcels = [Parcel(path, digest) for digest, path in files_to_send(inventory, host.name, new).items()]
+        if parcels:
+            receive = f"sh -c {shlex.quote(_RECEIVE.format(folder=folder))}"
+            senders.append(Sender([*ssh_command(host), receive], parcels, turns))
+    try:
+        for sender in senders:
+            sender.start()
+        yield folder
+    finally:
+        for sender in senders:
+            sender.ask_to_stop()
+        for sender in senders:
+            sender.stop()
+
+
+def _folder() -> str:
+    """A new folder for hosts. Users there may see its name and make it first: then nothing in it counts."""
+    return f"/var/tmp/k8sbootstrap-tmp-{secrets.token_hex(16)}"  # noqa: S108 - nobody can guess it
+
+
+class Sender(threading.Thread):
+    """Sends one host its files.
+
+    Args:
+        command: Connects to the host and starts what receives them.
+        parcels: The files, in the order in which they will be needed.
+        turns: Limits how many senders work at the same time.
+    """
+
+    def __init__(
+        self, command: Sequence[str], parcels: Sequence[Parcel], turns: threading.BoundedSemaphore
+    ) -> None:
+        super().__init__(daemon=True)
+        self._command = command
+        self._parcels = parcels
+        self._turns = turns
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        """Send; a failure is no news here, the roles find out and tell."""
+        with self._turns, suppress(OSError):
+            if self._stopping.is_set():
+                return
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            assert self._process.stdin  # noqa: S101 - it was asked for
+            for parcel in self._parcels:
+                if self._stopping.is_set():
+                    return
+                with parcel.path.open("rb") as file:
+                    self._process.stdin.write(f"{parcel.sha256} {parcel.path.stat().st_size}\n".encode())
+                    copyfileobj(file, self._process.stdin, _BLOCK)
+                    self._process.stdin.flush()
+
+    def ask_to_stop(self) -> None:
+        """Send no more; ends a transfer that is under way."""
+        self._stopping.set()
+        if self.is_alive() and self._process:
+            self._process.terminate()
+
+    def stop(self) -> None:
+        """End the connection, and with it the folder on the host."""
+        self.join(_PATIENCE)
+        if self._process is None:
+            return
+        if self._process.stdin and not self.is_alive():
+            with suppress(OSError):
+                self._process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_PATIENCE)
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,113 @@
+"""The part of ``up`` and ``plan`` that belongs to upgrades: look, refuse or let pass, take a snapshot."""
+
+import time
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from k8sbootstrap.actions.snapshot import take_snapshot
+from k8sbootstrap.checks.hosts.models import Status
+from k8sbootstrap.checks.hosts.run import require
+from k8sbootstrap.checks.upgrade import Case, judge, may_settle
+from k8sbootstrap.errors import HostError
+from k8sbootstrap.inventory.read import read_version
+from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.run.session import Run
+from k8sbootstrap.survey.todo import Survey
+from k8sbootstrap.survey.upgrade.find import find_upgrade, may_be_one
+from k8sbootstrap.survey.upgrade.observe import Running, look_at
+
+SETTLE = 30.0
+"""Seconds that something just restarted or just moved may take to be well."""
+_POLL = 2.0
+_MEGABYTE = 1_000_000
+
+
+class Upgrading:
+    """What is known of an upgrade in a run; nothing is asked of hosts twice.
+
+    Args:
+        run: The run.
+        plan: The cluster.
+        ignore: Names of checks whose failures do not count.
+        limit: Names of the only hosts to change; all, if empty.
+    """
+
+    def __init__(
+        self, run: Run, plan: ClusterPlan, ignore: Collection[str] = (), limit: Collection[str] = ()
+    ) -> None:
+        self._run = run
+        self._plan = plan
+        self._ignore = ignore
+        names = {host.name for host in plan.hosts}
+        self._left_out = frozenset(names - set(limit)) if limit else frozenset()
+        self._running: Running | None = None
+
+    def refuse_early(self, inventory: Path) -> None:
+        """Where the last inventory was another release's, let only an allowed step fetch files.
+
+        Raises:
+            PreflightError: It is not.
+        """
+        before = read_version(inventory)
+        if before and before != self._plan.release.version:
+            try:
+                self._look()
+            except HostError:  # nobody answers: what comes next says so in its own words
+                self._running = None
+
+    def found_in(self, todo: Survey) -> Survey:
+        """``todo`` with the upgrade that it amounts to.
+
+        Raises:
+            PreflightError: The step is not allowed.
+        """
+        if not may_be_one(todo):
+            return todo
+        running = self._running or self._look(todo)
+        upgrade = find_upgrade(self._plan, running, todo, self._ignore)
+        if upgrade:
+            with self._run.step("upgrade_found", "Upgrade") as step:
+                for line in upgrade.lines():
+                    step.note(line)
+        return replace(todo, upgrade=upgrade)
+
+    def snapshot(self, todo: Survey) -> None:
+        """Take a snapshot of etcd where its data gets into the hands of another release."""
+        if todo.upgrade is None or self._running is None or not todo.upgrade.changes_data:
+            return
+        with self._run.step("snapshot", "Snapshot of etcd") as step:
+            taken = take_snapshot(self._plan, self._running, todo.upgrade)
+            step.note(f"{taken.bytes / _MEGABYTE:.1f} MB on {taken.host}: {taken.path}")
+
+    def _look(self, todo: Survey | None = None) -> Running:
+        """See what runs. Where that is an upgrade, let pass only one that is allowed."""
+        with self._run.step("upgrade", "Upgrade checks") as step:
+            deadline = time.monotonic() + SETTLE
+            while True:
+                running = look_at(self._plan)
+                report = judge(Case(self._plan, running, self._left_out), self._ignore)
+                is_one = self._is_one(running, todo)
+                if not is_one or not may_settle(report) or time.monotonic() > deadline:
+                    break
+                step.status("; ".join(f"{result.check}: {result.message}" for result in report.failed))
+                time.sleep(_POLL)
+            if is_one:
+                for result in report.having(Status.IGNORED):
+                    step.note(f"{result.check}: {result.status}: {result.message}")
+                require(report)
+        self._running = running
+        return running
+
+    def _is_one(self, running: Running, todo: Survey | None) -> bool:
+        """Whether it is an upgrade; until it is known what is to do, any other release on a host counts."""
+        if todo is not None:
+            return find_upgrade(self._plan, running, todo, self._ignore) is not None
+        ours = {host.name for host in self._plan.hosts}
+        found = {
+            version
+            for hosts in running.versions().values()
+            for host, version in hosts.items()
+            if host in ours
+        }
+        return bool(found - {self._plan.release.version})

@@ -1,0 +1,52 @@
+"""Manifests looked into without a network: as ``up`` would, with the files that are on this machine."""
+
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from k8sbootstrap.addons import user_manifests
+from k8sbootstrap.artifacts.cache import cache_dir
+from k8sbootstrap.artifacts.fetch import fetch_all
+from k8sbootstrap.config.models.addons import ChartManifest, UrlManifest
+from k8sbootstrap.config.models.artifacts import DirectorySource
+from k8sbootstrap.config.models.cluster import Cluster
+from k8sbootstrap.state import State
+
+
+def rehearse(config: Cluster, cluster_file: Path) -> list[str]:
+    """Read what was fetched earlier and render charts. Leaves nothing behind.
+
+    Args:
+        config: The cluster.
+        cluster_file: cluster.yaml.
+
+    Returns:
+        What the user should know, such as what could not be looked into.
+
+    Raises:
+        ArtifactError: A file has a wrong hash.
+        ConfigError: Something can't be read or rendered.
+    """
+    if not any(isinstance(each, ChartManifest | UrlManifest) for each in config.manifests):
+        return []
+    state = State.beside(cluster_file, config.name)
+    here = [source for source in config.artifacts.sources if isinstance(source, DirectorySource)]
+    with tempfile.TemporaryDirectory(prefix="k8sbootstrap-") as name:
+        scratch = State(Path(name))
+        with suppress(FileNotFoundError):
+            shutil.copy2(state.artifact_pins, scratch.artifact_pins)
+        with suppress(FileNotFoundError):
+            shutil.copytree(state.charts, scratch.charts)
+        files = fetch_all(
+            [],
+            config.artifacts.model_copy(update={"sources": here, "upstream": False}),
+            scratch,
+            cluster_file.resolve().parent,
+            cache_dir(),
+            optional=user_manifests.files(config.manifests),
+        )
+        fetched = {key: file.path for key, file in files.items()}
+        charts = user_manifests.renderer(config, fetched, scratch.charts)
+        entries = user_manifests.entries(config, cluster_file, fetched, charts)
+    return [note for entry in entries for note in entry.notes]

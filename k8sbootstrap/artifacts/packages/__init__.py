@@ -1,0 +1,1 @@
+"""Distribution packages: fetched for another system, and kept as a repository."""

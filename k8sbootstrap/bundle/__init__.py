@@ -1,1 +1,0 @@
-"""One file with all that a cluster is installed from, for sites without a network: made, read and used."""

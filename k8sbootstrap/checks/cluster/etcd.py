@@ -1,0 +1,90 @@
+"""Is etcd one cluster of exactly the planned members, all healthy, with one leader?"""
+
+from collections.abc import Iterator
+
+from k8sbootstrap.checks.cluster.models import CLUSTER, Check, Verdict, failed, passed
+from k8sbootstrap.checks.cluster.shared import per_host
+from k8sbootstrap.hosts.answers import Answer
+from k8sbootstrap.plan.models import HostPlan
+from k8sbootstrap.survey.cluster.facts import Facts
+from k8sbootstrap.survey.cluster.parse import (
+    EtcdMember,
+    EtcdStatus,
+    etcd_members,
+    etcd_status,
+    etcd_unhealthy,
+)
+from k8sbootstrap.survey.cluster.requests import ENDPOINT_HEALTH, ENDPOINT_STATUS, MEMBERS
+
+
+def judge(facts: Facts) -> Iterator[Verdict]:
+    """One verdict per member, and one on whether they agree."""
+    yield from per_host(facts, facts.plan.etcd_members, _member)
+    yield _together(facts)
+
+
+def _member(host: HostPlan, answer: Answer) -> Verdict:
+    trouble = etcd_unhealthy(answer.run[ENDPOINT_HEALTH])
+    if trouble:
+        return failed(host.name, f"no quorum read through this member: {trouble}")
+    try:
+        status = etcd_status(answer.run[ENDPOINT_STATUS])
+    except ValueError as error:
+        return failed(host.name, f"etcdctl endpoint status: {error}")
+    if status.errors:
+        return failed(host.name, f"reports {', '.join(status.errors)}")
+    if not status.leader:
+        return failed(host.name, "knows no leader")
+    role = "leader" if status.leader == status.member else "follower"
+    return passed(host.name, f"healthy {role}, etcd {status.version}, {status.db_size / 2**20:.1f} MiB")
+
+
+def _together(facts: Facts) -> Verdict:
+    statuses: dict[str, EtcdStatus] = {}
+    members: tuple[EtcdMember, ...] = ()
+    for host in facts.up(facts.plan.etcd_members):
+        run = facts.answers[host.name].run
+        try:
+            statuses[host.name] = etcd_status(run[ENDPOINT_STATUS])
+            members = etcd_members(run[MEMBERS])
+        except ValueError:
+            continue
+    if not members:
+        return failed(CLUSTER, "no member tells who the members are")
+    troubles = _membership(facts, members)
+    for what, values in (
+        ("cluster", {name: f"{status.cluster:x}" for name, status in statuses.items()}),
+        ("leader", {name: f"{status.leader:x}" for name, status in statuses.items()}),
+        ("raft term", {name: str(status.term) for name, status in statuses.items()}),
+    ):
+        if len(set(values.values())) > 1:
+            seen = ", ".join(f"{name} says {value}" for name, value in values.items())
+            troubles.append(f"members do not agree on the {what}: {seen}")
+    if troubles:
+        return failed(CLUSTER, "; ".join(troubles))
+    status = next(iter(statuses.values()))
+    if not status.leader:
+        return failed(CLUSTER, "there is no leader")
+    leader = next((member.name for member in members if member.id == status.leader), "")
+    if not leader:
+        return failed(CLUSTER, f"the leader {status.leader:x} is not a member")
+    return passed(CLUSTER, f"{len(members)} members, leader {leader}, raft term {status.term}")
+
+
+def _membership(facts: Facts, members: tuple[EtcdMember, ...]) -> list[str]:
+    """How the member list differs from the plan."""
+    planned = {f"https://{host.private_address}:2380": host.name for host in facts.plan.etcd_members}
+    seen = {url: member for member in members for url in member.peer_urls}
+    return [
+        *(f"{name} ({url}) is not a member" for url, name in planned.items() if url not in seen),
+        *(
+            f"{m.name or 'a member'} ({url}) is not in the plan"
+            for url, m in seen.items()
+            if url not in planned
+        ),
+        *(f"{member.name or url} never started" for url, member in seen.items() if not member.name),
+        *(f"{member.name} is a learner and does not vote" for member in members if member.learner),
+    ]
+
+
+CHECK = Check("etcd", "etcd has quorum and one leader", judge)

@@ -1,0 +1,188 @@
+"""The run itself: look, judge, and once more where something has not settled yet."""
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+
+from k8sbootstrap.checks.cluster import ALL_CHECKS, CLEANUP_CHECKS, HEALTH_CHECKS, POD_CHECKS, TRAFFIC_CHECKS
+from k8sbootstrap.checks.cluster.models import Check, Result, Status, VerifyReport
+from k8sbootstrap.checks.cluster.shared import NO_NETWORK
+from k8sbootstrap.checks.workload.lifecycle import ProbePods
+from k8sbootstrap.checks.workload.traffic import host_request, logs_command, pod_command
+from k8sbootstrap.errors import VerifyError
+from k8sbootstrap.hosts.pool import Hosts, Session, open_ssh
+from k8sbootstrap.plan.models import ClusterPlan, SSHTarget
+from k8sbootstrap.survey.cluster.facts import Facts, Workload
+from k8sbootstrap.survey.cluster.kubectl import Kubectl
+from k8sbootstrap.survey.cluster.observe import look
+from k8sbootstrap.survey.cluster.parse import node_ready
+from k8sbootstrap.survey.cluster.requests import API, health_request
+
+SETTLE = 30.0
+"""Seconds that something just started or just elected may take to be well."""
+POLL = 0.5
+"""Seconds between looks while it is not."""
+
+
+def run_verify(
+    plan: ClusterPlan,
+    *,
+    short: bool = False,
+    allow_down: Collection[str] = (),
+    on_result: Callable[[Result], None] | None = None,
+    connect: Callable[[SSHTarget], Session] = open_ssh,
+) -> VerifyReport:
+    """Check a running cluster. Never raises for what is wrong with the cluster: the report says it.
+
+    Args:
+        plan: The cluster as it should be.
+        short: Only look at the cluster as it stands; start no pods.
+        allow_down: Names of hosts that are known to be down: their checks are skipped, all else must be good.
+        on_result: Called with each result as soon as it is known.
+        connect: Opens a session to a host; a parameter for tests.
+
+    Returns:
+        All results, in the order of the checks.
+
+    Raises:
+        KeyboardInterrupt: after the test pods were removed.
+    """
+    with Hosts((host.ssh for host in plan.hosts), connect) as hosts:
+        return _Verification(plan, hosts, frozenset(allow_down), on_result).run(short=short)
+
+
+def conclude(report: VerifyReport) -> None:
+    """Turn a report into the error that it stands for.
+
+    Raises:
+        VerifyError: when a check failed; the message names each failed check with its hosts.
+    """
+    if report.ok:
+        return
+    failures: dict[str, list[str]] = {}
+    for result in report.failures:
+        failures.setdefault(result.check, []).append(result.host)
+    names = "; ".join(f"{check} ({', '.join(hosts)})" for check, hosts in failures.items())
+    order = {check.name: check for check in ALL_CHECKS}
+    first = next((name for name in order if name in failures), "")
+    hint = f"start with {first}: what fails later often follows from what fails first" if first else ""
+    raise VerifyError(
+        f"The cluster {report.cluster} does not work as it should: {names or 'no host was checked'}", hint
+    )
+
+
+class _Verification:
+    """One run's state: the latest facts and the results so far."""
+
+    def __init__(
+        self,
+        plan: ClusterPlan,
+        hosts: Hosts,
+        allow_down: frozenset[str],
+        on_result: Callable[[Result], None] | None,
+    ) -> None:
+        self._hosts = hosts
+        self._on_result = on_result
+        self._facts = Facts(plan, allow_down)
+        self._kubectl = Kubectl(hosts, [host.name for host in plan.masters if host.name not in allow_down])
+        self._results: list[Result] = []
+        self._start = self._phase_start = time.monotonic()
+
+    def run(self, *, short: bool) -> VerifyReport:
+        self._settle()
+        self._judge(HEALTH_CHECKS)
+        if not short:
+            self._with_pods()
+        return VerifyReport(
+            self._facts.plan.config.name, tuple(self._results), round(time.monotonic() - self._start, 3)
+        )
+
+    def _settle(self) -> None:
+        """Look until all is well on the hosts that answer, or until it has had its time."""
+        deadline = time.monotonic() + SETTLE
+        while True:
+            self._facts = look(self._facts, self._hosts, health_request, self._kubectl)
+            verdicts = [verdict for check in HEALTH_CHECKS for verdict in check.judge(self._facts)]
+            troubled = {verdict.host for verdict in verdicts if verdict.status is Status.FAILED}
+            if troubled <= self._facts.lost.keys():
+                return
+            if time.monotonic() + POLL > deadline:
+                return
+            time.sleep(POLL)
+
+    def _judge(self, checks: Iterable[Check]) -> None:
+        seconds = round(time.monotonic() - self._phase_start, 3)
+        for check in checks:
+            for verdict in check.judge(self._facts):
+                result = Result(check.name, verdict.host, verdict.status, verdict.message, seconds)
+                self._results.append(result)
+                if self._on_result is not None:
+                    self._on_result(result)
+        self._phase_start = time.monotonic()
+
+    def _with_pods(self) -> None:
+        facts = self._facts
+        kit = ProbePods(
+            self._kubectl, facts.plan.release.test_image.ref, (host.name for host in facts.live_nodes)
+        )
+        if facts.api_error:
+            self._facts = replace(facts, workload=Workload(kit.namespace, error=facts.api_error))
+            self._judge((*POD_CHECKS, *TRAFFIC_CHECKS, *CLEANUP_CHECKS))
+            return
+        if {host.name for host in facts.live_nodes} <= facts.without_network:
+            self._facts = replace(facts, workload=Workload(kit.namespace, omitted=NO_NETWORK))
+            self._judge((*POD_CHECKS, *TRAFFIC_CHECKS, *CLEANUP_CHECKS))
+            return
+        try:
+            self._start_pods(kit)
+            self._judge(POD_CHECKS)
+            self._traffic()
+            self._judge(TRAFFIC_CHECKS)
+        finally:
+            self._facts = replace(self._facts, leftover=kit.remove())
+        self._judge(CLEANUP_CHECKS)
+
+    def _start_pods(self, kit: ProbePods) -> None:
+        workload = Workload(kit.namespace)
+        try:
+            kit.sweep()
+            workload = kit.create()
+            workload = replace(workload, pods=kit.wait(hopeless_nodes(self._facts)))
+        except VerifyError as error:
+            workload = replace(workload, error=f"the test pods could not be started: {error}")
+        self._facts = replace(self._facts, workload=workload)
+
+    def _traffic(self) -> None:
+        """Everything at once: logs and exec on a master, requests from every host."""
+        facts, workload = self._facts, self._facts.workload
+        if workload is None or workload.error or not workload.running:
+            return
+        pods = workload.running
+        commands = {f"logs {node}": logs_command(workload, pod) for node, pod in pods.items()}
+        commands |= {f"exec {node}": pod_command(facts, workload, pod) for node, pod in pods.items()}
+        requests = {host.name: host_request(facts, workload, host) for host in facts.live_nodes}
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(self._hosts.ask_all, requests)
+            ran = {}
+            with suppress(VerifyError):
+                ran = self._kubectl.batch(commands)
+            workload = replace(
+                workload,
+                hosts=asked.result(),
+                logs={node: ran[f"logs {node}"] for node in pods if f"logs {node}" in ran},
+                execs={node: ran[f"exec {node}"] for node in pods if f"exec {node}" in ran},
+            )
+        self._facts = replace(facts, workload=workload, lost=dict(self._hosts.lost))
+
+
+def hopeless_nodes(facts: Facts) -> set[str]:
+    """Nodes that are known to start no pod now: not Ready, with a dead kubelet, or with no way to the API."""
+    hopeless = {name for name, node in facts.nodes.items() if node_ready(node)}
+    for host in facts.plan.nodes:
+        answer = facts.answers.get(host.name)
+        well = answer is not None and answer.http["kubelet"].ok and answer.http[API].ok
+        if not well or host.name not in facts.nodes:
+            hopeless.add(host.name)
+    return hopeless

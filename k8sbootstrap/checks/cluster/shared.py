@@ -1,0 +1,51 @@
+"""What checks have in common: which hosts they speak about, and hosts that cannot be asked."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from k8sbootstrap.checks.cluster.models import CLUSTER, Verdict, failed, skipped
+from k8sbootstrap.hosts.answers import Answer
+from k8sbootstrap.plan.models import HostPlan
+from k8sbootstrap.survey.cluster.facts import Facts, Pod, Workload
+
+DOWN = "known to be down"
+UNREACHABLE = "cannot be reached over SSH"
+NO_NETWORK = "there is no pod network yet, and cluster.yaml leaves it to you (network.plugin: none)"
+
+
+def per_host(
+    facts: Facts, hosts: Iterable[HostPlan], judge: Callable[[HostPlan, Answer], Verdict]
+) -> Iterator[Verdict]:
+    """Judge each host by its agent's answer; without one it is skipped when known to be down, else failed."""
+    for host in hosts:
+        if host.name in facts.allow_down:
+            yield skipped(host.name, DOWN)
+        elif host.name in facts.answers:
+            yield judge(host, facts.answers[host.name])
+        else:
+            yield failed(host.name, UNREACHABLE)
+
+
+def per_node(facts: Facts, judge: Callable[[HostPlan, Workload], Verdict]) -> Iterator[Verdict]:
+    """Judge each node by the test workload."""
+    workload = facts.workload
+    if workload is None or workload.error or workload.omitted:
+        omitted = workload.omitted if workload else ""
+        yield skipped(CLUSTER, omitted or "there are no test pods")
+        return
+    for host in facts.plan.nodes:
+        if host.name in facts.allow_down:
+            yield skipped(host.name, DOWN)
+        elif host.name in facts.lost:
+            yield failed(host.name, UNREACHABLE)
+        else:
+            yield judge(host, workload)
+
+
+def per_running_pod(facts: Facts, judge: Callable[[HostPlan, Workload, Pod], Verdict]) -> Iterator[Verdict]:
+    """Judge each node that has a running test pod; the others' failure is the check ``pods``."""
+
+    def one(host: HostPlan, workload: Workload) -> Verdict:
+        pod = workload.running.get(host.name)
+        return judge(host, workload, pod) if pod else skipped(host.name, "its test pod does not run")
+
+    return per_node(facts, one)

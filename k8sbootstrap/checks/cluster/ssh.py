@@ -1,0 +1,21 @@
+"""Can every host be asked at all?"""
+
+from collections.abc import Iterator
+
+from k8sbootstrap.checks.cluster.models import Check, Verdict, failed, passed, skipped
+from k8sbootstrap.checks.cluster.shared import DOWN
+from k8sbootstrap.survey.cluster.facts import Facts
+
+
+def judge(facts: Facts) -> Iterator[Verdict]:
+    """One verdict per host."""
+    for host in facts.plan.hosts:
+        if host.name in facts.allow_down:
+            yield skipped(host.name, DOWN)
+        elif host.name in facts.lost:
+            yield failed(host.name, facts.lost[host.name].removeprefix(f"{host.name} "))
+        else:
+            yield passed(host.name, f"{host.ssh.user}@{host.address} answers")
+
+
+CHECK = Check("ssh", "hosts answer over SSH", judge)

@@ -1,0 +1,30 @@
+"""The checks, in the order of the report. Adding one here is all that it takes."""
+
+from k8sbootstrap.checks.hosts import identity, leftovers, network, settings, system
+from k8sbootstrap.checks.hosts.base import Check
+
+CHECKS: tuple[Check, ...] = (
+    Check("os", system.os),
+    Check("packages", system.packages),
+    Check("arch", system.arch),
+    Check("systemd", system.systemd),
+    Check("cgroup", system.cgroup),
+    Check("runtime", system.runtime),
+    Check("kernel", system.kernel),
+    Check("kernel-modules", system.kernel_modules),
+    Check("swap", system.swap),
+    Check("memory", system.memory),
+    Check("disk", system.disk),
+    Check("clock-skew", system.clock_skew),
+    Check("hostname-unique", identity.hostname_unique),
+    Check("machine-id-unique", identity.machine_id_unique),
+    Check("address-present", identity.address_present),
+    Check("address-unique", identity.address_unique),
+    Check("cidr-overlap", network.cidr_overlap),
+    Check("ports", network.ports),
+    Check("firewall", network.firewall),
+    Check("name-servers", network.name_servers),
+    Check("settings", settings.settings),
+    Check("leftovers", leftovers.leftovers),
+)
+"""Checks of what was seen on a host. Three more come before them: ssh, sudo and python."""

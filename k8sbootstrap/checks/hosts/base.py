@@ -1,0 +1,66 @@
+"""What a check is and what it gets to see."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from inspect import getdoc
+
+from k8sbootstrap.checks.hosts.models import Verdict
+from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.survey.facts import Facts
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one host's probe brought, and when it was asked."""
+
+    facts: Facts
+    asked: float
+    """Seconds since 1970 on the controller's clock, before the probe was sent."""
+    answered: float
+    """The same, after its answer came."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One host under examination."""
+
+    plan: ClusterPlan
+    host: HostPlan
+    seen: Mapping[str, Seen]
+    """By host name, of every host that answered."""
+
+    @property
+    def facts(self) -> Facts:
+        """What was seen on this host."""
+        return self.seen[self.host.name].facts
+
+    @property
+    def ours(self) -> bool:
+        """Whether this tool has put this very cluster on the host before."""
+        return self.facts.cluster == self.plan.config.name
+
+    def others_with(self, value: Callable[[Facts], object]) -> list[str]:
+        """Names of the other hosts of which the same is true."""
+        mine = value(self.facts)
+        return [
+            name for name, other in self.seen.items() if name != self.host.name and value(other.facts) == mine
+        ]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A named check."""
+
+    name: str
+    judge: Callable[[Case], Verdict]
+
+    @cached_property
+    def description(self) -> str:
+        """What it is about: the first paragraph of the function's docstring."""
+        return " ".join((getdoc(self.judge) or "").split("\n\n")[0].split())
+
+
+def names(hosts: list[str]) -> str:
+    """Names in a sentence: ``m1, m2 and m3``."""
+    return " and ".join(", ".join(hosts).rsplit(", ", 1))

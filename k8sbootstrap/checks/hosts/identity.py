@@ -1,0 +1,66 @@
+"""Checks that no two hosts are taken for one another."""
+
+from k8sbootstrap.checks.hosts.base import Case, names
+from k8sbootstrap.checks.hosts.models import Verdict, failed, ok, skipped
+
+
+def hostname_unique(case: Case) -> Verdict:
+    """No other host has the same host name."""
+    others = case.others_with(lambda facts: facts.hostname)
+    name = case.facts.hostname
+    if not others:
+        return ok(name)
+    return failed(
+        f"the host name {name} is also that of {names(others)}",
+        f"Give {names(others)} a host name of its own."
+        if name == case.host.name
+        else f"Run hostnamectl set-hostname {case.host.name} on the host.",
+    )
+
+
+def machine_id_unique(case: Case) -> Verdict:
+    """The host has an /etc/machine-id, and no other host has the same: copies of one image often do."""
+    mend = "rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
+    identity = case.facts.machine_id
+    if not identity:
+        return failed("there is no machine-id", f"Run on the host: {mend}")
+    others = case.others_with(lambda facts: facts.machine_id)
+    if others:
+        return failed(
+            f"the machine-id {identity} is also that of {names(others)}",
+            f"If these are copies of one image, run on all of them but one: {mend}. "
+            "If they are the same machine, list it once in cluster.yaml.",
+        )
+    return ok(identity)
+
+
+def address_present(case: Case) -> Verdict:
+    """The address for cluster traffic (privateAddress) is on one of the host's interfaces."""
+    addresses, wanted = case.facts.addresses, case.host.private_address
+    if addresses is None:
+        return skipped("the ip command is not installed there")
+    for address in addresses:
+        if address.interface.ip == wanted:
+            return ok(f"{wanted} on {address.device}")
+    found = ", ".join(str(address.interface.ip) for address in addresses if address.device != "lo")
+    return failed(
+        f"no interface has the address {wanted}",
+        f"Set privateAddress in cluster.yaml to an address that the host has: {found or 'it has none'}.",
+    )
+
+
+def address_unique(case: Case) -> Verdict:
+    """No other host has this host's address for cluster traffic."""
+    wanted = case.host.private_address
+    others = [
+        name
+        for name, seen in case.seen.items()
+        if name != case.host.name
+        and wanted in {address.interface.ip for address in seen.facts.addresses or ()}
+    ]
+    if not others:
+        return ok(str(wanted))
+    return failed(
+        f"the address {wanted} is also on an interface of {names(others)}",
+        f"Take the address off {names(others)}, or correct privateAddress in cluster.yaml.",
+    )

@@ -1,0 +1,164 @@
+"""Checks of ports and address ranges."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from k8sbootstrap.checks.hosts.base import Case, names
+from k8sbootstrap.checks.hosts.models import Verdict, failed, ok, skipped, warning
+from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.survey.facts import Facts, Listener
+
+OWN_DEVICES = frozenset({"cni0", "k8s-vxlan", "docker0", "nodelocaldns"})
+"""Interfaces that this tool's own components make."""
+OWN_PROTOCOL = "75"
+"""Mark of the routes that the pod network makes."""
+_EVERYWHERE = frozenset({"0.0.0.0", "*", "[::]"})  # noqa: S104 - compared with, not bound to
+
+
+@dataclass(frozen=True)
+class _Port:
+    number: int
+    unit: str
+    """Who needs it."""
+    local: bool = False
+    """Needed on 127.0.0.1 alone."""
+
+
+def ports(case: Case) -> Verdict:
+    """Every TCP port that the host's components need is free, or held by this cluster's own component."""
+    listeners = case.facts.listeners
+    if listeners is None:
+        return skipped("the ss command is not installed there")
+    wanted = list(_ports(case.plan, case.host))
+    taken = [
+        f"{port.number} (for {port.unit.removesuffix('.service')}) by {_holder(listener)}"
+        for port in wanted
+        for listener in listeners
+        if listener.port == port.number
+        and not (port.local and _elsewhere(listener))
+        and not (case.ours and listener.unit == port.unit)
+    ]
+    if not taken:
+        return ok(", ".join(str(number) for number in sorted({port.number for port in wanted})))
+    return failed(
+        f"taken: {'; '.join(dict.fromkeys(taken))}",
+        "Stop and disable what listens there, or have it listen on another port.",
+    )
+
+
+def cidr_overlap(case: Case) -> Verdict:
+    """No address or route of the host lies in podCIDR or serviceCIDR."""
+    network = case.plan.config.network
+    ranges = {"podCIDR": network.pod_cidr, "serviceCIDR": network.service_cidr}
+    if case.facts.addresses is None or case.facts.routes is None:
+        return skipped("the ip command is not installed there")
+    clashes: list[str] = []
+    wider: list[str] = []
+    for what, place in _places(case.facts):
+        if case.ours and network.plugin != "routed" and place.subnet_of(network.pod_cidr):
+            continue  # the pod network's own
+        for name, cidr in ranges.items():
+            if place.overlaps(cidr):
+                covers = what.startswith("the route") and place.supernet_of(cidr) and place != cidr
+                (wider if covers else clashes).append(f"{what} overlaps {name} {cidr}")
+    if clashes:
+        keys = " or ".join(name for name in ranges if any(f" {name} " in clash for clash in clashes))
+        return failed(
+            "; ".join(clashes), f"Choose a {keys} in cluster.yaml that nothing else in your network uses."
+        )
+    if wider:
+        return warning(
+            f"{'; '.join(wider)}: what that route leads to cannot be reached at these addresses",
+            "Choose another range in cluster.yaml if something there is needed.",
+        )
+    return ok(f"{network.pod_cidr}, {network.service_cidr}")
+
+
+def firewall(case: Case) -> Verdict:
+    """No firewall stands between the cluster's hosts and pods: firewalld is opened by up, ufw is not."""
+    plan, facts = case.plan, case.facts
+    if facts.firewalld:
+        return ok("firewalld: what the cluster needs is opened there")
+    if not facts.ufw:
+        return ok("neither firewalld nor ufw is active")
+    pods = [str(plan.config.network.pod_cidr)] if case.host.is_node else []
+    sources = [str(host.private_address) for host in plan.hosts if host is not case.host] + pods
+    commands = [f"ufw allow from {source}" for source in sources if source not in facts.ufw]
+    commands += [f"ufw route allow {way} {cidr}" for cidr in pods if commands for way in ("from", "to")]
+    port = f"{plan.config.api.port}/tcp"
+    if case.host.is_master and port not in facts.ufw:
+        commands.append(f"ufw allow {port}")
+    if not commands:
+        return ok("ufw has rules for the cluster's hosts and pods")
+    return warning(
+        f"ufw is active, and has no rules for {', '.join(command.split()[-1] for command in commands)}",
+        f"Run on the host: {'; '.join(commands)}.",
+    )
+
+
+def name_servers(case: Case) -> Verdict:
+    """CoreDNS has servers to ask for names outside of the cluster: the host's, or those of dns.upstream."""
+    dns, settings = case.plan.config.dns, case.plan.config.kubernetes
+    if not case.host.is_node or dns.name != "coredns":
+        return ok("CoreDNS does not run there")
+    if dns.upstream is not None:
+        return ok(f"dns.upstream: {', '.join(dns.upstream) or 'none wanted'}")
+    own = settings.extra_args.get("kubelet", {}).get("resolv-conf")
+    own = own or settings.extra_config.get("kubelet", {}).get("resolvConf")
+    if own:
+        return ok(f"those in {own}, as the kubelet's settings in cluster.yaml say")
+    there = case.facts.name_servers
+    if any(not _is_loopback(server) for server in there):
+        return ok(", ".join(there))
+    seen = f"only {names(list(there))}, which in a pod is the pod itself" if there else "none"
+    return failed(
+        f"pods would get no name server that they could ask: /etc/resolv.conf has {seen}",
+        "Set dns.upstream in cluster.yaml to servers that nodes reach, or to [] where there are none.",
+    )
+
+
+def _is_loopback(server: str) -> bool:
+    return server.startswith("127.") or server == "::1"
+
+
+def _ports(plan: ClusterPlan, host: HostPlan) -> Iterator[_Port]:
+    api = plan.config.api
+    if host.is_master:
+        yield _Port(api.port, "kube-apiserver.service")
+        yield _Port(10257, "kube-controller-manager.service", local=True)
+        yield _Port(10259, "kube-scheduler.service", local=True)
+    elif host.is_node and api.endpoint is None:
+        yield _Port(api.port, "haproxy.service", local=True)
+    if host.is_etcd:
+        yield _Port(2379, "etcd.service")
+        yield _Port(2380, "etcd.service")
+        yield _Port(2381, "etcd.service", local=True)
+    if plan.local_registry and plan.serves_images(host):
+        yield _Port(plan.local_registry.port, "docker-registry.service")
+    if host.is_node:
+        yield _Port(10248, "kubelet.service", local=True)
+        yield _Port(10250, "kubelet.service")
+    if host.is_node and plan.has_kube_proxy:
+        yield _Port(10249, "kube-proxy.service", local=True)
+        yield _Port(10256, "kube-proxy.service")
+
+
+def _elsewhere(listener: Listener) -> bool:
+    return listener.address not in _EVERYWHERE and not listener.address.startswith("127.")
+
+
+def _holder(listener: Listener) -> str:
+    if not listener.process:
+        return "an unknown process"
+    return f"{listener.process} of {listener.unit}" if listener.unit else listener.process
+
+
+def _places(facts: Facts) -> Iterator[tuple[str, IPv4Network]]:
+    """What the host is connected to and knows ways to, without what this tool's own components made."""
+    for address in facts.addresses or ():
+        if address.device not in OWN_DEVICES and address.device != "lo":
+            yield f"the address {address.interface} on {address.device}", address.interface.network
+    for route in facts.routes or ():
+        if route.device not in OWN_DEVICES and route.protocol not in {OWN_PROTOCOL, "kernel"}:
+            yield f"the route to {route.destination} by {route.device}", route.destination

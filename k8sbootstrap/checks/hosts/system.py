@@ -1,0 +1,279 @@
+"""Checks of one machine on its own."""
+
+from functools import cache
+from pathlib import Path
+
+from k8sbootstrap.artifacts.bundle.reader import open_bundle
+from k8sbootstrap.catalog.data import ARCHITECTURES, MACHINES
+from k8sbootstrap.catalog.distributions import platform_of, supported
+from k8sbootstrap.catalog.runtimes import misfit
+from k8sbootstrap.checks.hosts.base import Case
+from k8sbootstrap.checks.hosts.models import Verdict, failed, ok, skipped, warning
+from k8sbootstrap.config.models.network import Network
+
+GIB = 1024**3
+WANTED_MODULES = ("overlay", "br_netfilter", "nf_conntrack")
+_CACHE_MODULES = ["dummy"]
+"""What the interface of the DNS cache on every node needs."""
+KERNEL_OF_MODE = {"iptables": (0, 0), "nftables": (5, 13)}
+"""The oldest kernel that each mode of kube-proxy works with."""
+KERNEL_OF_CILIUM = (5, 10)
+SKEW_FAILS = 5.0
+"""Seconds. etcd and leases suffer beyond it, and so does anybody who reads logs of two hosts."""
+SKEW_WARNS = 1.0
+_DISK = {"etcd": (1, 4), "node": (2, 10)}
+"""GiB free at /var/lib: fails below the first, warns below the second."""
+_DISK_OF_INSTALLED = 0.25
+"""GiB that must still be free where this cluster is installed already."""
+_MEMORY = {"etcd": (0.25, 1), "worker": (0.5, 1), "master": (1, 1.7)}
+"""GiB of memory: fails below the first, warns below the second."""
+
+
+def os(case: Case) -> Verdict:
+    """The distribution is one of [those that are supported](distributions.md)."""
+    facts = case.facts
+    if platform_of(facts.os_id, facts.os_version):
+        return ok(facts.os_name)
+    return failed(f"{facts.os_name} is not supported", f"Install one of these on the host: {supported()}.")
+
+
+def packages(case: Case) -> Verdict:
+    """There are packages for all that the host needs, and none of the host's own would have to go for them.
+
+    Some distributions have no container runtime. A bundle has packages for the systems that it was made for.
+    """
+    facts, purposes = case.facts, case.plan.package_purposes(case.host)
+    platform = platform_of(facts.os_id, facts.os_version)
+    if platform is None:
+        return skipped("nobody knows the packages of this distribution")
+    lacking = platform.lacks(purposes)
+    names = platform.names(purposes) if not lacking else []
+    if names and case.plan.bundle and not case.ours:
+        system = f"{facts.os_id}{facts.os_version}/{case.host.arch}"
+        bundled = _bundled(case.plan.bundle)
+        if system not in bundled:
+            return failed(
+                f"the bundle has packages for {', '.join(bundled) or 'no system'}, and this host is {system}",
+                "Make the bundle anew: k8sbootstrap bundle create, with --os for every system of hosts.",
+            )
+    if facts.removed:
+        return failed(
+            f"to install what the host lacks, apt would have to remove {', '.join(facts.removed)}",
+            _without(case),
+        )
+    if not lacking:
+        return ok(", ".join(names) or "none are needed")
+    fix = f"Install one of these on the host: {supported(purposes)}."
+    if lacking == ["containerd"]:
+        fix = "Set runtime.source: upstream in cluster.yaml."
+    return failed(f"{facts.os_name} has no package for {' or '.join(lacking)}", fix)
+
+
+def _without(case: Case) -> str:
+    """What to do where packages of the host stand in the way."""
+    fix = "Use a host without these, or remove them yourself before"
+    runtime = case.plan.config.runtime
+    if not case.host.is_node or runtime.source == "upstream":
+        return f"{fix}."
+    name = "" if runtime.name == "containerd" else "runtime.name: containerd and "
+    return f"{fix}. Where it is a container runtime: {name}runtime.source: upstream takes no package of one."
+
+
+@cache
+def _bundled(bundle: Path) -> tuple[str, ...]:
+    """Systems that a bundle has packages for."""
+    return tuple(sorted(open_bundle(bundle).manifest.packages))
+
+
+def arch(case: Case) -> Verdict:
+    """The processor is of the host's architecture in cluster.yaml (arch), which its binaries are for."""
+    found, wanted = MACHINES.get(case.facts.machine, case.facts.machine), case.host.arch
+    if found == wanted:
+        return ok(found)
+    return failed(
+        f"the processor is {found}, the binaries are for {wanted}",
+        f"Write arch: {found} at this host in cluster.yaml."
+        if found in ARCHITECTURES
+        else f"Use hosts of {' or '.join(ARCHITECTURES)}.",
+    )
+
+
+def systemd(case: Case) -> Verdict:
+    """The host was booted with systemd, which runs all components."""
+    if case.facts.systemd:
+        return ok("systemd is running")
+    return failed("systemd is not running as the first process", "Boot the host with systemd.")
+
+
+def cgroup(case: Case) -> Verdict:
+    """The control groups are of a version that the release's kubelet takes: version 2 from 1.35 on."""
+    if not case.host.is_node:
+        return ok("no pods run here")
+    if case.facts.cgroup_v2:
+        return ok("version 2")
+    if not case.plan.release.minor.fail_cgroup_v1:
+        return ok("version 1")
+    version = case.plan.release.version
+    if case.plan.config.kubernetes.extra_config.get("kubelet", {}).get("failCgroupV1") is False:
+        return warning(
+            f"version 1: Kubernetes {version} runs on it only because failCgroupV1 is false in cluster.yaml; "
+            "later releases will not",
+            "Boot the host with cgroup version 2 (systemd.unified_cgroup_hierarchy=1) when you can.",
+        )
+    return failed(
+        f"version 1: the kubelet of Kubernetes {version} refuses to start on it",
+        "Boot the host with cgroup version 2 (kernel parameter systemd.unified_cgroup_hierarchy=1), or set "
+        "kubernetes.extraConfig.kubelet.failCgroupV1: false in cluster.yaml.",
+    )
+
+
+def runtime(case: Case) -> Verdict:
+    """The container runtime, as installed or as the distribution has it, works with the release."""
+    wanted = case.plan.config.runtime
+    if not case.host.is_node:
+        return ok("no pods run here")
+    if wanted.source == "upstream":
+        return ok(f"{wanted.name} {case.plan.release.containerd['containerd'].version}, upstream's")
+    found = case.facts.runtimes.get(wanted.name)
+    if found is None:
+        return skipped(f"nobody knows which {wanted.name} the host would get")
+    wrong = misfit(wanted.name, found, case.plan.release.minor)
+    if not wrong:
+        return ok(f"{wanted.name} {found}")
+    other = "runtime.source: upstream" if wanted.name == "containerd" else "runtime.name: containerd"
+    return failed(wrong, f"Install that on the host, or set {other} in cluster.yaml.")
+
+
+def kernel(case: Case) -> Verdict:
+    """The kernel is new enough: Linux 5.13 for network.kubeProxyMode nftables, 5.10 for cilium."""
+    found, network = case.facts.kernel, case.plan.config.network
+    mode = network.kube_proxy_mode
+    if not case.host.is_node:
+        return ok(f"Linux {_dotted(found)}")
+    if case.plan.has_kube_proxy and found < KERNEL_OF_MODE[mode]:
+        return failed(
+            f"Linux {_dotted(found)}: kube-proxy's mode {mode} needs {_dotted(KERNEL_OF_MODE[mode])}",
+            "Boot a newer kernel, or set network.kubeProxyMode: iptables in cluster.yaml.",
+        )
+    if network.plugin == "cilium" and found < KERNEL_OF_CILIUM:
+        return failed(
+            f"Linux {_dotted(found)}: cilium needs {_dotted(KERNEL_OF_CILIUM)}",
+            "Boot a newer kernel, or set another network.plugin in cluster.yaml.",
+        )
+    return ok(f"Linux {_dotted(found)}")
+
+
+def kernel_modules(case: Case) -> Verdict:
+    """The kernel has overlay, br_netfilter, nf_conntrack, and what networks and DNS need (vxlan, dummy)."""
+    if not case.host.is_node:
+        return ok("no pods run here")
+    network = case.plan.config.network
+    cache = _CACHE_MODULES if case.plan.config.dns.node_local_cache else []
+    wanted = [*WANTED_MODULES, *_tunnel(network), *cache]
+    missing = [name for name in wanted if name not in case.facts.modules]
+    if not missing:
+        return ok(", ".join(wanted))
+    if missing == ["vxlan"] and network.plugin == "routed":
+        return warning(
+            "vxlan is missing: pods reach only pods of nodes on the same network",
+            "Install a kernel that has the vxlan module if nodes are on different networks.",
+        )
+    if missing == _CACHE_MODULES:
+        return failed(
+            "the kernel has no dummy, which the DNS cache on every node needs",
+            "Install a kernel that has it, or turn dns.nodeLocalCache off in cluster.yaml.",
+        )
+    if set(missing) <= set(_tunnel(network)):
+        return failed(
+            f"the kernel has no {missing[0]}, which {network.plugin} needs",
+            f"Install a kernel that has it, or have {network.plugin} reach other nodes in another way "
+            f"(network.{network.plugin} in cluster.yaml).",
+        )
+    return failed(
+        f"the kernel has no {', '.join(missing)}",
+        f"Install the distribution's own kernel with its modules ({_kernel(case)}), all of one version, "
+        "and reboot into it.",
+    )
+
+
+def _tunnel(network: Network) -> list[str]:
+    """The kernel module by which pods' packets get to other nodes, if it is one that is known."""
+    if network.plugin == "flannel":
+        return [network.flannel.backend] if network.flannel.backend != "host-gw" else []
+    if network.plugin == "calico":
+        return [network.calico.encapsulation] if network.calico.encapsulation != "none" else []
+    if network.plugin == "cilium":
+        return [network.cilium.routing] if network.cilium.routing != "native" else []
+    return ["vxlan"] if network.plugin == "routed" else []
+
+
+def swap(case: Case) -> Verdict:
+    """Swap is off: a kubelet does not start with it, unless told otherwise in cluster.yaml."""
+    settings = case.plan.config.kubernetes
+    tolerated = (
+        settings.extra_config.get("kubelet", {}).get("failSwapOn") is False
+        or settings.extra_args.get("kubelet", {}).get("fail-swap-on") == "false"
+    )
+    if not case.facts.swaps:
+        return ok("off")
+    devices = ", ".join(case.facts.swaps)
+    if tolerated or not case.host.is_node:
+        return ok(f"on ({devices}), which is tolerated here")
+    return failed(
+        f"swap is on: {devices}",
+        "Run swapoff -a on the host and take the swap lines out of /etc/fstab (and systemd's swap units), so "
+        "that it stays off.",
+    )
+
+
+def memory(case: Case) -> Verdict:
+    """There is enough memory: 1 GiB on masters, 0.5 on workers, 0.25 on hosts that only hold etcd."""
+    return _enough("of memory", case.facts.memory, _MEMORY[_role(case)], "Give the host more memory.")
+
+
+def disk(case: Case) -> Verdict:
+    """There is room at /var/lib: 2 GiB free on nodes, 1 GiB on hosts that only hold etcd."""
+    least, comfortable = _DISK["node" if case.host.is_node else "etcd"]
+    limits = (_DISK_OF_INSTALLED if case.ours else least, comfortable)
+    return _enough("free at /var/lib", case.facts.disk_free, limits, "Free some space, or enlarge the disk.")
+
+
+def clock_skew(case: Case) -> Verdict:
+    """The clock is within 5 seconds of this machine's, as exactly as the network lets it be told."""
+    seen = case.seen[case.host.name]
+    begun, ended = seen.facts.clock
+    if seen.answered < seen.asked:
+        return skipped("this machine's clock was set in the meantime")
+    # The host's clock read `begun` some time after `asked`, and `ended` some time before `answered`.
+    ahead, behind = ended - seen.answered, seen.asked - begun
+    skew = max(ahead, behind, 0.0)
+    if skew <= SKEW_WARNS:
+        return ok("in step")
+    message = (
+        f"the clock is at least {skew:.1f} s {'ahead of' if ahead > behind else 'behind'} this machine's"
+    )
+    fix = "Synchronize both clocks: install systemd-timesyncd or chrony, then look at timedatectl."
+    return failed(message, fix) if skew > SKEW_FAILS else warning(message, fix)
+
+
+def _kernel(case: Case) -> str:
+    platform = platform_of(case.facts.os_id, case.facts.os_version)
+    return platform.kernel.format(arch=case.host.arch) if platform else "whichever packages these are in"
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _role(case: Case) -> str:
+    return "master" if case.host.is_master else "worker" if case.host.is_node else "etcd"
+
+
+def _enough(what: str, found: int, limits: tuple[float, float], fix: str) -> Verdict:
+    least, comfortable = limits
+    amount = found / GIB
+    if amount < least:
+        return failed(f"{amount:.1f} GiB {what}, {least:g} needed", fix)
+    if amount < comfortable:
+        return warning(f"{amount:.1f} GiB {what}, {comfortable:g} recommended", fix)
+    return ok(f"{amount:.1f} GiB {what}")

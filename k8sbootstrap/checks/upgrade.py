@@ -1,0 +1,288 @@
+"""May the cluster go to the release of cluster.yaml? Named checks of what runs now; they change nothing."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from inspect import getdoc
+
+from k8sbootstrap.catalog.data import numbers
+from k8sbootstrap.checks.hosts.models import CheckResult, PreflightReport, Status, Verdict, failed, ok
+from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.survey.upgrade.observe import Running
+
+CERTIFICATE_DAYS = 7
+_KUBELET_BEHIND, _KUBELET_BEHIND_BEFORE_1_25 = 3, 2
+_MINOR_1_25 = (1, 25)
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """The cluster under examination."""
+
+    plan: ClusterPlan
+    running: Running
+    left_out: frozenset[str] = frozenset()
+    """Hosts that ``--limit`` leaves out."""
+
+    @property
+    def target(self) -> str:
+        """The release of cluster.yaml."""
+        return self.plan.release.version
+
+
+@dataclass(frozen=True)
+class Check:
+    """A named check."""
+
+    name: str
+    judge: Callable[[Case], Verdict]
+    settles: bool = False
+    """What it is about may be well in a moment: just restarted, just elected, just moved."""
+
+    @cached_property
+    def description(self) -> str:
+        """What it is about: the first paragraph of the function's docstring."""
+        return " ".join((getdoc(self.judge) or "").split("\n\n")[0].split())
+
+
+def version(case: Case) -> Verdict:
+    """API servers go up by one minor at most, and nothing goes back to an older release."""
+    target, versions = case.target, case.running.versions()
+    newer = {
+        f"{name} on {host}": running
+        for name, hosts in versions.items()
+        for host, running in hosts.items()
+        if numbers(running) > numbers(target)
+    }
+    if newer:
+        newest = max(newer.values(), key=numbers)
+        return failed(
+            f"{_few(_grouped(newer))}: going back to {target} is not possible, "
+            "what a newer release has written an older one may not read",
+            f"Set kubernetes.version to {newest} or later.",
+        )
+    oldest = min(versions.get("kube-apiserver", {}).values(), key=numbers, default=target)
+    if _minor(target)[0] != _minor(oldest)[0] or _minor(target)[1] - _minor(oldest)[1] > 1:
+        major, minor = _minor(oldest)
+        return failed(
+            f"from {oldest} to {target} API servers would skip a minor",
+            f"Set kubernetes.version to a release of {major}.{minor + 1}, run up, and go on from there, one "
+            "minor at a time.",
+        )
+    return ok(f"from {oldest} to {target}")
+
+
+def skew(case: Case) -> Verdict:
+    """With the API servers on the new release, every kubelet that stays as it is is still recent enough."""
+    versions = case.running.versions()
+    servers = {_minor(each) for each in versions.get("kube-apiserver", {}).values()}
+    if servers and max(servers)[1] - min(servers)[1] > 1:
+        return failed(
+            f"API servers run {_few(_grouped(versions['kube-apiserver']))}: they must be within one minor of "
+            "each other",
+            "Bring the older ones to the next minor first.",
+        )
+    behind = _KUBELET_BEHIND if _minor(case.target) >= _MINOR_1_25 else _KUBELET_BEHIND_BEFORE_1_25
+    lost = {host.name for host in case.running.status.hosts if not host.reachable}
+    foreign = {node.name for node in case.running.status.nodes if not node.planned}
+    old = {
+        name: kubelet
+        for name, kubelet in versions.get("kubelet", {}).items()
+        if name in lost | foreign | case.left_out and _minor(case.target)[1] - _minor(kubelet)[1] > behind
+    }
+    if old:
+        return failed(
+            f"kubelets that stay at {_few(_grouped(old))} would be more than {behind} minors older than the "
+            "API servers",
+            "Upgrade these nodes too, or take them out of the cluster.",
+        )
+    return ok(f"no kubelet is left more than {behind} minors behind")
+
+
+def etcd_version(case: Case) -> Verdict:
+    """Etcd goes up by one minor at most, and never back."""
+    target = case.plan.release.binaries["etcd"].version
+    for host, running in sorted(case.running.etcd().items(), key=lambda item: numbers(item[1])):
+        if numbers(running) > numbers(target):
+            return failed(
+                f"etcd on {host} is {running}, and {case.target} would be given the older {target}",
+                f"Name it in cluster.yaml: releases: {{{case.target}: {{etcd: {running}}}}}",
+            )
+        (major, minor), (next_major, next_minor) = _minor(running), _minor(target)
+        if next_major != major or next_minor - minor > 1:
+            return failed(
+                f"etcd on {host} is {running}: to {target} it would skip a minor",
+                f"Go to a release that comes with etcd {major}.{minor + 1} first, or name one: "
+                f"releases: {{VERSION: {{etcd: {major}.{minor + 1}.x}}}}",
+            )
+    return ok(target)
+
+
+def hosts(case: Case) -> Verdict:
+    """Every master and etcd host takes part, answers over SSH, and its components are well."""
+    problems = []
+    for host in case.running.status.hosts:
+        if not set(host.roles) & {"master", "etcd"}:
+            continue
+        if host.name in case.left_out:
+            problems.append(f"{host.name} is left out by --limit")
+        elif not host.reachable:
+            problems.append(f"{host.name} does not answer: {host.error}")
+        else:
+            problems += [
+                f"{host.name}: {component.name}: {component.message}"
+                for component in host.components
+                if not component.healthy and component.name not in {"kubelet", "kube-proxy"}
+            ]
+    if problems:
+        return failed(_few(problems), "Mend these first: the others go on only while all are well.")
+    return ok("all well")
+
+
+def etcd_health(case: Case) -> Verdict:
+    """Every etcd member is healthy: each of them has to be restarted while the others keep the quorum."""
+    sick = [f"{member.host}: {member.message}" for member in case.running.status.etcd if not member.healthy]
+    if sick:
+        return failed(_few(sick), "Mend the members: journalctl -u etcd there says what is wrong.")
+    return ok(f"{len(case.running.status.etcd)} members")
+
+
+def nodes(case: Case) -> Verdict:
+    """Every node is Ready."""
+    status = case.running.status
+    if status.api_error:
+        return failed(f"nodes can't be asked for: {status.api_error}", "Bring the API back first.")
+    waiting = [
+        f"{node.name}: {node.message}"
+        for node in status.nodes
+        if not node.ready and node.name not in case.running.cordoned and (node.version or not node.planned)
+    ]
+    if waiting:
+        return failed(_few(waiting), "Bring them back, or take them out of cluster.yaml and the cluster.")
+    return ok(f"{len(status.nodes)} nodes")
+
+
+def certificates(case: Case) -> Verdict:
+    """No certificate on the hosts ends within 7 days."""
+    ending = [
+        f"{host.name}: {certificate.path} ends on {certificate.not_after:%Y-%m-%d}"
+        for host in case.running.status.hosts
+        for certificate in host.certificates
+        if certificate.days_left < CERTIFICATE_DAYS
+    ]
+    if ending:
+        return failed(
+            _few(ending),
+            "Run k8sbootstrap up with the release that runs now first: it makes new certificates.",
+        )
+    return ok(f"all are good for {CERTIFICATE_DAYS} days at least")
+
+
+def deprecated_apis(case: Case) -> Verdict:
+    """Nobody asked since the API servers started for an API that the new release no longer has."""
+    gone = [
+        f"{use.resource} (removed in {use.removed})"
+        for use in case.running.deprecated
+        if numbers(use.removed)[:2] <= _minor(case.target)
+    ]
+    if gone:
+        return failed(
+            f"in use: {_few(gone)}",
+            "Move its users to the newer version of the API. Entries with k8s.io/deprecated in "
+            "/var/log/kubernetes/audit.log on masters name them.",
+        )
+    return ok("none in use")
+
+
+def bare_pods(case: Case) -> Verdict:
+    """No pod that nothing would make again runs on a node to be drained."""
+    lost = [f"{pod.name} on {pod.node}" for pod in case.running.bare_pods if _changes(case, pod.node)]
+    if lost:
+        return failed(
+            f"nothing would start these pods again: {_few(lost)}",
+            "Remove them or run them from a Deployment. Ignoring this removes them with the drain of their "
+            "node.",
+        )
+    return ok("none")
+
+
+def budgets(case: Case) -> Verdict:
+    """Every PodDisruptionBudget lets a pod go now: else draining would wait in vain."""
+    if not any(_changes(case, host.name) for host in case.plan.nodes):
+        return ok("no node is drained")
+    tight = [
+        f"{budget.name} ({budget.healthy} of {budget.pods} pods are healthy, {budget.wanted} must be)"
+        for budget in case.running.budgets
+        if budget.pods and budget.allowed < 1
+    ]
+    if tight:
+        return failed(
+            f"no pod may go of {_few(tight)}",
+            "Let more pods run, or let the budget allow a disruption. Ignoring this waits for "
+            "upgrade.drainTimeout.",
+        )
+    return ok(f"{len(case.running.budgets)} budgets")
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("upgrade-version", version),
+    Check("upgrade-skew", skew),
+    Check("upgrade-etcd-version", etcd_version),
+    Check("upgrade-hosts", hosts, settles=True),
+    Check("upgrade-etcd-health", etcd_health, settles=True),
+    Check("upgrade-nodes", nodes, settles=True),
+    Check("upgrade-certificates", certificates),
+    Check("upgrade-deprecated-apis", deprecated_apis),
+    Check("upgrade-bare-pods", bare_pods),
+    Check("upgrade-budgets", budgets, settles=True),
+)
+"""The checks, in the order of the report."""
+NAMES = tuple(check.name for check in CHECKS)
+
+
+def judge(case: Case, ignore: Collection[str] = ()) -> PreflightReport:
+    """Apply all checks.
+
+    Args:
+        case: The cluster.
+        ignore: Names of checks whose failures do not count.
+    """
+    return PreflightReport(tuple(_result(case, check, ignore) for check in CHECKS))
+
+
+def may_settle(report: PreflightReport) -> bool:
+    """Whether a moment may mend all that stands in the way."""
+    settling = {check.name for check in CHECKS if check.settles}
+    return bool(report.failed) and all(result.check in settling for result in report.failed)
+
+
+def _result(case: Case, check: Check, ignore: Collection[str]) -> CheckResult:
+    verdict = check.judge(case)
+    status = Status.IGNORED if verdict.status is Status.FAILED and check.name in ignore else verdict.status
+    return CheckResult(case.plan.config.name, check.name, status, verdict.message, verdict.fix)
+
+
+def _changes(case: Case, node: str) -> bool:
+    """Whether a node is drained: its kubelet is another release's."""
+    kubelet = case.running.versions().get("kubelet", {}).get(node, "")
+    known = {host.name for host in case.plan.nodes} - case.left_out
+    return node in known and kubelet not in {"", case.target}
+
+
+def _minor(text: str) -> tuple[int, int]:
+    major, minor, *_ = numbers(text)
+    return major, minor
+
+
+def _grouped(versions: Mapping[str, str]) -> Iterator[str]:
+    """``1.35.8 (kubelet on worker1, ...)`` for each release."""
+    for each in sorted(set(versions.values()), key=numbers):
+        names = [name for name, running in versions.items() if running == each]
+        yield f"{each} ({_few(names)})"
+
+
+def _few(things: Iterable[str]) -> str:
+    named = list(things)
+    rest = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+    return ", ".join(named[:_SHOWN]) + rest

@@ -1,0 +1,1 @@
+"""The pods and Services that checks of a cluster try: made, used, removed."""

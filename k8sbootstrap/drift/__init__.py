@@ -1,1 +1,0 @@
-"""What hosts are like against what they should be: one probe per host, compared with the plan."""

@@ -1,0 +1,115 @@
+"""Getting to know hosts: their keys are shown, asked about or accepted once, and compared ever after."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import paramiko
+
+from k8sbootstrap.errors import HostError, HostKeyError
+from k8sbootstrap.hosts import endpoint as places
+from k8sbootstrap.hosts.endpoint import Place, with_port
+from k8sbootstrap.hosts.known_hosts import KnownHosts, describe
+from k8sbootstrap.hosts.parallel import MAX_WORKERS
+from k8sbootstrap.hosts.transport import look_at_key
+from k8sbootstrap.plan.models import SSHTarget
+
+Ask = Callable[[str, str, str, str], bool]
+"""Called with host, address, key type and fingerprint; returns whether to trust the key."""
+
+
+@dataclass(frozen=True)
+class _Stop:
+    """One SSH server to get to know."""
+
+    place: Place
+    target: SSHTarget
+    bastion: bool
+
+
+def ensure_known(
+    targets: Iterable[SSHTarget], *, accept_new: bool, ask: Ask | None, timeout: float = 10.0
+) -> None:
+    """Look at the key of every host and bastion; write new ones that are trusted to the known_hosts file.
+
+    A host that cannot be reached or entered is passed over: whoever connects to it next reports that better.
+
+    Args:
+        targets: The hosts.
+        accept_new: Trust unknown keys unseen.
+        ask: Decides about each unknown key, called one by one; None refuses them.
+        timeout: Seconds that each step of connecting may take.
+
+    Raises:
+        HostKeyError: A key has changed, or is unknown and not trusted; names all such keys.
+    """
+    hosts = list(targets)
+    if not hosts:
+        return
+    stores = {target.known_hosts: KnownHosts(target.known_hosts) for target in hosts}
+    for bastion in (True, False):  # hosts behind a bastion can be looked at when the bastion is known
+        stops = _stops(hosts, bastion=bastion)
+        if stops:
+            _settle(stops, stores, accept_new=accept_new, ask=ask, timeout=timeout)
+
+
+def _stops(targets: list[SSHTarget], *, bastion: bool) -> list[_Stop]:
+    stops: dict[tuple[str, object], _Stop] = {}
+    for target in targets:
+        place = places.of_bastion(target) if bastion else places.of_host(target)
+        if place is not None:
+            way = None if bastion else target.bastion
+            stops.setdefault((place.known_name, way), _Stop(place, target, bastion))
+    return list(stops.values())
+
+
+def _settle(
+    stops: list[_Stop],
+    stores: dict[Path, KnownHosts],
+    *,
+    accept_new: bool,
+    ask: Ask | None,
+    timeout: float,
+) -> None:
+    def look(stop: _Stop) -> paramiko.PKey | None:
+        try:
+            return look_at_key(stop.target, stores[stop.target.known_hosts], timeout, bastion=stop.bastion)
+        except HostError:
+            return None
+
+    with ThreadPoolExecutor(MAX_WORKERS) as pool:
+        shown = list(pool.map(look, stops))
+    problems: list[HostKeyError] = []
+    refused: list[str] = []
+    for stop, key in zip(stops, shown, strict=True):
+        if key is None:
+            continue
+        store = stores[stop.target.known_hosts]
+        try:
+            if store.check(stop.place, key):
+                continue
+        except HostKeyError as exc:
+            problems.append(exc)
+            continue
+        address = with_port(stop.place.address, stop.place.port)
+        if accept_new or (ask is not None and ask(stop.place.name, address, key.get_name(), key.fingerprint)):
+            store.add(stop.place, key)
+        else:
+            refused.append(f"{stop.place}: unknown SSH host key {describe(key)}")
+    if problems or refused:
+        raise _together(problems, refused, asked=ask is not None)
+
+
+def _together(problems: list[HostKeyError], refused: list[str], *, asked: bool) -> HostKeyError:
+    """One error for all keys; the hint is about changed keys first, they are the graver ones."""
+    if problems:
+        hint = problems[0].hint
+    elif asked:
+        hint = "The hosts' own fingerprints: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there."
+    else:
+        hint = (
+            "Run k8sbootstrap preflight on a terminal to compare and confirm fingerprints, or add "
+            "--accept-new-host-keys to trust the hosts as they are now."
+        )
+    return HostKeyError("\n".join([*(str(problem) for problem in problems), *refused]), hint=hint)

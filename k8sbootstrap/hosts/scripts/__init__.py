@@ -1,0 +1,1 @@
+"""Programs that run on hosts, never on the controller. Each prints one JSON document."""

@@ -1,1 +1,0 @@
-"""SSH to hosts: sessions, sudo, host keys, and many hosts at once."""

@@ -1,0 +1,161 @@
+"""Reads a running cluster's CAs back from its masters, so that a lost state directory costs nothing.
+
+Issuing new ones instead would roll a second PKI over a cluster whose nodes and workloads trust the first. But
+what a machine answers is data: it may say that it is a master of this cluster and be none. So what it has is
+checked, and the operator decides.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Base64Bytes, Field, TypeAdapter
+
+from k8sbootstrap import private_files
+from k8sbootstrap.errors import StateError
+from k8sbootstrap.hosts.ask import Question, UnusableAnswerError, ask
+from k8sbootstrap.hosts.client import SSHSession
+from k8sbootstrap.hosts.parallel import run_on_all
+from k8sbootstrap.pki.offer import KEPT, MAX_BYTES, Offer, check
+from k8sbootstrap.plan.models import ClusterPlan
+from k8sbootstrap.state import State
+
+_SCRIPT = f"""
+import base64, json, os
+found, cluster = {{}}, ""
+for name in {KEPT!r}:
+    path = os.path.join("/etc/kubernetes/pki", name)
+    if os.path.exists(path):
+        with open(path, "rb") as handle:
+            found[name] = base64.b64encode(handle.read({MAX_BYTES})).decode()
+try:
+    with open("/var/lib/k8sbootstrap/record.json", encoding="utf-8") as handle:
+        cluster = json.load(handle)["cluster"]
+except (OSError, ValueError, KeyError):
+    pass
+print(json.dumps({{"cluster": cluster, "files": found}}))
+"""
+
+_Name = Literal[
+    "ca.crt",
+    "ca.key",
+    "front-proxy-ca.crt",
+    "front-proxy-ca.key",
+    "etcd/ca.crt",
+    "etcd/ca.key",
+    "sa.pub",
+    "sa.key",
+]
+Allow = Callable[[Offer], bool]
+"""Shows what masters have, and returns whether to take it."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one master has."""
+
+    cluster: Annotated[str, Field(max_length=253)] = ""
+    """Name of the cluster in its record; empty where it has none."""
+    files: Mapping[_Name, Annotated[Base64Bytes, Field(max_length=MAX_BYTES)]] = field(default_factory=dict)
+    """The files in ``KEPT`` that it has."""
+
+
+_FOUND = TypeAdapter(Found)
+
+
+def recover_pki(plan: ClusterPlan, state: State, allow: Allow | None) -> Offer | None:
+    """See that the state's CA is the one that the masters run with; where the state has none, take theirs.
+
+    Args:
+        plan: The cluster; masters that do not answer are passed over.
+        state: Where the CAs go.
+        allow: Decides whether they are taken; None never takes any.
+
+    Returns:
+        What was taken; None when nothing had to be.
+
+    Raises:
+        StateError: A master runs with another CA than the state directory's, masters have different ones,
+            what one has is not what it should be, or it was not allowed to take it.
+        UnusableAnswerError: A master answered something else.
+    """
+    answers = run_on_all([host.ssh for host in plan.masters], _look)
+    strange = [answer for answer in answers.values() if isinstance(answer, UnusableAnswerError)]
+    if strange:
+        raise strange[0]
+    found = {host: held for host, held in answers.items() if isinstance(held, Found) and held.files}
+    return settle(found, state, plan.config.name, allow)
+
+
+def settle(masters: Mapping[str, Found], state: State, cluster: str, allow: Allow | None) -> Offer | None:
+    """Compare what masters hold with the state, and fill the state where it is empty; see ``recover_pki``."""
+    offer = None
+    if private_files.read(state.pki / "ca.crt") is None:
+        whole = {
+            host: found.files
+            for host, found in masters.items()
+            if found.cluster == cluster and set(KEPT) <= set(found.files)
+        }
+        if whole:
+            offer = _same(whole)
+            if allow is None or not allow(offer):
+                raise _refused(offer, asked=allow is not None)
+            _take(next(iter(whole.values())), state)
+    own = private_files.read(state.pki / "ca.crt")
+    for host, found in masters.items():
+        if "ca.crt" in found.files and found.files["ca.crt"] != own:
+            raise StateError(
+                f"{host} runs with another CA than {state.pki / 'ca.crt'}; nothing was changed on any host",
+                hint="put this cluster's state directory back; or, if the host is left over from a cluster "
+                "that is gone, reset it first",
+            )
+    return offer
+
+
+def _same(whole: Mapping[str, Mapping[_Name, bytes]]) -> Offer:
+    """What all of them have.
+
+    Raises:
+        StateError: They have different ones, or what one has is not what it should be.
+    """
+    checked = {}
+    for host, held in whole.items():
+        try:
+            checked[host] = check({str(name): content for name, content in held.items()})
+        except ValueError as exc:
+            raise StateError(
+                f"{host}: the certificate authorities in its /etc/kubernetes/pki can't be taken over: {exc}; "
+                "nothing was changed",
+                hint="put this cluster's state directory back, or see what happened on that host",
+            ) from exc
+    first = next(iter(whole.values()))
+    if any(held != first for held in whole.values()):
+        said = [f"  {host}: {authorities[0]}" for host, authorities in checked.items()]
+        raise StateError(
+            "\n".join(["masters have different certificate authorities; nothing was changed:", *said]),
+            hint="put this cluster's state directory back, or see which of them is not of this cluster",
+        )
+    return Offer(tuple(whole), next(iter(checked.values())))
+
+
+def _take(held: Mapping[_Name, bytes], state: State) -> None:
+    """Write the files; ca.crt last, so that a run which is killed before has taken nothing."""
+    state.create()
+    for name in sorted(KEPT, key=lambda name: name == "ca.crt"):
+        mode = private_files.PRIVATE if name.endswith(".key") else private_files.PUBLIC
+        private_files.settle(state.pki / name, held[name], mode, root=state.directory)  # type: ignore[index]
+
+
+def _refused(offer: Offer, *, asked: bool) -> StateError:
+    named = ", ".join(offer.hosts)
+    lines = [
+        f"the state directory has no certificate authorities, and they were not taken over from {named}:",
+        *(f"  {line}" for line in offer.lines()),
+        "nothing was changed on any host",
+    ]
+    more = "" if asked else ", or run this on a terminal and compare them, or with --yes to take them"
+    return StateError("\n".join(lines), hint=f"put this cluster's state directory back{more}")
+
+
+def _look(session: SSHSession) -> Found:
+    return ask(session.target.host, session, Question(_SCRIPT.encode()), _FOUND)

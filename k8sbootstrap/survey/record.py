@@ -1,0 +1,84 @@
+"""Asks hosts what they are like: one command per host over SSH."""
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from k8sbootstrap.host_code import needed_by
+from k8sbootstrap.hosts.ask import Question, ask
+from k8sbootstrap.hosts.client import SSHSession
+from k8sbootstrap.plan.changes import Change
+from k8sbootstrap.survey.etcd_members import EtcdReport
+
+_LOADER = """\
+import base64, json, sys, types, zlib
+for name in ("ansible", "ansible.module_utils"):
+    sys.modules[name] = types.ModuleType(name)
+for name, source in json.loads(zlib.decompress(base64.b64decode({packed!r}))):
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = []
+    exec(compile(source, name, "exec"), module.__dict__)
+"""
+_TIMEOUT = 60.0
+_Text = Annotated[str, Field(max_length=500, pattern="^[!-~]*$")]
+_MANY = 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One host as its own record and eyes have it."""
+
+    cluster: str
+    """Name of the cluster that this program put there; empty on a bare host."""
+    digests: Mapping[str, str]
+    """Role to the digest that was applied completely."""
+    drift: Mapping[str, tuple[Change, ...]]
+    """Role to what somebody changed since, and to restarts that a killed run still owes."""
+    routes: Mapping[str, str]
+    """Other nodes' addresses to the podCIDRs that this host routes there."""
+    pod_cidrs: Mapping[str, str] | None
+    """Node to podCIDR, from masters; None from other hosts."""
+    api_error: str
+    """Why a master could not ask its API server; empty when it could."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Every node's InternalIP, from masters."""
+    own_range: str = ""
+    """The podCIDR that the host's own pods get addresses from; empty where its pod network has none."""
+    firewall: Mapping[str, list[str]] | None = None
+    """What was last wanted to get through firewalld; None where that does not run."""
+    made_with: Annotated[Mapping[_Text, _Text], Field(max_length=_MANY)] = field(default_factory=dict)
+    """What can't be changed any more: key of cluster.yaml to value."""
+    cordoned: tuple[str, ...] = ()
+    """Nodes that an upgrade has not given back, from the same master."""
+    etcd: EtcdReport = field(default_factory=EtcdReport)
+    """What the host has of etcd."""
+
+
+_FINDING = TypeAdapter(Finding)
+
+
+def probe(session: SSHSession) -> Finding:
+    """See one host. Changes nothing there.
+
+    Raises:
+        HostError: The host has no usable Python, the probe failed there, or the connection broke.
+        SudoError: The user cannot become root.
+    """
+    return ask(session.target.host, session, Question(_script()), _FINDING, timeout=_TIMEOUT)
+
+
+@cache
+def _script() -> bytes:
+    main = Path(str(resources.files("k8sbootstrap.hosts.scripts"))) / "record.py"
+    files = {**needed_by(main), "host_probe": main}
+    sources = [(name, path.read_text(encoding="utf-8")) for name, path in files.items()]
+    packed = base64.b64encode(zlib.compress(json.dumps(sources).encode()))
+    return _LOADER.format(packed=packed).encode()

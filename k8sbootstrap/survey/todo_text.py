@@ -1,0 +1,52 @@
+"""What is to do, in a few lines for people."""
+
+from collections.abc import Iterator, Mapping
+
+from k8sbootstrap.survey.todo import Survey, Work, change_cause
+
+_CAUSES = {
+    "new": "new",
+    "configuration": "cluster.yaml or k8sbootstrap changed",
+    "drift": "changed on the host",
+    "cluster": "changed in the cluster",
+    "unknown": "not known",
+    "upgrade": "an upgrade has not given the node back",
+}
+_SHOWN = 3
+"""Changes of a host that are named before the rest is only counted."""
+
+
+def summary(survey: Survey) -> list[str]:
+    """The upgrade, one line per host that has something to do, and one per host that did not answer."""
+    lines = list(survey.upgrade.lines()) if survey.upgrade else []
+    lines += [f"{host}: {_of_host(roles)}" for host, roles in survey.work.items()]
+    return lines + [unplanned(node.name, str(node.address)) for node in survey.unplanned] + lost(survey)
+
+
+def unplanned(name: str, address: str) -> str:
+    """What is to be known of a node that cluster.yaml does not name."""
+    return (
+        f"{name} ({address}) is a node of the cluster, and cluster.yaml does not name it: it works on, and "
+        "keeps its routes. How to remove it: docs/plan.md"
+    )
+
+
+def lost(survey: Survey) -> list[str]:
+    """One line per host that did not answer."""
+    return [f"not reached: {error}" for error in survey.unreachable.values()]
+
+
+def _of_host(roles: Mapping[str, Work]) -> str:
+    if all(why.causes == ("new",) for why in roles.values()) and "host" in roles:
+        return "everything, nothing is there yet"
+    by_reason: dict[str, list[str]] = {}
+    for role, why in roles.items():
+        by_reason.setdefault(", ".join(_causes(why)), []).append(role)
+    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
+
+
+def _causes(why: Work) -> Iterator[str]:
+    for cause in why.causes:
+        named = [change.name or change.text for change in why.drift if change_cause(change) == cause]
+        rest = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+        yield _CAUSES[cause] + (f": {', '.join(named[:_SHOWN])}{rest}" if named else "")

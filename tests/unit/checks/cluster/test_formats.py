@@ -1,0 +1,89 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from k8sbootstrap.checks.cluster import ALL_CHECKS
+from k8sbootstrap.checks.cluster.formats import as_json, as_junit, text
+from k8sbootstrap.checks.cluster.models import Result, Status, VerifyReport
+from k8sbootstrap.checks.cluster.run import conclude
+from k8sbootstrap.cli import verify
+from k8sbootstrap.cli.main import main
+from k8sbootstrap.errors import VerifyError
+from tests.json_form import form_of
+
+REPORT = VerifyReport(
+    "demo",
+    (
+        Result("ssh", "m1", Status.PASSED, "answers", 0.5),
+        Result("ssh", "w1", Status.PASSED, "answers", 0.5),
+        Result("nodes", "m1", Status.PASSED, "Ready", 0.6),
+        Result("nodes", "w1", Status.FAILED, "not Ready <\x1b[31m&>", 0.6),
+        Result("logs", "w1", Status.SKIPPED, "its test pod does not run", 1.0),
+    ),
+    2.5,
+)
+
+
+def test_text_has_a_line_per_check_and_details_of_failures_only():
+    lines = list(text(REPORT))
+    assert [line.split()[:2] for line in lines if not line.startswith(" ")] == [
+        ["passed", "ssh"],
+        ["failed", "nodes"],
+        ["skipped", "logs"],
+    ]
+    assert [line.strip() for line in lines if line.startswith(" ")] == ["w1: not Ready <\x1b[31m&>"]
+    assert "1 passed, 1 failed" in lines[1]
+
+
+def test_text_with_every_result():
+    assert "           w1: skipped: its test pod does not run" in list(text(REPORT, every=True))
+
+
+def test_json_has_all_results():
+    document = json.loads(as_json(REPORT))
+    assert (document["cluster"], document["ok"], document["seconds"]) == ("demo", False, 2.5)
+    assert document["results"][3]["status"] == "failed"
+    assert set(document["results"][0]) == {"check", "host", "status", "message", "seconds"}
+
+
+def test_json_keeps_its_form(facts, tmp_path, monkeypatch, capsys, golden):
+    """What the command prints; the record of a run has the same document."""
+    down = replace(facts, allow_down=frozenset({"w2"}), leftover="the namespace is still there")
+    found = [(check.name, verdict) for check in ALL_CHECKS for verdict in check.judge(down)]
+    results = tuple(Result(name, said.host, said.status, said.message, 0.5) for name, said in found)
+    assert {result.status for result in results} == set(Status)
+    report = VerifyReport("demo", results, 2.5)
+    monkeypatch.setattr(verify, "run_verify", lambda *_, **__: report)
+    with pytest.raises(SystemExit):
+        main(["--file", str(tmp_path / "cluster.yaml"), "verify", "-o", "json"])
+    form = form_of([json.loads(capsys.readouterr().out)])
+    golden(Path(__file__).parent / "golden/verify.json", form)
+
+
+def test_junit_counts_and_names():
+    suite = ET.fromstring(as_junit(REPORT)).find("testsuite")
+    assert suite.attrib["tests"] == "5"
+    assert suite.attrib["failures"] == "1"
+    assert suite.attrib["skipped"] == "1"
+    case = suite.findall("testcase")[3]
+    assert (case.attrib["classname"], case.attrib["name"]) == ("demo.nodes", "w1")
+    assert case.find("failure").text == "not Ready <?[31m&>"
+
+
+def test_a_failed_report_is_an_error_that_names_checks_and_hosts():
+    with pytest.raises(VerifyError, match=r"demo does not work as it should: nodes \(w1\)") as error:
+        conclude(REPORT)
+    assert error.value.exit_code == 6
+    assert "start with nodes" in error.value.hint
+
+
+def test_a_good_report_is_no_error():
+    conclude(VerifyReport("demo", REPORT.results[:2], 1.0))
+
+
+def test_a_report_in_which_nothing_passed_is_not_good():
+    with pytest.raises(VerifyError, match="no host was checked"):
+        conclude(VerifyReport("demo", (Result("ssh", "m1", Status.SKIPPED, "known to be down"),), 1.0))

@@ -1,0 +1,152 @@
+"""The order of a run: what is done when, what is cleaned up, what it does not wait for."""
+
+import json
+import time
+from dataclasses import asdict
+
+import pytest
+
+from k8sbootstrap.checks.cluster import run as run_module
+from k8sbootstrap.checks.cluster.models import Status
+from k8sbootstrap.checks.cluster.run import hopeless_nodes, run_verify
+from k8sbootstrap.errors import HostError
+from k8sbootstrap.hosts.answers import RunAnswer
+from tests.unit.hosts.sessions import ScriptedSession, unreachable
+
+from .healthy import CLUSTER_YAML, answer_of, healthy, make_plan, node_of, with_answer
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(run_module, "SETTLE", 0)
+
+
+class Cluster:
+    """Hosts that answer health requests well, and an API that lists nodes and takes what it is given."""
+
+    def __init__(self, plan, *, dead=(), interrupt_on="", node=node_of):
+        self.node = node
+        self.plan, self.dead, self.interrupt_on = plan, dead, interrupt_on
+        self.kubectl: list[str] = []
+
+    def connect(self, target):
+        if target.host in self.dead:
+            raise HostError(f"{target.host} ({target.address}): no route")
+        return ScriptedSession(target, self.reply)
+
+    def reply(self, host, command, _stdin):
+        if "sys.argv" in command:
+            answer = answer_of(self.plan, next(item for item in self.plan.hosts if item.name == host))
+            return RunAnswer(0, json.dumps(asdict(answer)), "")
+        self.kubectl.append(command)
+        if self.interrupt_on and self.interrupt_on in command:
+            raise KeyboardInterrupt
+        if "get nodes" in command:
+            items = [self.node(self.plan, item) for item in self.plan.nodes]
+            return RunAnswer(0, json.dumps({"items": items}), "")
+        if "get namespaces" in command:
+            return RunAnswer(0, '{"items": []}', "")
+        if "kubectl apply" in command:
+            spec = {"clusterIP": "10.96.7.7", "ports": [{"nodePort": 31234}]}
+            return RunAnswer(
+                0,
+                json.dumps({"items": [{"kind": "Service", "metadata": {"name": "probe"}, "spec": spec}]}),
+                "",
+            )
+        if "delete namespace" in command:
+            return RunAnswer(0, "", "")
+        return RunAnswer(1, "", "Error from server (Forbidden): not in this test")
+
+
+def statuses(report, check):
+    return {result.host: result.status for result in report.results if result.check == check}
+
+
+def test_the_short_form_starts_nothing(plan):
+    cluster, seen = Cluster(plan), []
+    report = run_verify(plan, short=True, on_result=seen.append, connect=cluster.connect)
+    assert report.ok
+    assert list(report.results) == seen
+    assert len(cluster.kubectl) == 1
+    assert {result.check for result in seen} == {"ssh", "components", "etcd", "api-from-nodes", "nodes"}
+
+
+def test_an_interrupt_removes_the_namespace_first(plan):
+    cluster = Cluster(plan, interrupt_on="rollout status")
+    with pytest.raises(KeyboardInterrupt):
+        run_verify(plan, connect=cluster.connect)
+    assert "delete namespace k8sbootstrap-verify-" in cluster.kubectl[-1]
+    assert "--force" in cluster.kubectl[-1]
+
+
+def test_an_interrupt_while_making_the_namespace_removes_it_too(plan):
+    cluster = Cluster(plan, interrupt_on="kubectl apply")
+    with pytest.raises(KeyboardInterrupt):
+        run_verify(plan, connect=cluster.connect)
+    assert "delete namespace k8sbootstrap-verify-" in cluster.kubectl[-1]
+
+
+def test_what_the_api_refuses_is_the_pods_failure_and_is_cleaned_up(plan):
+    report = run_verify(plan, connect=Cluster(plan).connect)
+    assert statuses(report, "pods") == {"cluster": Status.FAILED}
+    assert "Forbidden" in next(result.message for result in report.failures)
+    assert statuses(report, "cleanup") == {"cluster": Status.PASSED}
+
+
+def test_no_host_at_all(plan):
+    report = run_verify(plan, connect=unreachable)
+    assert not report.ok
+    assert statuses(report, "nodes") == {"cluster": Status.FAILED}
+    assert statuses(report, "pods") == {"cluster": Status.FAILED}
+    assert statuses(report, "cleanup") == {"cluster": Status.SKIPPED}
+
+
+def test_a_dead_host_is_not_waited_for(plan, monkeypatch):
+    monkeypatch.setattr(run_module, "SETTLE", 30)
+    start = time.monotonic()
+    report = run_verify(plan, short=True, connect=Cluster(plan, dead={"m1"}).connect)
+    assert time.monotonic() - start < 5
+    assert {result.host for result in report.failures} == {"m1"}
+
+
+def test_a_host_allowed_to_be_down_is_not_even_tried(plan):
+    cluster = Cluster(plan, dead={"m1"})
+    tried = []
+
+    def connect(target):
+        tried.append(target.host)
+        return cluster.connect(target)
+
+    report = run_verify(plan, short=True, allow_down=["m1"], connect=connect)
+    assert report.ok
+    assert "m1" not in tried
+
+
+@pytest.mark.parametrize("endpoint", ["kubelet", "api"])
+def test_pods_are_not_waited_for_where_none_can_start(facts, endpoint):
+    assert hopeless_nodes(facts) == set()
+    http = facts.answers["w1"].http[endpoint]
+    broken = with_answer(facts, "w1", http={endpoint: type(http)(0, "", "refused", 0.0)})
+    assert hopeless_nodes(broken) == {"w1"}
+
+
+def test_nodes_that_are_not_ready_are_hopeless(plan):
+    facts = healthy(plan)
+    facts.nodes["w2"]["status"]["conditions"].pop()
+    assert hopeless_nodes(facts) == {"w2"}
+
+
+def test_no_pods_where_the_pod_network_is_left_to_others(tmp_path):
+    plan = make_plan(tmp_path, CLUSTER_YAML + "network: {plugin: none}\n")
+    waits = {"type": "Ready", "status": "False", "message": "NetworkReady=false"}
+
+    def waiting(plan, host):
+        node = node_of(plan, host)
+        return {**node, "status": {**node["status"], "conditions": [waits]}}
+
+    cluster = Cluster(plan, node=waiting)
+    report = run_verify(plan, connect=cluster.connect)
+    assert report.ok
+    assert len(cluster.kubectl) == 1
+    skipped = {result.check for result in report.results if result.status is Status.SKIPPED}
+    assert skipped >= {"nodes", "pods", "pod-network", "service", "exec", "cleanup"}

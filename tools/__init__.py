@@ -1,0 +1,1 @@
+"""For maintainers: generators of documentation pages, and what updates the catalogue. Not in the wheel."""

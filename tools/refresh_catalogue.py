@@ -1,0 +1,202 @@
+"""Bring the catalogue up to date: ``python -m tools.refresh_catalogue [VERSION ...]``.
+
+For maintainers. Adds releases to releases.yaml, with the etcd, plugins, ... of the newest release of their
+minor, and the checksums that upstream publishes to checksums.yaml. Comments stay. It writes all or nothing.
+"""
+
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import click
+from urllib3.util import parse_url
+
+from k8sbootstrap.artifacts.sources.base import SourceError, parse_sums
+from k8sbootstrap.artifacts.web import Web, WebError
+from k8sbootstrap.catalog.data import ARCHITECTURES, CHECKSUMS, RELEASES, Catalogue, minor_of, numbers, parse
+from k8sbootstrap.config.models.base import VERSION
+from k8sbootstrap.config.models.network import Proxy
+from k8sbootstrap.errors import ArtifactError
+
+NEWEST = "https://dl.k8s.io/release/stable-{minor}.txt"
+"""Where upstream names the newest release of a minor."""
+
+Fetch = Callable[[str], str]
+"""Gets the text at an address; raises ``ArtifactError``."""
+
+
+def refresh(folder: Path, wanted: Sequence[str], fetch: Fetch) -> list[str]:
+    """Add releases and checksums to the catalogue in ``folder``.
+
+    Args:
+        folder: Holds releases.yaml and checksums.yaml.
+        wanted: Kubernetes releases of catalogued minors; empty for all of these minors that are newer than
+            the catalogued ones.
+        fetch: Gets checksum files.
+
+    Returns:
+        What was added: releases, and keys of checksums.
+
+    Raises:
+        ArtifactError: Upstream does not have something, or publishes another checksum than the catalogue has.
+    """
+    releases, checksums = ((folder / name).read_text(encoding="utf-8") for name in (RELEASES, CHECKSUMS))
+    catalogue = parse(releases, checksums)
+    chosen = list(wanted) or [
+        version for minor in _minors(catalogue) for version in _newer(catalogue, minor, fetch)
+    ]
+    added = [version for version in dict.fromkeys(chosen) if version not in catalogue.releases]
+    for version in sorted(added, key=numbers):
+        releases = _with_release(releases, catalogue, version)
+        catalogue = parse(releases, checksums)
+    known = dict(catalogue.sha256)
+    for key, address, name in _published(catalogue, chosen):
+        sha256 = _listed(fetch(address), address, name)
+        if known.setdefault(key, sha256) != sha256:
+            raise ArtifactError(
+                f"{address} says {sha256} for {key}, the catalogue {known[key]}",
+                hint="What upstream published once must not change: find out which is right.",
+            )
+    new = [key for key in known if key not in catalogue.sha256]
+    if added or new:
+        checksums = _with_checksums(checksums, catalogue, {key: known[key] for key in new})
+        parse(releases, checksums)
+        for name, text in ((RELEASES, releases), (CHECKSUMS, checksums)):
+            partial = folder / f".{name}"
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(folder / name)
+    return [*added, *new]
+
+
+def fetch_from(upstream: str | None) -> Fetch:
+    """Fetch checksum files over HTTP.
+
+    Args:
+        upstream: Base address that stands in for scheme and host of upstream's sites; None for themselves.
+    """
+    web = Web(Proxy(), threading.Event())
+
+    def fetch(address: str) -> str:
+        where = upstream.rstrip("/") + (parse_url(address).path or "") if upstream else address
+        try:
+            return web.text(where)
+        except WebError as exc:
+            raise ArtifactError(f"{where}: {exc}") from exc
+
+    return fetch
+
+
+def _minors(catalogue: Catalogue) -> list[str]:
+    return [minor.minor for minor in catalogue.minors]
+
+
+def _newest(catalogue: Catalogue, minor: str) -> str:
+    return max((version for version in catalogue.releases if minor_of(version) == minor), key=numbers)
+
+
+def _newer(catalogue: Catalogue, minor: str, fetch: Fetch) -> list[str]:
+    """The releases of a minor after the newest catalogued one."""
+    address = NEWEST.format(minor=minor)
+    newest = fetch(address).strip().removeprefix("v")
+    if not re.fullmatch(VERSION, newest) or minor_of(newest) != minor:
+        raise ArtifactError(f"{address}: is not a release of {minor}: {newest[:40]!r}")
+    first, last = numbers(_newest(catalogue, minor))[-1] + 1, numbers(newest)[-1]
+    return [f"{minor}.{patch}" for patch in range(first, last + 1)]
+
+
+def _with_release(releases: str, catalogue: Catalogue, version: str) -> str:
+    """The text of releases.yaml with a line for ``version``, a copy of the newest one of its minor."""
+    minor = minor_of(version)
+    if not re.fullmatch(VERSION, version) or minor not in {minor_of(known) for known in catalogue.releases}:
+        raise ArtifactError(
+            f"{version} is no release of a catalogued minor ({', '.join(_minors(catalogue))})",
+            hint=f"A new minor is written into {RELEASES} by hand, with what it takes.",
+        )
+    lines = releases.splitlines(keepends=True)
+    marks = {f"  {known}:": numbers(known) for known in catalogue.releases if minor_of(known) == minor}
+    ours = [
+        (index, marks[mark]) for index, line in enumerate(lines) for mark in marks if line.startswith(mark)
+    ]
+    _, entry = lines[ours[0][0]].split(":", 1)
+    older = (index for index, known in ours if known < numbers(version))
+    lines.insert(next(older, ours[-1][0] + 1), f"  {version}:{entry}")
+    return "".join(lines)
+
+
+def _published(catalogue: Catalogue, versions: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Key, address of the checksum and name in it, of all that upstream publishes checksums for."""
+    for version in versions:
+        used = {"kubernetes": version, "helm": catalogue.helm}
+        used |= catalogue.releases[version].model_dump(by_alias=True)
+        for name, project in catalogue.projects.by_name().items():
+            if used[name] is None or project.checksum_url is None:
+                continue
+            for arch in ARCHITECTURES:
+                for file in ("",) if project.member else project.files:
+                    place = {"version": used[name], "arch": arch, "file": file}
+                    url = project.url.format(**place)
+                    key = f"{name}/{used[name]}/{arch}" + (f"/{file}" if file else "")
+                    yield key, project.checksum_url.format(url=url, **place), url.rpartition("/")[2]
+
+
+def _listed(text: str, address: str, name: str) -> str:
+    """The checksum of ``name`` in a checksum file: of a hash alone, or of lines as sha256sum writes them."""
+    try:
+        sums = parse_sums(text)
+    except SourceError as exc:
+        raise ArtifactError(f"{address}: is not a list of sha256 sums: {text.strip()[:40]!r}") from exc
+    sha256 = sums.get("") or sums.get(name)
+    if sha256 is None:
+        raise ArtifactError(f"{address}: does not list {name}")
+    return sha256
+
+
+def _with_checksums(checksums: str, catalogue: Catalogue, added: dict[str, str]) -> str:
+    """The text of checksums.yaml with more of them, in order. A comment stays above its line."""
+    projects = catalogue.projects.by_name()
+
+    def place(key: str) -> tuple[object, ...]:
+        name, version, arch, *file = key.split("/")
+        newest_first = tuple(-number for number in numbers(version))
+        return (
+            list(projects).index(name),
+            newest_first,
+            arch,
+            *(projects[name].files.index(each) for each in file),
+        )
+
+    entries = {key: f"{key}: {sha256}\n" for key, sha256 in added.items()}
+    head, above = "", ""
+    for line in checksums.splitlines(keepends=True):
+        above += line
+        key = line.partition(":")[0]
+        if key in catalogue.sha256:
+            if not head:  # what is above the first entry is about the whole file
+                head, above = above.removesuffix(line), line
+            entries[key], above = above, ""
+    return head + "".join(entries[key] for key in sorted(entries, key=place)) + above
+
+
+@click.command()
+@click.argument("versions", nargs=-1)
+@click.option("--upstream", help="Base address that stands in for upstream's sites.")
+@click.option(
+    "--catalogue",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(__file__).parent.parent / "k8sbootstrap" / "catalog",
+    help="Folder of releases.yaml and checksums.yaml.",
+)
+def command(versions: tuple[str, ...], upstream: str | None, catalogue: Path) -> None:
+    """Add VERSIONS to the release catalogue; by default all that are newer than the catalogued ones."""
+    try:
+        added = refresh(catalogue, versions, fetch_from(upstream))
+    except ArtifactError as exc:
+        click.echo("\n".join(filter(None, [str(exc), exc.hint])), err=True)
+        sys.exit(exc.exit_code)
+    click.echo("\n".join(added) or "nothing is new")
+
+
+if __name__ == "__main__":
+    command()
