@@ -11,6 +11,14 @@ import pytest
 from k8sbootstrap.hosts.scripts import snapshot
 
 
+@pytest.fixture(autouse=True)
+def _same_umask():
+    """The script sets the umask of its process, which is that of the tests here."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 def sent(content: bytes) -> bytes:
     return content + hashlib.sha256(content).digest()
 
