@@ -1,9 +1,12 @@
-"""A distinct value in every secret that a user can give: afterwards it is in private files alone."""
+"""Secrets that a user gives, each with its own value, and those that are made: in private files alone."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import hashlib
 import os
+import re
 import secrets
 import subprocess
 import threading
@@ -12,14 +15,17 @@ import typing
 from pathlib import Path
 
 import pytest
+import yaml
 from annotated_types import BaseMetadata
 from labs import COMMAND, Lab, make_lab
 from pydantic import BaseModel, StringConstraints
+from registry import PORT, serve
 
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.config.models.base import HTTP_URL
 from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.config.models.hosts import EnvSecret
+from k8sbootstrap.lab.model import load
 from k8sbootstrap.lab.root_image import PASSWORD_USER
 
 pytestmark = pytest.mark.e2e
@@ -50,8 +56,20 @@ HOLDERS = {
     "manifest": set(),
 }
 """Files of hosts that may hold each one."""
-KEPT = {"proxy.json": ("proxy-",), "registry-logins.json": ("registry-",)}
+KEYS = ("ca.key", "front-proxy-ca.key", "etcd/ca.key", "sa.key")
+"""Keys that k8sbootstrap makes: each of them gives all rights in the cluster."""
+KEPT = {
+    "proxy.json": ("proxy-",),
+    "registry-logins.json": ("registry-",),
+    **{f"pki/{name}": (name,) for name in KEYS},
+}
 """Files of the state directory that may hold some, by the beginnings of their names."""
+GIVEN = ("secrets.yaml", "failing.yaml", "wrong.yaml", "sudo-file", "registry-file")
+"""What the user writes."""
+TOKEN = "bootstrap token"
+TOKEN_FILE = "etc/kubernetes/bootstrap-kubelet.conf"
+ETCD = "/var/lib/etcd/member/"
+"""etcd keeps what was deleted until it compacts; its files are its own."""
 
 
 def fields(annotation: object, path: str = "") -> typing.Iterator[str]:
@@ -93,9 +111,23 @@ def spellings(canary: str) -> list[bytes]:
     return found
 
 
-def held(content: bytes) -> set[str]:
-    """The canaries in a text."""
-    return {name for name, value in CANARIES.items() if any(each in content for each in spellings(value))}
+def held(content: bytes, values: typing.Mapping[str, str]) -> set[str]:
+    """The names of those of ``values`` that are in a text."""
+    return {name for name, value in values.items() if any(each in content for each in spellings(value))}
+
+
+def may_hold(name: str, path: str, mode: str, host: str) -> bool:
+    """Whether a secret may be in a file of a host that has that mode and owner."""
+    if name in KEYS:
+        return host.startswith("master") and (path, mode) == (f"/etc/kubernetes/pki/{name}", "600:root")
+    if name == TOKEN:
+        return path.startswith(ETCD) and mode == "600:etcd"
+    return path in HOLDERS[name] and mode == "600:root"
+
+
+def keys_of(lab: Lab) -> dict[str, str]:
+    """The first line of each key that k8sbootstrap made: that one has the private number in it."""
+    return {name: (lab.state / "pki" / name).read_text().splitlines()[1] for name in KEYS}
 
 
 def write_cluster(lab: Lab) -> Path:
@@ -129,12 +161,47 @@ def write_cluster(lab: Lab) -> Path:
     return file
 
 
-class Watch:
-    """Looks at all processes of this machine, those of lab hosts among them, until it is stopped."""
+def with_wrong_password(lab: Lab, file: Path, folder: Path) -> Path:
+    """cluster.yaml with a registry that a bundle needs an image of, and that takes another password."""
+    config = yaml.safe_load(file.read_text())
+    source = Path(lab.config["artifacts"]["sources"][-1]["directory"])
+    files = folder / "files"
+    files.mkdir()
+    for each in source.iterdir():
+        if each.name not in {"busybox", "SHA256SUMS"}:
+            (files / each.name).symlink_to(each)
+    sums = (source / "SHA256SUMS").read_text().splitlines(keepends=True)
+    (files / "SHA256SUMS").write_text("".join(line for line in sums if "busybox" not in line))
+    own = hashlib.sha256((files / "SHA256SUMS").read_bytes()).hexdigest()
+    config["artifacts"] = {"sources": [{"directory": str(files), "ownBuilds": own}], "upstream": False}
+    address = f"127.0.0.1:{PORT}"
+    login = {"username": "puller", "password": {"env": "CANARY_REGISTRY"}}
+    config["runtime"]["name"] = "containerd"  # docker takes no mirror with a login
+    config["runtime"]["registries"] = [
+        {"host": "docker.io", "mirrors": [f"https://{address}"]},
+        {"host": address, "ca": str(folder / "ca.crt"), **login},
+    ]
+    del config["proxy"]  # it would be asked for the registry
+    wrong = lab.directory / "wrong.yaml"
+    wrong.write_text(yaml.safe_dump(config))
+    wrong.chmod(0o600)
+    return wrong
 
-    def __init__(self) -> None:
-        self.leaks: set[str] = set()
+
+class Watch:
+    """Looks at all processes of this machine, those of lab hosts among them, until it is stopped.
+
+    Meanwhile it reads the token from the file that kubelets join with, which is there for seconds.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self.tokens: set[str] = set()
         self.looks = 0
+        self._seen: dict[bytes, tuple[str, bool]] = {}
+        """Command lines and environments: what they are, and whether the user's secrets may be in it."""
+        running = load(lab.file)
+        assert running is not None
+        self._files = [running.root(host) / TOKEN_FILE for host in running.hosts]
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._namespace = Path("/proc/self/ns/pid").readlink()
@@ -150,6 +217,9 @@ class Watch:
     def _look(self) -> None:
         while not self._stopped.wait(0.2):
             self.looks += 1
+            for file in self._files:
+                with contextlib.suppress(OSError):
+                    self.tokens |= set(re.findall(r"token: [a-z0-9]{6}\.([a-z0-9]{16})", file.read_text()))
             for process in Path("/proc").glob("[0-9]*"):
                 try:
                     self._see(process)
@@ -158,44 +228,55 @@ class Watch:
 
     def _see(self, process: Path) -> None:
         command = (process / "cmdline").read_bytes()
-        for name in held(command):
-            self.leaks.add(f"{name} is on the command line of {command!r}")
+        self._seen[command] = (f"the command line of {command!r}", False)
         of_host = (process / "ns/pid").readlink() != self._namespace
-        if of_host and process.stat().st_uid == 0:
-            return  # package manager and runtime need the proxy; other users of the host can't read it
-        if b"k8sbootstrap\0" in command or b"k8sbootstrap.run.launch" in command:
-            return
-        for name in held((process / "environ").read_bytes()):
-            self.leaks.add(f"{name} is in the environment of {command!r}")
+        # package manager and runtime need the proxy; other users of the host can't read it
+        private = of_host and process.stat().st_uid == 0
+        ours = b"k8sbootstrap\0" in command or b"k8sbootstrap.run.launch" in command
+        content = (process / "environ").read_bytes()
+        self._seen.setdefault(content, (f"the environment of {command!r}", private or ours))
+
+    def leaks(self, values: typing.Mapping[str, str]) -> set[str]:
+        """What was seen of ``values``."""
+        return {
+            f"{name} is in {where}"
+            for content, (where, given) in self._seen.items()
+            for name in held(content, values)
+            if not (given and name in CANARIES)
+        }
 
 
-def on_controller(lab: Lab, since: float) -> set[str]:
-    """Every file of this machine that holds a canary and may not, or is open to others."""
+def on_controller(lab: Lab, since: float, values: typing.Mapping[str, str]) -> set[str]:
+    """Every file of this machine that holds a secret and may not, or is open to others."""
     leaks = set()
-    given = {lab.directory / name for name in ("secrets.yaml", "failing.yaml", "sudo-file", "registry-file")}
+    given = {lab.directory / name for name in GIVEN}
     roots = [lab.directory, cache_dir(), *Path("/tmp").glob("k8sbootstrap-*")]
     for path in (path for root in roots for path in root.rglob("*")):
         if path in given or not path.is_file() or path.stat().st_mtime < since or "lab.hosts" in path.parts:
             continue
-        allowed = KEPT.get(path.name, ()) if path.parent == lab.state else ()
-        for name in held(path.read_bytes()):
+        inside = str(path.relative_to(lab.state)) if path.is_relative_to(lab.state) else ""
+        allowed = KEPT.get(inside, ())
+        for name in held(path.read_bytes(), values):
             mode = path.stat().st_mode & 0o777
             if not name.startswith(allowed or ("-",)) or mode != 0o600:
                 leaks.add(f"{name} is in {path} ({mode:04o})")
     return leaks
 
 
-def on_host(lab: Lab, host: str) -> set[str]:
-    """The same of a host's files, its journal, and what systemd shows of its units."""
+def on_host(lab: Lab, host: str, values: typing.Mapping[str, str], *, strict: bool = False) -> set[str]:
+    """The same of a host's files, its journal, and what systemd shows of its units.
+
+    Strictly, none of its files may hold any.
+    """
     leaks = set()
-    for name, value in CANARIES.items():
+    for name, value in values.items():
         patterns = base64.b64encode(b"\n".join(spellings(value))).decode()
         give = f"echo {patterns} | base64 -d |"
         files = "/etc /var /root /home /run /tmp /usr/local /opt"
         found = lab.sh(host, f"{give} grep -rlaF --devices=skip -f - {files} 2>/dev/null || true").split()
         for path in found:
             mode = lab.sh(host, f"stat -c %a:%U {path}", code=None).strip()
-            if path not in HOLDERS[name] or mode != "600:root":
+            if strict or not may_hold(name, path, mode, host):
                 leaks.add(f"{name} is in {path} of {host} ({mode})")
         for source in ("journalctl --no-pager -o export", "systemctl show --all '*'"):
             script = f"{source} >/root/.seen; {give} grep -caF -f - /root/.seen; rm /root/.seen"
@@ -205,7 +286,7 @@ def on_host(lab: Lab, host: str) -> set[str]:
     return leaks
 
 
-def test_secrets_stay_where_they_are_needed(lab: Lab) -> None:
+def test_secrets_stay_where_they_are_needed(lab: Lab, tmp_path: Path) -> None:
     started = time.time()
     file = write_cluster(lab)
     said: list[str] = []
@@ -230,7 +311,7 @@ def test_secrets_stay_where_they_are_needed(lab: Lab) -> None:
         assert code is None or done.returncode == code, output
         return output
 
-    with Watch() as watch:
+    with Watch(lab) as watch:
         k("up", "--accept-new-host-keys", "--yes")
         k("plan")
         k("verify")
@@ -248,14 +329,24 @@ def test_secrets_stay_where_they_are_needed(lab: Lab) -> None:
         failing.write_text(file.read_text() + f"manifests: [{manifest}]\n")
         k("up", "--yes", code=8, of=failing)
         k("report", "--output", "report.html")
-        k("bundle", "create", "--output", "bundle.tar", code=None)
+        with serve(tmp_path, "127.0.0.1") as registry:
+            refused = k(
+                "bundle", "create", "--output", "bundle.tar", of=with_wrong_password(lab, file, tmp_path)
+            )
+            assert registry.requests('"GET /v2/library/busybox/manifests/'), "it was asked"
+        assert f"127.0.0.1:{PORT}: answered 401" in refused, refused
     assert watch.looks > 10
-    leaks = watch.leaks | on_controller(lab, started)
-    leaks |= {f"{name} is on the terminal" for name in held("".join(said).encode())}
+    assert len(watch.tokens) == 1, "one token for all nodes"
+    values = CANARIES | keys_of(lab) | {TOKEN: watch.tokens.pop()}
+    made = {name: value for name, value in values.items() if name not in CANARIES}
+    holders = on_host(lab, "master1", made, strict=True)
+    assert {leak.partition(" is in ")[0] for leak in holders} == set(made), "the search finds what is there"
+    leaks = watch.leaks(values) | on_controller(lab, started, values)
+    leaks |= {f"{name} is on the terminal" for name in held("".join(said).encode(), values)}
     for host in lab.hosts:
-        leaks |= on_host(lab, host)
+        leaks |= on_host(lab, host, values)
     assert not leaks, "\n".join(sorted(leaks))
     k("reset", "--yes")
     for host in lab.hosts:
-        left = on_host(lab, host)
+        left = on_host(lab, host, values, strict=True)
         assert not [leak for leak in left if "/" in leak.partition(" is in ")[2]], left
