@@ -6,7 +6,6 @@ import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from k8sbootstrap.config.models.base import HookPoint
 from k8sbootstrap.config.models.cluster import Hook
@@ -18,10 +17,8 @@ from k8sbootstrap.run.events import HookFinished, HookStarted, When
 from k8sbootstrap.run.failure import describe_hook, hook_title
 from k8sbootstrap.run.hook_event import About, Result
 from k8sbootstrap.run.hook_process import Ended, run_command
+from k8sbootstrap.run.listener import RunView
 from k8sbootstrap.run.record import open_private
-
-if TYPE_CHECKING:
-    from k8sbootstrap.run.session import Run
 
 
 class HookCalls:
@@ -33,7 +30,7 @@ class HookCalls:
         cluster_file: Where the hooks come from; they run in its folder.
     """
 
-    def __init__(self, run: "Run", plan: ClusterPlan, cluster_file: Path) -> None:
+    def __init__(self, run: RunView, plan: ClusterPlan, cluster_file: Path) -> None:
         self._run = run
         self._hooks = plan.config.hooks
         file = cluster_file.resolve()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from k8sbootstrap.config.models.base import HookPoint
 from k8sbootstrap.errors import HookError
@@ -23,17 +23,15 @@ from k8sbootstrap.run.events import Event, PhaseDue, TaskResult
 from k8sbootstrap.run.failure import describe
 from k8sbootstrap.run.hook_calls import HookCalls
 from k8sbootstrap.run.hook_event import Result
+from k8sbootstrap.run.listener import RunView
 from k8sbootstrap.run.phase_gate import Gate
 from k8sbootstrap.run.record import Outcome
-
-if TYPE_CHECKING:
-    from k8sbootstrap.run.session import Run
 
 _PHASES = {phase.name for phase in PHASES}
 
 
 @contextmanager
-def hooked(run: "Run", name: HookPoint, plan: ClusterPlan, cluster_file: Path) -> Iterator[None]:
+def hooked(run: RunView, name: HookPoint, plan: ClusterPlan, cluster_file: Path) -> Iterator[None]:
     """Run the hooks of the whole run around the block, and let its playbooks run those of their phases.
 
     Args:
@@ -48,8 +46,9 @@ def hooked(run: "Run", name: HookPoint, plan: ClusterPlan, cluster_file: Path) -
     if not plan.config.hooks:
         yield
         return
-    run.hooks = Hooks(run, plan, cluster_file)
-    with run.hooks.around_run(name):
+    hooks = Hooks(run, plan, cluster_file)
+    run.listener = hooks
+    with hooks.around_run(name):
         yield
 
 
@@ -70,7 +69,7 @@ class Hooks:
         cluster_file: Where the hooks come from.
     """
 
-    def __init__(self, run: "Run", plan: ClusterPlan, cluster_file: Path) -> None:
+    def __init__(self, run: RunView, plan: ClusterPlan, cluster_file: Path) -> None:
         self._run = run
         self._calls = HookCalls(run, plan, cluster_file)
         self._hosts = tuple(host.name for host in plan.hosts)

@@ -20,7 +20,7 @@ from k8sbootstrap.run import ansible, lock
 from k8sbootstrap.run.board import Board
 from k8sbootstrap.run.events import Event, RunStarted, StepFinished, StepNote, StepStarted, parse
 from k8sbootstrap.run.failure import describe
-from k8sbootstrap.run.hooks import Hooks
+from k8sbootstrap.run.listener import Listener
 from k8sbootstrap.run.progress import Reporter
 from k8sbootstrap.run.record import RunRecord, Summary
 from k8sbootstrap.state import State
@@ -38,8 +38,8 @@ class Run:
     record: RunRecord
     reporter: Reporter
     board: Board = field(default_factory=Board)
-    hooks: Hooks | None = None
-    """The user's commands, if cluster.yaml has any."""
+    listener: Listener | None = None
+    """The user's hooks, if cluster.yaml has any."""
     summary: Summary | None = None
     """Set when the run has ended."""
     step_title: str = ""
@@ -102,7 +102,7 @@ class Run:
             if text:
                 self.reporter.log(text.decode(errors="replace"))
 
-        with self.hooks.around_phases() if self.hooks else nullcontext() as gate:
+        with self.listener.around_phases() if self.listener else nullcontext() as gate:
             code = ansible.run_playbook(
                 playbook,
                 hosts=hosts,
@@ -130,8 +130,8 @@ class Run:
     def _report(self, event: Event) -> None:
         self.board.apply(event)
         self.reporter.handle(event, self.board)
-        if self.hooks:
-            self.hooks.follow(event)
+        if self.listener:
+            self.listener.follow(event)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Each package imports only what stands below it."""
 
 from tools.imports import module_imports, package
+from tools.structure import file_cycle, in_cycles, package_imports
 
 LAYERS = (
     "__main__",
@@ -47,3 +48,16 @@ def test_imports_go_down():
 def test_only_commands_know_the_lab():
     knowing = {module for module, names in module_imports().items() if "lab" in map(package, names)}
     assert {package(module) for module in knowing} <= {"cli", "lab"}
+
+
+def test_no_files_import_each_other_in_a_circle():
+    assert file_cycle(module_imports()) == []
+
+
+def test_circles_are_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}}
+    assert in_cycles(graph) == {"b", "c"}
+    assert set(file_cycle(graph)) == {"b", "c"}
+    assert package_imports({"k8sbootstrap.plan.x": {"k8sbootstrap.config.y", "k8sbootstrap.plan.z"}}) == {
+        "plan": {"config"}
+    }

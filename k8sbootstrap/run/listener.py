@@ -1,0 +1,36 @@
+"""What a run and those who listen to it need of each other; the user's hooks are such a listener."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from k8sbootstrap.run.board import Board
+from k8sbootstrap.run.events import Event
+from k8sbootstrap.run.phase_gate import Gate
+from k8sbootstrap.run.progress import Reporter
+from k8sbootstrap.run.record import RunRecord
+
+
+class Listener(Protocol):
+    """Takes part in a run: it may stop ``ansible-playbook`` before each phase."""
+
+    def around_phases(self) -> AbstractContextManager[Gate | None]:
+        """Surround a playbook.
+
+        Returns:
+            Where Ansible waits before each phase; None if it need not wait.
+        """
+
+    def follow(self, event: Event) -> None:
+        """Take an event of the run into account."""
+
+
+class RunView(Protocol):
+    """What a listener may use of the run."""
+
+    record: RunRecord
+    reporter: Reporter
+    board: Board
+    listener: Listener | None
+
+    def note(self, event: Event) -> None:
+        """Record and show an event of this program itself."""
