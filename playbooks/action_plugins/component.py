@@ -34,7 +34,8 @@ Options:
     registry ({data, user, images}): Storage and user of a docker-registry here, and the images (list of {ref,
         name, tag, arch, artifact}) that it is to have.
     sandbox_image (str): The one of them that the kubelet never removes to free disk space.
-    needs (list): Paths that its programs made and without which it must be applied again.
+    needs (list): Paths that its programs made and without which it must be applied again; of certificates
+        (.pem) also that they have not expired.
     digest (str): Of all that the component is made from; in the host's record once it is applied.
     etcd ({members, begin}): Of etcd: its members (name → address), and the state (new, existing) that
         the member here may start in without data; empty where it may not.

@@ -7,7 +7,9 @@ import os
 import ssl
 import time
 import urllib.parse
+from http import HTTPStatus
 
+from ansible.module_utils.k8sbootstrap.host.certificates import has_expired
 from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 DOCUMENTATION = """
@@ -28,17 +30,6 @@ ASIDE = ".not-good"
 _TIMEOUT = 5
 
 
-def has_expired(path: str, now: float) -> bool:
-    """Whether a certificate is no longer good at the time ``now``; one that can't be read is."""
-    try:
-        end = ssl._ssl._test_decode_cert(path)["notAfter"]  # type: ignore[attr-defined] # noqa: SLF001 - nothing else reads it
-        return ssl.cert_time_to_seconds(end) < now
-    except (AttributeError, KeyError, ValueError):
-        return False
-    except OSError:
-        return True
-
-
 def ask(params: dict[str, str]) -> int:
     """The API server's status for the node; 0 where it does not answer."""
     url = urllib.parse.urlsplit(params["server"])
@@ -57,6 +48,22 @@ def ask(params: dict[str, str]) -> int:
         return 0
 
 
+def find(params: dict[str, str], *, check_mode: bool) -> dict[str, bool]:
+    """Look at the certificate and the node; put a certificate aside that is not good, unless in check mode.
+
+    Returns:
+        ``exists``: whether the kubelet has a certificate; ``registered``: whether its node is in the cluster.
+    """
+    certificate = params["certificate"]
+    if not os.path.exists(certificate):
+        return {"exists": False, "registered": True}
+    status = ask(params)
+    good = status != HTTPStatus.UNAUTHORIZED and not has_expired(certificate, time.time())
+    if not good and not check_mode:
+        os.replace(certificate, certificate + ASIDE)
+    return {"exists": good, "registered": status != HTTPStatus.NOT_FOUND}
+
+
 @one_line
 def main() -> None:
     """Run the module."""
@@ -66,15 +73,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    certificate = module.params["certificate"]
-    exists = os.path.exists(certificate)
-    status = ask(module.params) if exists else 0
-    if exists and (status == 401 or (status == 0 and has_expired(certificate, time.time()))):
-        exists = False
-        if not module.check_mode:
-            os.replace(certificate, certificate + ASIDE)
-    gone = status == 404
-    module.exit_json(changed=False, exists=exists, registered=not gone)
+    module.exit_json(changed=False, **find(module.params, check_mode=module.check_mode))
 
 
 if __name__ == "__main__":

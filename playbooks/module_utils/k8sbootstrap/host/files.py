@@ -10,6 +10,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from typing import IO, TypedDict, cast
 
 from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, Cause, Change, change
 from ansible.module_utils.k8sbootstrap.host.arrivals import ARRIVING, arrived, place
+from ansible.module_utils.k8sbootstrap.host.certificates import has_expired
 from ansible.module_utils.k8sbootstrap.host.foreign import content_of
 from ansible.module_utils.k8sbootstrap.host.merge import only_live
 from ansible.module_utils.k8sbootstrap.host.record import (
@@ -383,8 +385,13 @@ def file_drift(part: Component) -> list[Change]:
             known.get("gid"),
         ):
             changes.append(change("file", "mode", path, DRIFT))
-    changes += [change("file", "add", path, DRIFT) for path in part["needs"] if not os.path.exists(path)]
+    changes += [change("file", "add", path, DRIFT) for path in part["needs"] if not _is_good(path)]
     return changes
+
+
+def _is_good(path: str) -> bool:
+    """Whether a file that a program made is there and, if it is a certificate, has not expired."""
+    return os.path.exists(path) and not (path.endswith(".pem") and has_expired(path, time.time()))
 
 
 def restore(dest: str, original: str | None) -> None:
