@@ -52,7 +52,6 @@ def shared_variables(plan: ClusterPlan, state: State, stored: Sequence[Mapping[s
 def host_variables(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
     """What is a host's own."""
     purposes = plan.package_purposes(host)
-    local = f"127.0.0.1:{plan.config.api.port}"
     return {
         "made_with": made_with(plan, host),
         "platforms": host_platforms(purposes),
@@ -64,7 +63,7 @@ def host_variables(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
         ],
         "selinux_booleans": selinux_booleans(purposes),
         "firewall": firewall(plan, host),
-        "api_server": f"https://{local if host.is_master else plan.node_api_endpoint}",
+        "api_server": f"https://{plan.api_of(host)}",
         "proxy_kubeconfig": "kube-proxy.conf" if host.is_master else "kube-proxy-worker.conf",
         "taints": [taint.model_dump(exclude_defaults=True) for taint in host.taints],
     }

@@ -146,7 +146,7 @@ def leaves(plan: ClusterPlan) -> Iterator[Leaf]:
 def kubeconfigs(plan: ClusterPlan) -> Iterator[Kubeconfig]:
     """Every kubeconfig that this cluster needs."""
     admin = Subject("kubernetes-admin", "kubeadm:cluster-admins")
-    local = f"127.0.0.1:{plan.config.api.port}"
+    local = plan.local_api
     yield Kubeconfig("kubeconfigs/admin.conf", admin, local, "admin")
     yield Kubeconfig(
         "kubeconfigs/super-admin.conf",

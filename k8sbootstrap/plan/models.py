@@ -188,6 +188,15 @@ class ClusterPlan:
         """Whether the host reaches the API servers through a load balancer of its own."""
         return host.is_node and not host.is_master and self.config.api.endpoint is None
 
+    @property
+    def local_api(self) -> str:
+        """HOST:PORT at which a master, or a load balancer, serves the API to its own host."""
+        return f"127.0.0.1:{self.config.api.port}"
+
+    def api_of(self, host: HostPlan) -> str:
+        """HOST:PORT through which the kubelet and kube-proxy of a host reach the API."""
+        return self.local_api if host.is_master else self.node_api_endpoint
+
     def serves_images(self, host: HostPlan) -> bool:
         """Whether the cluster's own image registry runs on the host."""
         return self.local_registry is not None and self.local_registry.host == host.name

@@ -1,11 +1,9 @@
 """The phases of ``up`` as data, in the order in which ``playbooks/site.yml`` imports their playbooks."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from k8sbootstrap.plan.components import components_of
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
-
-Applies = Callable[[ClusterPlan, HostPlan], bool]
 
 
 @dataclass(frozen=True)
@@ -55,32 +53,10 @@ UPGRADE = Phase(
 and not in the phases of PHASES."""
 NODE_ROLES = ("container_runtime", "kubelet", "kube_proxy")
 
-_APPLIES: dict[str, Applies] = {
-    **dict.fromkeys(("host", "packages"), lambda plan, host: True),  # noqa: ARG005
-    "etcd": lambda plan, host: host.is_etcd,  # noqa: ARG005
-    "image_registry": lambda plan, host: plan.serves_images(host),
-    "api_loadbalancer": lambda plan, host: plan.balances(host),
-    **dict.fromkeys(
-        (
-            "kube_apiserver",
-            "cluster_rbac",
-            "kube_controller_manager",
-            "kube_scheduler",
-            "node_settings",
-            "addons",
-        ),
-        lambda plan, host: host.is_master,  # noqa: ARG005
-    ),
-    **dict.fromkeys(
-        ("container_runtime", "kubelet", "pod_network"),
-        lambda plan, host: host.is_node,  # noqa: ARG005
-    ),
-    "kube_proxy": lambda plan, host: host.is_node and plan.has_kube_proxy,
-}
-RETIRABLE = ("image_registry", "api_loadbalancer")
-"""Roles whose work hosts may cease to need: ``retired`` takes it off them, and runs nowhere else."""
 CLUSTER_ROLES = ("cluster_rbac", "node_settings", "addons")
 """Roles that change objects of Kubernetes: they run on one master for all."""
+RETIRABLE = ("image_registry", "api_loadbalancer")
+"""Roles whose work hosts may cease to need: ``retired`` takes it off them, and runs nowhere else."""
 
 _TITLES = {phase.name: phase.title for phase in (*PHASES, UPGRADE)}
 
@@ -95,4 +71,10 @@ def runs_on(role: str, plan: ClusterPlan, host: HostPlan) -> bool:
 
     Roles that belong to upgrades alone leave nothing on hosts, and are for none.
     """
-    return role in _APPLIES and _APPLIES[role](plan, host)
+    if role in {"host", "packages"}:
+        return True
+    if role in CLUSTER_ROLES:
+        return host.is_master
+    if role == "pod_network":
+        return host.is_node
+    return any(component.role == role for component in components_of(plan, host))

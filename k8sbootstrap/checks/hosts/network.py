@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 
 from k8sbootstrap.checks.hosts.base import Case, names
 from k8sbootstrap.checks.hosts.models import Verdict, failed, ok, skipped, warning
+from k8sbootstrap.plan.components import components_of, port_number
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.survey.facts import Facts, Listener
 
@@ -123,25 +124,9 @@ def _is_loopback(server: str) -> bool:
 
 
 def _ports(plan: ClusterPlan, host: HostPlan) -> Iterator[_Port]:
-    api = plan.config.api
-    if host.is_master:
-        yield _Port(api.port, "kube-apiserver.service")
-        yield _Port(10257, "kube-controller-manager.service", local=True)
-        yield _Port(10259, "kube-scheduler.service", local=True)
-    elif host.is_node and api.endpoint is None:
-        yield _Port(api.port, "haproxy.service", local=True)
-    if host.is_etcd:
-        yield _Port(2379, "etcd.service")
-        yield _Port(2380, "etcd.service")
-        yield _Port(2381, "etcd.service", local=True)
-    if plan.local_registry and plan.serves_images(host):
-        yield _Port(plan.local_registry.port, "docker-registry.service")
-    if host.is_node:
-        yield _Port(10248, "kubelet.service", local=True)
-        yield _Port(10250, "kubelet.service")
-    if host.is_node and plan.has_kube_proxy:
-        yield _Port(10249, "kube-proxy.service", local=True)
-        yield _Port(10256, "kube-proxy.service")
+    for component in components_of(plan, host):
+        for port in component.ports:
+            yield _Port(port_number(port.number, plan), component.unit, port.local)
 
 
 def _elsewhere(listener: Listener) -> bool:

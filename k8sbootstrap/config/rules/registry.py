@@ -6,8 +6,8 @@ from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.models.network import Api
 from k8sbootstrap.config.rules.finding import Finding
 
-_TAKEN = frozenset({2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259})
-"""Ports of other components, on one kind of host or another."""
+TAKEN = frozenset({2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259})
+"""Ports of other components, on one kind of host or another; a test holds it to ``plan/components.py``."""
 
 
 def host(draft: Draft) -> Iterator[Finding]:
@@ -28,7 +28,7 @@ def port(draft: Draft) -> Iterator[Finding]:
     if draft.registry is None:
         return
     api = draft.api or Api()
-    if draft.registry.port in {*_TAKEN, api.port}:
+    if draft.registry.port in {*TAKEN, api.port}:
         yield Finding(
             ("registry", "port"),
             f"{draft.registry.port} is the port of another component",

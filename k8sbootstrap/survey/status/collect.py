@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.answers import Answer, Request, Run
 from k8sbootstrap.hosts.pool import Hosts, Session, open_ssh
+from k8sbootstrap.plan.components import components_of
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan, SSHTarget
 from k8sbootstrap.survey.cluster.facts import Facts, Object
 from k8sbootstrap.survey.cluster.kubectl import Kubectl
@@ -46,12 +47,6 @@ CERTIFICATES = (
     "/var/lib/kubelet/pki/kubelet-serving.crt",
 )
 """Files on hosts whose certificates can expire."""
-_VERSION_COMMANDS = {
-    "docker": ("docker", "version", "--format", "{{.Server.Version}}"),
-    "containerd": ("containerd", "--version"),
-    "haproxy": ("haproxy", "-v"),
-}
-"""Commands that differ from ``/usr/local/bin/NAME --version``."""
 
 
 def status_request(plan: ClusterPlan, host: HostPlan) -> Request:
@@ -60,8 +55,9 @@ def status_request(plan: ClusterPlan, host: HostPlan) -> Request:
     run = dict(health.run)
     run[OS_RELEASE] = Run(("cat", "/etc/os-release"))
     run[KERNEL] = Run(("uname", "-r"))
-    for name in units(plan, host):
-        run[_version_key(name)] = Run(_VERSION_COMMANDS.get(name, (f"/usr/local/bin/{name}", "--version")))
+    for component in components_of(plan, host):
+        if component.observed:
+            run[_version_key(component.name)] = Run(component.version_command)
     return replace(health, run=run, certificates=CERTIFICATES)
 
 

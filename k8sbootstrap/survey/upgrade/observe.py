@@ -91,7 +91,7 @@ def _request(plan: ClusterPlan, host: HostPlan) -> Request:
     if not host.is_master:
         return asked
     ready = health_endpoints(plan, host)["kube-apiserver"]
-    server = f"https://127.0.0.1:{plan.config.api.port}"
+    server = f"https://{plan.local_api}"
     script = (
         f"/usr/local/bin/kubectl --kubeconfig={ADMIN_KUBECONFIG} --server={server} --request-timeout=10s"
         f" get --raw /metrics | grep '^{parse.DEPRECATED_METRIC}{{'"

@@ -1,0 +1,172 @@
+"""The components that hosts run: the one table of their units, ports, health and hosts.
+
+``tests/unit/plan/test_components.py`` holds the roles to it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+
+PortNumber = int | Literal["api", "registry"]
+"""A number, or the key of cluster.yaml that says it: ``api.port``, ``registry.port``."""
+Host = Literal["etcd", "master", "node", "proxied", "balanced", "registry"]
+"""Which hosts a component runs on."""
+
+_MASTER_PKI = "/etc/kubernetes/pki"
+_ETCD_PKI = "/etc/etcd/pki"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A TCP port that a component listens at."""
+
+    number: PortNumber
+    local: bool = False
+    """At 127.0.0.1 alone."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """Where a component says on its own host how it is."""
+
+    scheme: Literal["http", "https"]
+    port: PortNumber
+    path: str
+    ca: str | None = None
+    """File on the host with the CA of its certificate; None checks none."""
+    client: str | None = None
+    """File on the host with the client certificate to show, without ``.crt``; the key is ``.key``."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """A systemd service that the cluster consists of."""
+
+    name: str
+    """Its unit, without ``.service``."""
+    role: str
+    """The Ansible role that installs it."""
+    host: Host
+    ports: tuple[Port, ...] = ()
+    health: Health | None = None
+    """None where the role alone waits for it."""
+    version: tuple[str, ...] = ()
+    """The command that prints its version; empty for ``/usr/local/bin/NAME --version``."""
+    runtime: Literal["docker", "containerd"] | None = None
+    """The container runtime that clusters must have for it; None for any."""
+    observed: bool = True
+    """Whether ``status`` and ``verify`` look at it."""
+
+    @property
+    def unit(self) -> str:
+        """Its unit, as systemd names it."""
+        return f"{self.name}.service"
+
+    @property
+    def version_command(self) -> tuple[str, ...]:
+        """The command that prints its version."""
+        return self.version or (f"/usr/local/bin/{self.name}", "--version")
+
+    def runs_on(self, plan: ClusterPlan, host: HostPlan) -> bool:
+        """Whether the host runs it."""
+        if self.runtime not in {None, plan.config.runtime.name}:
+            return False
+        if self.name == "cri-dockerd" and not plan.release.minor.cri_dockerd:
+            return False
+        return _is(self.host, plan, host)
+
+
+COMPONENTS = (
+    Component(
+        "etcd",
+        "etcd",
+        "etcd",
+        (Port(2379), Port(2380), Port(2381, local=True)),
+        Health("https", 2379, "/health", f"{_ETCD_PKI}/ca.crt", f"{_ETCD_PKI}/healthcheck-client"),
+    ),
+    Component(
+        "kube-apiserver",
+        "kube_apiserver",
+        "master",
+        (Port("api"),),
+        Health("https", "api", "/readyz", f"{_MASTER_PKI}/ca.crt", f"{_MASTER_PKI}/apiserver-kubelet-client"),
+    ),
+    Component(
+        "kube-controller-manager",
+        "kube_controller_manager",
+        "master",
+        (Port(10257, local=True),),
+        Health("https", 10257, "/healthz"),
+    ),
+    Component(
+        "kube-scheduler",
+        "kube_scheduler",
+        "master",
+        (Port(10259, local=True),),
+        Health("https", 10259, "/healthz"),
+    ),
+    Component(
+        "kubelet",
+        "kubelet",
+        "node",
+        (Port(10248, local=True), Port(10250)),
+        Health("http", 10248, "/healthz"),
+    ),
+    Component(
+        "kube-proxy",
+        "kube_proxy",
+        "proxied",
+        (Port(10249, local=True), Port(10256)),
+        Health("http", 10256, "/healthz"),
+    ),
+    Component(
+        "docker",
+        "container_runtime",
+        "node",
+        runtime="docker",
+        version=("docker", "version", "--format", "{{.Server.Version}}"),
+    ),
+    Component(
+        "containerd", "container_runtime", "node", runtime="containerd", version=("containerd", "--version")
+    ),
+    Component("cri-dockerd", "container_runtime", "node", runtime="docker"),
+    Component(
+        "haproxy", "api_loadbalancer", "balanced", (Port("api", local=True),), version=("haproxy", "-v")
+    ),
+    Component("docker-registry", "image_registry", "registry", (Port("registry"),), observed=False),
+)
+"""In the order in which people read of them."""
+
+
+def components_of(plan: ClusterPlan, host: HostPlan) -> Iterator[Component]:
+    """The components that a host runs."""
+    return (component for component in COMPONENTS if component.runs_on(plan, host))
+
+
+def port_number(port: PortNumber, plan: ClusterPlan) -> int:
+    """The number of a port.
+
+    Raises:
+        ValueError: It is the image registry's, and the cluster has none of its own.
+    """
+    if isinstance(port, int):
+        return port
+    if port == "api":
+        return plan.config.api.port
+    if plan.local_registry is None:
+        raise ValueError("the cluster has no image registry of its own")
+    return plan.local_registry.port
+
+
+def _is(kind: Host, plan: ClusterPlan, host: HostPlan) -> bool:
+    kinds: dict[Host, bool] = {
+        "etcd": host.is_etcd,
+        "master": host.is_master,
+        "node": host.is_node,
+        "proxied": host.is_node and plan.has_kube_proxy,
+        "balanced": plan.balances(host),
+        "registry": plan.serves_images(host),
+    }
+    return kinds[kind]
