@@ -38,16 +38,19 @@ _VERBS = {
     "add": "add",
     "apply": "apply",
     "change": "change",
+    "close": "close",
     "drain": "drain",
     "enable": "enable",
     "install": "install package",
     "load": "load",
     "mode": "set mode or owner of",
+    "open": "open",
     "reload": "reload",
     "remove": "remove",
     "restart": "restart",
     "set": "set",
     "start": "start",
+    "stop": "stop",
     "uncordon": "let pods on",
 }
 _OBJECTS = {
@@ -172,7 +175,7 @@ def _entry(planned: PlannedChange) -> Iterator[Text]:
 def _words(change: Change) -> str:
     what = _OBJECTS.get(change.action, "") if change.kind in {"node", "module"} else ""
     kind = change.kind if change.kind in {"boolean", "directory", "image", "sysctl", "user"} else what
-    return " ".join(word for word in (_VERBS.get(change.action, change.action), kind, change.name) if word)
+    return " ".join(word for word in (_VERBS.get(change.action, ""), kind, change.name) if word)
 
 
 def _because(change: Change) -> str:

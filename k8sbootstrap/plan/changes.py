@@ -1,6 +1,48 @@
-"""What modules on hosts report to have changed, as data."""
+"""What modules on hosts report to have changed, as data.
+
+Modules have the same words in ``playbooks/module_utils/k8sbootstrap/changes.py``; a test compares them.
+"""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "boolean",
+    "directory",
+    "file",
+    "firewall",
+    "image",
+    "module",
+    "node",
+    "object",
+    "package",
+    "sysctl",
+    "unit",
+    "user",
+]
+"""What a change is about."""
+Action = Literal[
+    "add",
+    "apply",
+    "change",
+    "close",
+    "drain",
+    "enable",
+    "install",
+    "load",
+    "mode",
+    "open",
+    "reload",
+    "remove",
+    "restart",
+    "set",
+    "start",
+    "stop",
+    "uncordon",
+]
+"""What happens to it."""
+Cause = Literal["new", "configuration", "drift", "cluster"]
+"""Why: never applied there, other inputs than last time, somebody changed the host, nodes came or went."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -9,14 +51,13 @@ class Change:
 
     text: str
     """All of it in words."""
-    kind: str = ""
-    """What it is about: directory, file, image, module, node, object, package, sysctl, unit, user."""
-    action: str = ""
-    """add, apply, change, drain, enable, install, load, mode, remove, restart, set, start, uncordon."""
+    kind: Kind | Literal[""] = ""
+    """Empty where there is nothing but the text."""
+    action: Action | Literal[""] = ""
+    """Empty where the kind is."""
     name: str = ""
     """Path or name."""
-    causes: tuple[str, ...] = ()
-    """new (never applied there), configuration (other inputs than last time), drift (somebody changed the
-    host); empty where it follows from another change."""
+    causes: tuple[Cause, ...] = ()
+    """Empty where it follows from another change."""
     why: tuple[str, ...] = ()
-    """For restarts: the inputs that changed."""
+    """For restarts and reloads: the inputs that changed."""

@@ -8,6 +8,9 @@ the same name here, and whatever else is in the answer is dropped before Ansible
 from __future__ import annotations
 
 import re
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import get_args
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -29,8 +32,10 @@ _CONNECTION = re.compile(r"(\w+_)?(executable|exe|control_path|control_path_dir|
 _INTERPRETER = re.compile(r"/[\w./-]{1,255}")
 _ID = re.compile(r"[0-9a-f]{1,16}")
 _ADDRESS = re.compile(r"[\w.:\[\]-]{1,253}")
-_CHANGE_TEXTS = ("text", "kind", "action", "name")
-_CHANGE_LISTS = ("causes", "why")
+_PATH = Path(__file__).parents[1] / "module_utils" / "k8sbootstrap" / "changes.py"
+_SPEC = spec_from_file_location("changes", _PATH)
+_WORDS = module_from_spec(_SPEC)
+_SPEC.loader.exec_module(_WORDS)
 _DIFF = ("name", "before", "after", "before_header", "after_header", "prepared")
 
 
@@ -84,9 +89,26 @@ def _change(value):
         return _text(value)
     if not isinstance(value, dict):
         raise TypeError
-    found = {key: _text(value[key]) for key in _CHANGE_TEXTS if key in value}
-    found.update((key, _list(_text)(value[key])) for key in _CHANGE_LISTS if key in value)
-    return found
+    return {key: check(value[key]) for key, check in _CHANGE.items() if key in value}
+
+
+def _word(of):
+    def check(value):
+        if value not in get_args(of):
+            raise TypeError
+        return str(value)
+
+    return check
+
+
+_CHANGE = {
+    "text": _text,
+    "kind": _word(_WORDS.Kind),
+    "action": _word(_WORDS.Action),
+    "name": _text,
+    "causes": _list(_word(_WORDS.Cause)),
+    "why": _list(_text),
+}
 
 
 def _diff(value):

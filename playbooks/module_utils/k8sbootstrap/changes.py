@@ -1,6 +1,6 @@
 """One form for everything that modules change on hosts and that the probe finds changed there.
 
-``k8sbootstrap/plan/changes.py`` has the same words for the controller; a test holds the two together.
+``k8sbootstrap/plan/changes.py`` has the same words for the controller; a test compares them.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from playbook_code import load
 
 own_module = load("action_plugins", "own_module")
@@ -44,3 +45,23 @@ def kept(said: Mapping[str, Any]) -> dict[str, Any]:
 
     answer: dict[str, Any] = Asked().answer("component", {}, {})
     return answer
+
+
+CHANGE = {
+    "kind": "file",
+    "action": "add",
+    "name": "/etc/x",
+    "causes": ["new"],
+    "why": [],
+    "text": "/etc/x added",
+}
+
+
+def test_changes_are_kept_as_modules_report_them() -> None:
+    assert own_module.COMMON["changes"]([CHANGE, "etcd.service stopped"]) == [CHANGE, "etcd.service stopped"]
+
+
+@pytest.mark.parametrize("lie", [{"kind": "planet"}, {"action": []}, {"causes": ["bad luck"]}, {"kind": ""}])
+def test_a_change_in_words_that_no_module_uses_is_refused(lie: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        own_module.COMMON["changes"]([CHANGE | lie])

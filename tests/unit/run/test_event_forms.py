@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import get_args
 
+from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.run import ansible, events
 from k8sbootstrap.run.phase_gate import Gate
@@ -16,7 +17,7 @@ from .conftest import WritePlaybook
 GOLDEN = Path(__file__).parent / "golden"
 Compare = Callable[[Path, str], None]
 
-CHANGE = events.Change(text="x", kind="unit", action="restart", name="x", causes=("drift",), why=("/etc/x",))
+CHANGE = Change(text="x", kind="unit", action="restart", name="x", causes=("drift",), why=("/etc/x",))
 HOOK = {"time": 1.5, "command": ("./x", "y"), "when": "before", "phase": "etcd"}
 TASK = {"time": 1.5, "phase": "etcd", "task": "Install", "role": "etcd", "action": "component"}
 STEP = {"time": 1.5, "step": "pki", "title": "Certificates"}
