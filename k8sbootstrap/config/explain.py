@@ -30,6 +30,7 @@ _PATTERNS: Mapping[str, Words] = {
         "write MAJOR.MINOR.PATCH without a leading v, such as 1.36.2",
     ),
     base.IMAGE_VERSION: ("is not the version of an image", 'write it as in "3.10.1"'),
+    base.DNS_SERVER: ("is not a DNS server", "write ADDRESS or ADDRESS:PORT, such as 192.0.2.53"),
     base.CHART_VERSION: ("is not a chart's version", "write it as in 1.2.3 or 1.2.3-rc.1"),
     base.SHA256: ("is not a sha256", "write 64 hexadecimal digits, as sha256sum prints them"),
     base.HTTP_URL: (
