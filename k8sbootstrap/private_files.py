@@ -24,7 +24,7 @@ def read(path: Path) -> bytes | None:
     except OSError as exc:
         raise StateError(
             f"{path} cannot be read: {exc.strerror}",
-            hint="Run as the user who owns the state directory, or mend the file's permissions.",
+            hint="Run as the user who owns the state directory, or correct the file's permissions.",
         ) from exc
 
 

@@ -28,7 +28,7 @@ SUMMARY: dict[str, Any] = {
     "steps": [],
     "phases": [],
     "hosts": {},
-    "hint": "mend what is named above, then run the same command again",
+    "hint": "fix what is named above, then run the same command again",
 }
 PREFLIGHT = SUMMARY | {"error": "1 host is not fit:\n  512 MB < 1700 MB & <no> swap", "hint": "add memory"}
 CLUSTER = cluster_yaml("name: m1, address: 192.0.2.11, roles: [master, worker]")

@@ -64,7 +64,7 @@ def take_snapshot(
         (member for member in running.status.etcd if member.healthy), key=lambda member: member.leader
     )
     if not members:
-        raise HostError("no etcd member is healthy: no snapshot can be taken", hint="mend etcd first")
+        raise HostError("no etcd member is healthy: no snapshot can be taken", hint="repair etcd first")
     host = members[0].host
     before = upgrade.before[0] if upgrade.before else upgrade.version
     wanted = {

@@ -53,7 +53,7 @@ def artifact_error(failures: Sequence[Failure], pins: Path, *, bundled: bool) ->
         hint += f" If these are your own builds, write {' and '.join(allowing)}."
     elif any(failure.refused and failure.unknown for failure in failures):
         hint += (
-            " Write the sha256 of a file that nobody knows under releases in cluster.yaml, list it in a"
+            " Write the sha256 of a file that is not known under releases in cluster.yaml, list it in a"
             ' SHA256SUMS at the top of its directory, or write "allowUnknown: true" under artifacts.'
         )
     if any(failure.pinned for failure in failures):

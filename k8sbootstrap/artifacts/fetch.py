@@ -262,7 +262,7 @@ class _Run:
             )
         if expected is None and not found.vouched:
             hunt.notes.append(
-                f"{place}: {file.key} is pinned to sha256 {found.sha256}: nobody vouches for it, and "
+                f"{place}: {file.key} is pinned to sha256 {found.sha256}: nothing confirms that hash, and "
                 "artifacts.allowUnknown is true"
             )
         self.trust.learn(file, found, place, expected)

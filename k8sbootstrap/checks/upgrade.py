@@ -136,7 +136,7 @@ def hosts(case: Case) -> Verdict:
                 if not component.healthy and component.name not in {"kubelet", "kube-proxy"}
             ]
     if problems:
-        return failed(_few(problems), "Mend these first: the others go on only while all are well.")
+        return failed(_few(problems), "Fix these first: the others go on only while all are well.")
     return ok("all well")
 
 
@@ -144,7 +144,7 @@ def etcd_health(case: Case) -> Verdict:
     """Every etcd member is healthy: each of them has to be restarted while the others keep the quorum."""
     sick = [f"{member.host}: {member.message}" for member in case.running.status.etcd if not member.healthy]
     if sick:
-        return failed(_few(sick), "Mend the members: journalctl -u etcd there says what is wrong.")
+        return failed(_few(sick), "Fix the members: journalctl -u etcd there says what is wrong.")
     return ok(f"{len(case.running.status.etcd)} members")
 
 

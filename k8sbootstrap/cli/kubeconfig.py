@@ -33,7 +33,7 @@ from k8sbootstrap.state import State
 def command(settings: Globals, *, output: Path | None, merge: bool, target: Path | None) -> None:
     """Print the admin kubeconfig, or merge it into yours.
 
-    It lets whoever has it do everything in the cluster: keep it to yourself. Merging keeps all other
+    Anyone who has it can do everything in the cluster: keep it to yourself. Merging keeps all other
     contexts; context and user are named kubernetes-admin@CLUSTER.
     """
     if merge and output:

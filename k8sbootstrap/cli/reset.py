@@ -24,7 +24,7 @@ def command(options: Globals, yes: bool) -> None:  # noqa: FBT001
     names = ", ".join(host.name for host in plan.hosts)
     if not yes:
         if not sys.stdin.isatty():
-            raise click.UsageError("this destroys the cluster; give --yes where nobody can be asked")
+            raise click.UsageError("this destroys the cluster; without a terminal, give --yes")
         click.confirm(f"Destroy cluster {plan.config.name} on {names}, with all that runs on it?", abort=True)
     summary = run_reset(plan, options.file, reporter_for(options.console, options.verbosity))
     options.console.print(f"Reset: {summary.changed} of {len(plan.hosts)} hosts had something to take off.")

@@ -34,7 +34,7 @@ class KnownHosts:
             except (OSError, UnicodeDecodeError, InvalidHostKey) as exc:
                 raise StateError(
                     f"{path} cannot be read: {exc}",
-                    hint="Mend or move the file away; keys are asked about again.",
+                    hint="Correct the file or move it away: then you are asked about the keys again.",
                 ) from exc
 
     def keys(self, place: Place) -> Mapping[str, paramiko.PKey]:

@@ -139,7 +139,7 @@ def _dial(place: Place, timeout: float) -> socket.socket:
     except socket.gaierror as exc:
         raise HostError(
             f"{place}: the name {place.address} cannot be resolved",
-            hint="Correct the address in cluster.yaml, or mend the name resolution of this machine.",
+            hint="Correct the address in cluster.yaml, or fix the name resolution of this machine.",
         ) from exc
     except TimeoutError as exc:
         raise HostError(

@@ -144,4 +144,4 @@ def claim(cluster_file: Path, os_name: str, hosts: tuple[LabHost, ...], *, seale
         (lab.folder / "owner").write_text(str(lab_directory(cluster_file)))
         save(cluster_file, lab)
         return lab
-    raise LabError(f"all lab numbers under {ROOT} are taken", hint="take labs down that nobody needs")
+    raise LabError(f"all lab numbers under {ROOT} are taken", hint="take down labs that are no longer needed")

@@ -80,7 +80,7 @@ class HookCalls:
         if finished.failure and not finished.ignored:
             raise HookError(
                 describe_hook(finished),
-                hint="mend it, or set its onFailure to warn; then run the same command again: it goes on from"
+                hint="fix it, or set its onFailure to warn; then run the same command again: it goes on from"
                 f" there ({self._run.record.hooks_log} has all that hooks said)",
             )
 

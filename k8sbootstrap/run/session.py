@@ -192,7 +192,7 @@ def check_outcome(code: int, board: Board, log: Path, hosts: int) -> None:
         went_on = "; the others went on" if len(fatal) < hosts else ""
         raise HostError(
             "\n".join([f"{len(fatal)} of {hosts} hosts failed{went_on}", *map(describe, fatal)]),
-            hint="mend what is named above, then run the same command again: it goes on from there "
+            hint="fix what is named above, then run the same command again: it goes on from there "
             f"({log} has all that Ansible said)",
         )
     if code or board.stats is None:

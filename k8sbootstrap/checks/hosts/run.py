@@ -86,7 +86,7 @@ def require(report: PreflightReport) -> None:
     raise PreflightError(
         f"{count} preflight {'check' if count == 1 else 'checks'} failed, and nothing was changed:\n"
         + "\n".join(lines),
-        hint="Mend these and run again. What you know to be harmless can be ignored by name: "
+        hint="Fix these and run again. What you know to be harmless can be ignored by name: "
         + ", ".join(checks)
         + ".",
     )

@@ -45,7 +45,7 @@ def packages(case: Case) -> Verdict:
     facts, purposes = case.facts, case.plan.package_purposes(case.host)
     platform = platform_of(facts.os_id, facts.os_version)
     if platform is None:
-        return skipped("nobody knows the packages of this distribution")
+        return skipped("the packages of this distribution are not known")
     lacking = platform.lacks(purposes)
     names = platform.names(purposes) if not lacking else []
     if names and case.plan.bundle and not case.ours:
@@ -136,7 +136,7 @@ def runtime(case: Case) -> Verdict:
         return ok(f"{wanted.name} {case.plan.release.containerd['containerd'].version}, upstream's")
     found = case.facts.runtimes.get(wanted.name)
     if found is None:
-        return skipped(f"nobody knows which {wanted.name} the host would get")
+        return skipped(f"it is not known which {wanted.name} the host would get")
     wrong = misfit(wanted.name, found, case.plan.release.minor)
     if not wrong:
         return ok(f"{wanted.name} {found}")

@@ -104,7 +104,7 @@ class Dns(Model):
     replicas: int | None = Field(default=None, ge=1, le=100)
     """Number of pods. Default: one per 16 nodes, and two at least where there are two nodes."""
     autoscale: DnsAutoscale | None = None
-    """Set the number of pods by the cluster's size, whoever adds and removes nodes. Default: replicas."""
+    """Set the number of pods by the cluster's size, also when nodes come and go. Default: replicas."""
     node_local_cache: bool = False
     """Whether every node has a cache of its own in front of CoreDNS, at 169.254.20.10."""
     upstream: list[DnsServer] | None = Field(default=None, max_length=15)

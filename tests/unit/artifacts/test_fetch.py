@@ -297,7 +297,7 @@ def test_what_nobody_knows_is_refused_unless_it_is_allowed_and_pinned_then(site)
     assert '"allowUnknown: true" under artifacts' in caught.value.hint
     assert not site.state.artifact_pins.exists()
     got = site.fetch(artifact("kubelet"), sources=[here], allow_unknown=True)[KEY]
-    assert f"{KEY} is pinned to sha256 {digest(GOOD)}: nobody vouches for it" in got.notes[0]
+    assert f"{KEY} is pinned to sha256 {digest(GOOD)}: nothing confirms that hash" in got.notes[0]
     assert pins(site) == {
         KEY: {"sha256": digest(GOOD), "source": str(site.root / "site/here"), "reason": "first use"}
     }

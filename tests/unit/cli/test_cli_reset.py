@@ -71,7 +71,7 @@ def test_who_does_not_say_yes_changes_nothing(
 def test_without_a_terminal_it_wants_to_be_told(run, played: dict[str, Any], folder: Path) -> None:
     ended = run("reset")
     assert (ended.code, ended.out) == (2, "")
-    assert "Error: this destroys the cluster; give --yes where nobody can be asked\n" in ended.err
+    assert "Error: this destroys the cluster; without a terminal, give --yes\n" in ended.err
     assert "playbook" not in played
     assert not (folder / ".k8sbootstrap").exists()
 

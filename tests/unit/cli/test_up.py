@@ -87,7 +87,7 @@ def test_json(run, given: dict[str, Any]) -> None:
     ("error", "code"),
     [
         (PreflightError("swap is on", hint="turn it off"), 4),
-        (HostError("worker1 failed", hint="mend it"), 5),
+        (HostError("worker1 failed", hint="fix it"), 5),
         (VerifyError("no node is Ready", hint="look at the kubelet"), 6),
         (LockedError("held by alice", hint="wait"), 7),
         (InterruptedRunError("interrupted", hint="run it again"), 130),

@@ -526,5 +526,5 @@ def test_the_command_ends_with_the_documented_code(
     )
     assert done.returncode == HookError.exit_code
     assert done.stderr.startswith(
-        "hook before up: sh -c 'echo not now >&2; exit 7' ended with code 7:\n    not now\nNext: mend it"
+        "hook before up: sh -c 'echo not now >&2; exit 7' ended with code 7:\n    not now\nNext: fix it"
     )

@@ -238,7 +238,7 @@ def platform_of(platforms: list[Platform]) -> Platform:
                 return platform
     known = ", ".join(each for platform in platforms for each in platform["os"])
     raise PackageError(
-        "nobody knows what the packages that this host needs are called in {}; names are known for {}".format(
+        "the names of the packages that this host needs are not known for {}; they are known for {}".format(
             release.get("PRETTY_NAME", "its distribution"), known
         )
     )

@@ -138,7 +138,7 @@ class Units:
                     if problem:
                         raise UnitError(
                             "{} was not restarted: its peer {} is not healthy ({}), and restarting this one "
-                            "too could stop the cluster. Mend that host, then run again.".format(
+                            "too could stop the cluster. Fix that host, then run again.".format(
                                 unit["name"], peer["url"], problem
                             )
                         )

@@ -60,7 +60,7 @@ def require_api_servers(urls: list[str], version: str) -> None:
         found = json.loads(answer)["gitVersion"]
         if not re.match(r"v?" + re.escape(version) + r"\b", found):
             raise DrainError(
-                f"the API server {url} still runs {found}: nodes must not be newer. Mend that master first."
+                f"the API server {url} still runs {found}: nodes must not be newer. Fix that master first."
             )
 
 

@@ -479,7 +479,7 @@ def test_where_kernel_modules_come_from(judge, os_release, names):
             Status.FAILED,
             "needs docker below 29.0, not 29.0.1",
         ),
-        ("1.20.2", {"name": "containerd"}, {"packages": None}, Status.SKIPPED, "nobody knows"),
+        ("1.20.2", {"name": "containerd"}, {"packages": None}, Status.SKIPPED, "not known"),
         ("1.36.4", {"name": "containerd", "source": "upstream"}, {"packages": None}, Status.OK, "upstream's"),
     ],
 )
