@@ -123,7 +123,7 @@ def run_plan(
         PreflightError: It would change what can't be changed, or it is an upgrade that is not allowed.
         HostError: A host that answers could not be planned.
         InterruptedRunError: The user stopped it.
-        K8sBootstrapError: Anything else that a user can mend.
+        K8sBootstrapError: Anything else that a user can fix.
     """
     state = State.beside(cluster_file, plan.config.name)
     with running(state, "k8sbootstrap plan", reporter) as run, _copy_of(state) as scratch:

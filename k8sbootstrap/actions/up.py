@@ -70,7 +70,7 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
         HookError: A hook failed that must not.
         VerifyError: All is installed, but the cluster does not work.
         InterruptedRunError: The user stopped it.
-        K8sBootstrapError: Anything else that a user can mend.
+        K8sBootstrapError: Anything else that a user can fix.
     """
     state = State.beside(cluster_file, plan.config.name)
     with running(state, "k8sbootstrap up", reporter) as run, hooked(run, "up", plan, cluster_file):

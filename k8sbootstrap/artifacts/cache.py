@@ -95,8 +95,8 @@ class Cache:
     def verified(self, file: ArtifactFile) -> str | None:
         """The hash of upstream's ``file``, where an earlier run had it vouched for by upstream's checksum.
 
-        Other clusters use the cache too. What only a registry vouched for is not here: which registries
-        are right for an image is said by each cluster.yaml, so it is pinned for its cluster alone.
+        Other clusters use the cache too. An image of a registry is not recorded here: each cluster.yaml
+        names registries of its own, so the image is pinned for its own cluster alone.
         """
         with self._lock:
             match self._verified.get(file.key):

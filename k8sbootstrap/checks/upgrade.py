@@ -252,7 +252,7 @@ def judge(case: Case, ignore: Collection[str] = ()) -> PreflightReport:
 
 
 def may_settle(report: PreflightReport) -> bool:
-    """Whether a moment may mend all that stands in the way."""
+    """Whether a moment may fix all that stands in the way."""
     settling = {check.name for check in CHECKS if check.settles}
     return bool(report.failed) and all(result.check in settling for result in report.failed)
 

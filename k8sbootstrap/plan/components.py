@@ -11,8 +11,10 @@ from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 
 PortNumber = int | Literal["api", "registry"]
 """A number, or the key of cluster.yaml that says it: ``api.port``, ``registry.port``."""
-Host = Literal["etcd", "master", "node", "proxied", "balanced", "registry"]
-"""Which hosts a component runs on."""
+Placement = Literal[
+    "etcd", "master", "node", "kube-proxy", "docker", "cri-dockerd", "containerd", "balancer", "registry"
+]
+"""Which hosts a component runs on: those with a role of cluster.yaml, or nodes that need the one it names."""
 
 _MASTER_PKI = "/etc/kubernetes/pki"
 _ETCD_PKI = "/etc/etcd/pki"
@@ -48,14 +50,12 @@ class Component:
     """Its unit, without ``.service``."""
     role: str
     """The Ansible role that installs it."""
-    host: Host
+    placement: Placement
     ports: tuple[Port, ...] = ()
     health: Health | None = None
     """None where the role alone waits for it."""
     version: tuple[str, ...] = ()
     """The command that prints its version; empty for ``/usr/local/bin/NAME --version``."""
-    runtime: Literal["docker", "containerd"] | None = None
-    """The container runtime that clusters must have for it; None for any."""
     observed: bool = True
     """Whether ``status`` and ``verify`` look at it."""
 
@@ -71,11 +71,7 @@ class Component:
 
     def runs_on(self, plan: ClusterPlan, host: HostPlan) -> bool:
         """Whether the host runs it."""
-        if self.runtime not in {None, plan.config.runtime.name}:
-            return False
-        if self.name == "cri-dockerd" and not plan.release.minor.cri_dockerd:
-            return False
-        return _is(self.host, plan, host)
+        return _is_placed(self.placement, plan, host)
 
 
 COMPONENTS = (
@@ -117,23 +113,20 @@ COMPONENTS = (
     Component(
         "kube-proxy",
         "kube_proxy",
-        "proxied",
+        "kube-proxy",
         (Port(10249, local=True), Port(10256)),
         Health("http", 10256, "/healthz"),
     ),
     Component(
         "docker",
         "container_runtime",
-        "node",
-        runtime="docker",
+        "docker",
         version=("docker", "version", "--format", "{{.Server.Version}}"),
     ),
+    Component("containerd", "container_runtime", "containerd", version=("containerd", "--version")),
+    Component("cri-dockerd", "container_runtime", "cri-dockerd"),
     Component(
-        "containerd", "container_runtime", "node", runtime="containerd", version=("containerd", "--version")
-    ),
-    Component("cri-dockerd", "container_runtime", "node", runtime="docker"),
-    Component(
-        "haproxy", "api_loadbalancer", "balanced", (Port("api", local=True),), version=("haproxy", "-v")
+        "haproxy", "api_loadbalancer", "balancer", (Port("api", local=True),), version=("haproxy", "-v")
     ),
     Component("docker-registry", "image_registry", "registry", (Port("registry"),), observed=False),
 )
@@ -160,13 +153,17 @@ def port_number(port: PortNumber, plan: ClusterPlan) -> int:
     return plan.local_registry.port
 
 
-def _is(kind: Host, plan: ClusterPlan, host: HostPlan) -> bool:
-    kinds: dict[Host, bool] = {
+def _is_placed(placement: Placement, plan: ClusterPlan, host: HostPlan) -> bool:
+    runtime = plan.config.runtime.name
+    placed: dict[Placement, bool] = {
         "etcd": host.is_etcd,
         "master": host.is_master,
         "node": host.is_node,
-        "proxied": host.is_node and plan.has_kube_proxy,
-        "balanced": plan.balances(host),
+        "kube-proxy": host.is_node and plan.has_kube_proxy,
+        "docker": host.is_node and runtime == "docker",
+        "cri-dockerd": host.is_node and runtime == "docker" and plan.release.minor.cri_dockerd,
+        "containerd": host.is_node and runtime == "containerd",
+        "balancer": plan.balances(host),
         "registry": plan.serves_images(host),
     }
-    return kinds[kind]
+    return placed[placement]

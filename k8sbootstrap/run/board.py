@@ -101,7 +101,7 @@ class Board:
     def fatal(self) -> list[TaskResult]:
         """The last failure of every host that did not come through.
 
-        A failure that the playbook itself mended (``rescue``) is not one of them: Ansible's account says so.
+        A failure that the playbook itself fixed (``rescue``) is not one of them: Ansible's account says so.
         """
         last = {result.host: result for result in self.failures}
         if self.stats is None:

@@ -288,7 +288,7 @@ def _is_wanted(option, item, templar):
 
 
 def _place(option, item, templar):
-    """Where an item stands, for whoever has to change it."""
+    """Role, option and name of an item, for an error about it."""
     label = next((item[key] for key in ("dest", "path", "name", "ref") if key in item), "without a name")
     return f"role {templar.available_variables.get('role_name')}, {option}, {label}"
 

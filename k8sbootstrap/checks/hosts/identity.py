@@ -20,15 +20,15 @@ def hostname_unique(case: Case) -> Verdict:
 
 def machine_id_unique(case: Case) -> Verdict:
     """The host has an /etc/machine-id, and no other host has the same: copies of one image often do."""
-    mend = "rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
+    fix = "rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
     identity = case.facts.machine_id
     if not identity:
-        return failed("there is no machine-id", f"Run on the host: {mend}")
+        return failed("there is no machine-id", f"Run on the host: {fix}")
     others = case.others_with(lambda facts: facts.machine_id)
     if others:
         return failed(
             f"the machine-id {identity} is also that of {names(others)}",
-            f"If these are copies of one image, run on all of them but one: {mend}. "
+            f"If these are copies of one image, run on all of them but one: {fix}. "
             "If they are the same machine, list it once in cluster.yaml.",
         )
     return ok(identity)

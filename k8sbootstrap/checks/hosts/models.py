@@ -25,7 +25,7 @@ class Verdict:
     status: Status
     message: str
     fix: str = ""
-    """What would mend it."""
+    """What would fix it."""
 
 
 def ok(message: str) -> Verdict:

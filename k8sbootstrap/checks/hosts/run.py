@@ -72,7 +72,7 @@ def require(report: PreflightReport) -> None:
     """Let only a report without failures pass.
 
     Raises:
-        PreflightError: Something failed; says everything that did, and what would mend it.
+        PreflightError: Something failed; says everything that did, and what would fix it.
     """
     if not report.failed:
         return

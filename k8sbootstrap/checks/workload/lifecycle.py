@@ -24,7 +24,7 @@ GONE_DEADLINE = 30
 ABANDONED = timedelta(minutes=15)
 """Age from which another controller's namespace belongs to no run any more."""
 _STUCK = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
-"""Reasons for waiting that more waiting does not mend. CreateContainerConfigError is none of them: for its
+"""Reasons for waiting that more waiting does not fix. CreateContainerConfigError is none of them: for its
 first seconds a kubelet has it for every pod ("services have not yet been read at least once")."""
 
 

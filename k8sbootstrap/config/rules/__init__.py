@@ -52,6 +52,7 @@ RULES = (
     charts.sources,
     charts.releases,
     dns.replicas,
+    dns.upstream,
     dns.without_coredns,
     hooks.points,
     hooks.programs,

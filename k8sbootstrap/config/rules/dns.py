@@ -1,13 +1,33 @@
 """Rules about the cluster's DNS."""
 
+import ipaddress
 from collections.abc import Iterator
 
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.rules.finding import Finding
 
+_LAST_PORT = 65535
+
+
+def upstream(draft: Draft) -> Iterator[Finding]:
+    """Servers for names outside of the cluster have addresses and ports that exist."""
+    for index, server in enumerate((draft.dns and draft.dns.upstream) or ()):
+        if not _is_server(server):
+            fix = "write ADDRESS or ADDRESS:PORT, such as 192.0.2.53"
+            yield Finding(("dns", "upstream", index), f'"{server}" is not a DNS server', fix)
+
+
+def _is_server(server: str) -> bool:
+    address, _, port = server.partition(":")
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        return False
+    return not port or 1 <= int(port) <= _LAST_PORT
+
 
 def replicas(draft: Draft) -> Iterator[Finding]:
-    """One decides the number of pods, and can."""
+    """dns.replicas and dns.autoscale exclude each other, and the most pods are not fewer than the least."""
     dns = draft.dns
     if dns is None or dns.autoscale is None:
         return

@@ -46,7 +46,7 @@ _MEMBER, _STATUS = TypeAdapter(EtcdMember), TypeAdapter(EtcdStatus)
 
 @contextmanager
 def _form() -> Iterator[None]:
-    """What is read inside has the form that etcdctl gives it, or that is said."""
+    """Raise ValueError where what is read inside has another form than etcdctl prints."""
     try:
         yield
     except (ValidationError, LookupError, TypeError, AttributeError) as exc:
