@@ -83,13 +83,11 @@ def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
     image = root_image.ensure(wanted.os, progress)
     network.up(lab)
     public_key = _key(file)
-    stopped = [host for host in lab.hosts if nspawn.leader(lab, host) is None]
-    if stopped:
+    if stopped := _stopped(lab, lab.hosts):
         progress(f"starting {', '.join(host.name for host in stopped)}")
     with ThreadPoolExecutor(max_workers=4) as pool:
         keys = list(pool.map(lambda host: nspawn.create(lab, host, image, public_key), lab.hosts))
-    _boot(lab, stopped)
-    wait_for_ssh(lab, [host for host in lab.hosts if not network.is_cut_off(lab, host)])
+    _boot(lab, lab.hosts)
     _known_hosts(file, lab, keys)
     cluster_file.write(
         file,
@@ -145,8 +143,7 @@ def start(file: Path, names: Sequence[str]) -> None:
     hosts = [lab.host(name) for name in names]
     with _alone(file):
         network.up(lab)
-        _boot(lab, [host for host in hosts if nspawn.leader(lab, host) is None])
-        wait_for_ssh(lab, [host for host in hosts if not network.is_cut_off(lab, host)])
+        _boot(lab, hosts)
 
 
 def partition(file: Path, names: Sequence[str]) -> None:
@@ -179,7 +176,7 @@ def wait_for_ssh(lab: Lab, hosts: Sequence[LabHost]) -> None:
     """
     deadline = time.monotonic() + _BOOT_SECONDS
     for host in hosts:
-        while not (_answers(lab.address(host)) and nspawn.is_booted(lab, host)):
+        while not (nspawn.is_booted(lab, host) and _answers(lab.address(host))):
             console = lab.folder / f"{host.name}.console"
             if time.monotonic() > deadline:
                 said = console.read_text(errors="replace").splitlines()[-8:]
@@ -201,10 +198,23 @@ def _answers(address: str) -> bool:
 
 
 def _boot(lab: Lab, hosts: Sequence[LabHost]) -> None:
-    """Start hosts that do not run; what a crash left of their cgroups goes first."""
-    for host in hosts:
-        cgroups.remove(lab.cgroup(host))
+    """Start those of the hosts that do not run, and wait for all of them but those that ran cut off.
+
+    Who is cut off is asked first: the network interface of a host that is just starting is down as well.
+
+    Raises:
+        LabError: one does not answer.
+    """
+    stopped = _stopped(lab, hosts)
+    reachable = [host for host in hosts if host in stopped or not network.is_cut_off(lab, host)]
+    for host in stopped:
+        cgroups.remove(lab.cgroup(host))  # what a crash left
         nspawn.start(lab, host)
+    wait_for_ssh(lab, reachable)
+
+
+def _stopped(lab: Lab, hosts: Sequence[LabHost]) -> list[LabHost]:
+    return [host for host in hosts if nspawn.leader(lab, host) is None]
 
 
 def _running(lab: Lab, names: Sequence[str]) -> list[LabHost]:

@@ -73,3 +73,18 @@ def test_hosts_that_do_not_run_cannot_be_cut_off(tmp_path: Path) -> None:
     assert [host.state for host in operations.status(file)] == ["stopped", "stopped"]
     with pytest.raises(LabError, match="worker1 is not running"):
         operations.partition(file, ["worker1"])
+
+
+def test_a_host_that_is_just_starting_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its network interface is down for a moment, as that of a host that was cut off."""
+    lab = operations._lab(tmp_path / "cluster.yaml", _wanted(1, 2))
+    starting, cut_off, running = lab.hosts
+    down = {cut_off}
+    waited_for: list[model.LabHost] = []
+    monkeypatch.setattr(operations.nspawn, "leader", lambda _lab, host: None if host == starting else 1)
+    monkeypatch.setattr(operations.nspawn, "start", lambda _lab, host: down.add(host))
+    monkeypatch.setattr(operations.cgroups, "remove", lambda _name: None)
+    monkeypatch.setattr(operations.network, "is_cut_off", lambda _lab, host: host in down)
+    monkeypatch.setattr(operations, "wait_for_ssh", lambda _lab, hosts: waited_for.extend(hosts))
+    operations._boot(lab, lab.hosts)
+    assert waited_for == [starting, running]
