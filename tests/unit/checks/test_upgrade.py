@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from k8sbootstrap.checks.hosts.models import Status
+from k8sbootstrap.checks.hosts.run import require
 from k8sbootstrap.checks.upgrade import CHECKS, Case, judge, may_settle
+from k8sbootstrap.errors import PreflightError
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.survey.status.models import (
@@ -181,3 +183,27 @@ def test_failures_are_ignored_by_name_alone(plan: Callable[..., ClusterPlan]) ->
     report = judge(Case(plan(), found), ["upgrade-budgets"])
     assert [result.check for result in report.failed] == ["upgrade-version"]
     assert [result.check for result in report.having(Status.IGNORED)] == ["upgrade-budgets"]
+
+
+def test_the_refusal_word_by_word(plan: Callable[..., ClusterPlan]) -> None:
+    found = running("1.36.3", "3.6.8", budgets=(Budget("default/web", 0, 2, 2, 2),))
+    with pytest.raises(PreflightError) as refusal:
+        require(judge(Case(plan(), found)))
+    assert str(refusal.value).splitlines() == [
+        "2 preflight checks failed, and nothing was changed:",
+        (
+            "demo: upgrade-version: 1.36.3 (kube-apiserver on master1, kube-apiserver on master2, "
+            "kube-apiserver on master3, kube-controller-manager on master1 and 6 more): going back to "
+            "1.36.2 is not possible, what a newer release has written an older one may not read"
+        ),
+        "    Set kubernetes.version to 1.36.3 or later.",
+        "demo: upgrade-budgets: no pod may go of default/web (2 of 2 pods are healthy, 2 must be)",
+        (
+            "    Let more pods run, or let the budget allow a disruption. Ignoring this waits for "
+            "upgrade.drainTimeout."
+        ),
+    ]
+    assert refusal.value.hint == (
+        "Fix these and run again. What you know to be harmless can be ignored by name: upgrade-version, "
+        "upgrade-budgets."
+    )

@@ -42,6 +42,78 @@ def test_text_with_every_result():
     assert "           w1: skipped: its test pod does not run" in list(text(REPORT, every=True))
 
 
+def test_text_word_by_word():
+    assert list(text(REPORT, every=True)) == [
+        "passed   ssh             hosts answer over SSH                  2 passed (0.5 s)",
+        "           m1: passed: answers",
+        "           w1: passed: answers",
+        "failed   nodes           nodes are Ready and as planned         1 passed, 1 failed (0.6 s)",
+        "           m1: passed: Ready",
+        "           w1: not Ready <\x1b[31m&>",
+        "skipped  logs            kubectl logs works                     1 skipped (1.0 s)",
+        "           w1: skipped: its test pod does not run",
+    ]
+
+
+def test_titles():
+    assert {check.name: check.title for check in ALL_CHECKS} == {
+        "ssh": "hosts answer over SSH",
+        "components": "components are healthy",
+        "etcd": "etcd has quorum and one leader",
+        "api-from-nodes": "nodes reach the API",
+        "nodes": "nodes are Ready and as planned",
+        "pods": "a pod runs on every node",
+        "exec": "kubectl exec works",
+        "logs": "kubectl logs works",
+        "pod-network": "pods reach each other across nodes",
+        "service": "Services answer on every node",
+        "dns": "pods get names from the cluster's DNS",
+        "nodeport": "NodePorts answer on every node",
+        "cleanup": "verify leaves nothing behind",
+    }
+
+
+def test_json_word_by_word():
+    assert (
+        as_json(replace(REPORT, results=REPORT.results[3:4]))
+        == """\
+{
+  "cluster": "demo",
+  "ok": false,
+  "seconds": 2.5,
+  "results": [
+    {
+      "check": "nodes",
+      "host": "w1",
+      "status": "failed",
+      "message": "not Ready <\\u001b[31m&>",
+      "seconds": 0.6
+    }
+  ]
+}"""
+    )
+
+
+def test_junit_word_by_word():
+    assert (
+        as_junit(replace(REPORT, results=REPORT.results[2:]))
+        == """\
+<?xml version='1.0' encoding='utf-8'?>
+<testsuites>
+  <testsuite name="k8sbootstrap-verify" tests="3" failures="1" errors="0" skipped="1" time="2.500">
+    <testcase classname="demo.nodes" name="m1" time="0.600" />
+    <testcase classname="demo.nodes" name="w1" time="0.600">
+      <failure message="not Ready &lt;?[31m&amp;&gt;">not Ready &lt;?[31m&amp;&gt;</failure>
+    </testcase>
+    <testcase classname="demo.logs" name="w1" time="1.000">
+      <skipped message="its test pod does not run" />
+    </testcase>
+  </testsuite>
+</testsuites>
+"""
+    )
+
+
 def test_json_has_all_results():
     document = json.loads(as_json(REPORT))
     assert (document["cluster"], document["ok"], document["seconds"]) == ("demo", False, 2.5)

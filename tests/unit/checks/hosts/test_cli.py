@@ -6,6 +6,7 @@ import pytest
 
 from k8sbootstrap.checks.hosts import run as checking
 from k8sbootstrap.checks.hosts.base import Seen
+from k8sbootstrap.checks.hosts.models import CheckResult, PreflightReport, Status
 from k8sbootstrap.checks.hosts.run import CHECK_NAMES
 from k8sbootstrap.cli import preflight
 from k8sbootstrap.cli.main import main
@@ -72,6 +73,89 @@ def test_json_keeps_its_form(tmp_path, recording, monkeypatch, capsys, golden):
     assert run(path, "--ignore", "disk", "-o", "json") == 4
     form = form_of([json.loads(capsys.readouterr().out)])
     golden(Path(__file__).parent / "golden/preflight.json", form)
+
+
+EVERY_STATUS = PreflightReport(
+    (
+        CheckResult("m1", "ssh", Status.OK, "root@192.0.2.11:22", ""),
+        CheckResult("m1", "swap", Status.IGNORED, "swap is on: [/dev/sda2]", "Run swapoff -a."),
+        CheckResult("w1", "disk", Status.FAILED, "1.0 GiB free", "Free some space."),
+        CheckResult("w1", "clock-skew", Status.WARNING, "2.0 s ahead", "Install chrony."),
+        CheckResult("w1", "ports", Status.SKIPPED, "the ss command is not installed there", ""),
+    )
+)
+PROBLEMS = """\
+m1
+  ignored  swap: swap is on: [/dev/sda2]
+           Run swapoff -a.
+w1
+  failed   disk: 1.0 GiB free
+           Free some space.
+  warning  clock-skew: 2.0 s ahead
+           Install chrony.
+2 hosts, 5 checks each: 1 ok, 1 warning, 1 failed, 1 ignored, 1 skipped
+"""
+EVERYTHING = """\
+m1
+  ok       ssh: root@192.0.2.11:22
+  ignored  swap: swap is on: [/dev/sda2]
+           Run swapoff -a.
+w1
+  failed   disk: 1.0 GiB free
+           Free some space.
+  warning  clock-skew: 2.0 s ahead
+           Install chrony.
+  skipped  ports: the ss command is not installed there
+2 hosts, 5 checks each: 1 ok, 1 warning, 1 failed, 1 ignored, 1 skipped
+"""
+
+
+@pytest.mark.parametrize(("options", "text"), [((), PROBLEMS), (("-v",), EVERYTHING)])
+def test_text_word_by_word(cluster_file, monkeypatch, capsys, options, text):
+    monkeypatch.setattr(preflight, "ensure_known", lambda *_, **__: None)
+    monkeypatch.setattr(preflight, "run_preflight", lambda *_, **__: EVERY_STATUS)
+    with pytest.raises(SystemExit) as caught:
+        main([*options, "--file", str(cluster_file), "preflight"])
+    assert caught.value.code == 4
+    assert capsys.readouterr().out == text
+
+
+def test_json_word_by_word(cluster_file, monkeypatch, capsys):
+    results = EVERY_STATUS.results[1:3]
+    monkeypatch.setattr(preflight, "ensure_known", lambda *_, **__: None)
+    monkeypatch.setattr(preflight, "run_preflight", lambda *_, **__: PreflightReport(results))
+    assert run(cluster_file, "-o", "json") == 4
+    assert (
+        capsys.readouterr().out
+        == """\
+{
+  "ok": false,
+  "counts": {
+    "ok": 0,
+    "warning": 0,
+    "failed": 1,
+    "ignored": 1,
+    "skipped": 0
+  },
+  "results": [
+    {
+      "host": "m1",
+      "check": "swap",
+      "status": "ignored",
+      "message": "swap is on: [/dev/sda2]",
+      "fix": "Run swapoff -a."
+    },
+    {
+      "host": "w1",
+      "check": "disk",
+      "status": "failed",
+      "message": "1.0 GiB free",
+      "fix": "Free some space."
+    }
+  ]
+}
+"""
+    )
 
 
 def test_an_ignored_failure_does_not_count(cluster_file, capsys):
