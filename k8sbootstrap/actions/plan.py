@@ -14,6 +14,7 @@ from k8sbootstrap.actions.up import authorities, host_keys, look, to_do
 from k8sbootstrap.actions.upgrade import Upgrading
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.host_keys import Ask
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
 from k8sbootstrap.run.events import TaskResult
@@ -126,13 +127,13 @@ def run_plan(
         K8sBootstrapError: Anything else that a user can fix.
     """
     state = State.beside(cluster_file, plan.config.name)
-    with running(state, "k8sbootstrap plan", reporter) as run, _copy_of(state) as scratch:
-        host_keys(run, plan, accept_new=accept_new_host_keys, ask=ask)
-        seen = look(run, plan)
+    with running(state, "k8sbootstrap plan", reporter) as run, _copy_of(state) as scratch, Pool() as pool:
+        host_keys(run, plan, pool, accept_new=accept_new_host_keys, ask=ask)
+        seen = look(run, plan, pool)
         plan = with_unplanned(plan, seen.findings)
         if not (scratch.pki / "ca.crt").exists():
-            authorities(run, plan, scratch, allow_authorities)
-        upgrading = Upgrading(run, plan)
+            authorities(run, plan, pool, scratch, allow_authorities)
+        upgrading = Upgrading(run, plan, pool)
         upgrading.refuse_early(state.inventory)
         prepare(plan, cluster_file, scratch, scratch.inventory, run.step)
         todo = upgrading.found_in(to_do(run, plan, seen, scratch.inventory))

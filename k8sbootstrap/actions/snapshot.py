@@ -1,7 +1,6 @@
 """A snapshot of etcd before anything of an upgrade is done."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -11,8 +10,8 @@ from pydantic import Field, TypeAdapter
 
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.ask import Question
-from k8sbootstrap.hosts.pool import Hosts, Session, open_ssh
-from k8sbootstrap.plan.models import ClusterPlan, SSHTarget
+from k8sbootstrap.hosts.pool import Hosts, Pool
+from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.survey.cluster.requests import etcdctl
 from k8sbootstrap.survey.upgrade.models import Upgrade
 from k8sbootstrap.survey.upgrade.observe import Running
@@ -42,20 +41,14 @@ class _Taken:
 _TAKEN = TypeAdapter(_Taken)
 
 
-def take_snapshot(
-    plan: ClusterPlan,
-    running: Running,
-    upgrade: Upgrade,
-    *,
-    connect: Callable[[SSHTarget], Session] = open_ssh,
-) -> Snapshot:
+def take_snapshot(plan: ClusterPlan, pool: Pool, running: Running, upgrade: Upgrade) -> Snapshot:
     """Take a snapshot on a healthy member, one that does not lead where there is one.
 
     Args:
         plan: The cluster.
+        pool: Connections to the hosts.
         running: How its members are.
         upgrade: What it is taken for; its file is named after it.
-        connect: Opens a session to a host; a parameter for tests.
 
     Raises:
         HostError: It could not be taken, or is damaged.
@@ -74,12 +67,12 @@ def take_snapshot(
         "keep": KEPT,
     }
     script = files("k8sbootstrap.hosts.scripts").joinpath("snapshot.py").read_bytes()
-    with Hosts((each.ssh for each in plan.hosts), connect) as hosts:
-        try:
-            taken = hosts.question(host, Question(script, json.dumps(wanted)), _TAKEN, timeout=_TIMEOUT)
-        except HostError as exc:
-            raise HostError(
-                f"{host}: no snapshot of etcd could be taken: {exc}",
-                hint="nothing was changed; fix that and run the same command again",
-            ) from exc
+    hosts = Hosts(pool, (each.ssh for each in plan.hosts))
+    try:
+        taken = hosts.question(host, Question(script, json.dumps(wanted)), _TAKEN, timeout=_TIMEOUT)
+    except HostError as exc:
+        raise HostError(
+            f"{host}: no snapshot of etcd could be taken: {exc}",
+            hint="nothing was changed; fix that and run the same command again",
+        ) from exc
     return Snapshot(host, taken.path, taken.bytes)

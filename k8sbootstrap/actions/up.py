@@ -16,6 +16,7 @@ from k8sbootstrap.checks.hosts.run import CHECK_NAMES, require, run_preflight
 from k8sbootstrap.checks.refusals import require_allowed
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.host_keys import Ask, ensure_known
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.inventory.read import read_digests
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run.board import HostCount
@@ -73,58 +74,62 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
         K8sBootstrapError: Anything else that a user can fix.
     """
     state = State.beside(cluster_file, plan.config.name)
-    with running(state, "k8sbootstrap up", reporter) as run, hooked(run, "up", plan, cluster_file):
-        host_keys(run, plan, accept_new=options.accept_new_host_keys, ask=options.ask)
-        seen = look(run, plan)
+    with (
+        running(state, "k8sbootstrap up", reporter) as run,
+        hooked(run, "up", plan, cluster_file),
+        Pool() as pool,
+    ):
+        host_keys(run, plan, pool, accept_new=options.accept_new_host_keys, ask=options.ask)
+        seen = look(run, plan, pool)
         plan = with_unplanned(plan, seen.findings)
         fresh = not state.inventory.exists()
         if fresh:  # bad hosts are told of before files are fetched for them
-            _preflight(run, plan, options)
+            _preflight(run, plan, pool, options)
         if fresh or not (state.pki / "ca.crt").exists():
-            authorities(run, plan, state, options.allow_authorities)
-        upgrading = Upgrading(run, plan, options.ignore_preflight, options.limit)
+            authorities(run, plan, pool, state, options.allow_authorities)
+        upgrading = Upgrading(run, plan, pool, options.ignore_preflight, options.limit)
         upgrading.refuse_early(state.inventory)
         prepare(plan, cluster_file, state, state.inventory, run.step)
         todo = upgrading.found_in(to_do(run, plan, seen, state.inventory, options.limit))
         if not todo.settled:
             if not fresh:
-                _preflight(run, plan, options, without=todo.unreachable if todo.exists else ())
-                authorities(run, plan, state, options.allow_authorities)
+                _preflight(run, plan, pool, options, without=todo.unreachable if todo.exists else ())
+                authorities(run, plan, pool, state, options.allow_authorities)
             if options.confirm:
                 options.confirm(todo)
             upgrading.snapshot(todo)
             with sent_ahead(plan, todo, state.inventory) as incoming:
                 playbook = write_playbook(todo, run.record.directory / "playbooks", incoming)
                 run.playbook(playbook, plan.hosts, state.inventory)
-            _verify(run, plan, todo)
+            _verify(run, plan, pool, todo)
         _require_all(todo, plan)
     return run.result
 
 
-def host_keys(run: Run, plan: ClusterPlan, *, accept_new: bool, ask: Ask | None) -> None:
+def host_keys(run: Run, plan: ClusterPlan, pool: Pool, *, accept_new: bool, ask: Ask | None) -> None:
     """See that the SSH keys of all hosts are known."""
     with run.step("host_keys", "Host keys"):
-        ensure_known([host.ssh for host in plan.hosts], accept_new=accept_new, ask=ask)
+        ensure_known(pool, [host.ssh for host in plan.hosts], accept_new=accept_new, ask=ask)
 
 
-def authorities(run: Run, plan: ClusterPlan, state: State, allow: Allow | None) -> None:
+def authorities(run: Run, plan: ClusterPlan, pool: Pool, state: State, allow: Allow | None) -> None:
     """See that masters run with the state's CAs; where it has none, take theirs if that is allowed."""
     with run.step("authorities", "Certificate authorities") as step:
-        offer = recover_pki(plan, state, allow)
+        offer = recover_pki(plan, pool, state, allow)
         if offer:
             step.note(f"the state directory had none: read back from {offer.hosts[0]}")
             for line in offer.lines():
                 step.note(line)
 
 
-def look(run: Run, plan: ClusterPlan) -> Seen:
+def look(run: Run, plan: ClusterPlan, pool: Pool) -> Seen:
     """See what hosts are like, and that nothing is planned which would break what is there.
 
     Raises:
         PreflightError: Something is.
     """
     with run.step("look", "Look at hosts"):
-        seen = look_at_hosts(plan)
+        seen = look_at_hosts(plan, pool)
         require_allowed(plan, seen.findings, seen.unreachable)
     return seen
 
@@ -153,16 +158,18 @@ def to_do(run: Run, plan: ClusterPlan, seen: Seen, inventory: Path, limit: Colle
     return todo
 
 
-def _preflight(run: Run, plan: ClusterPlan, options: UpOptions, without: Collection[str] = ()) -> None:
+def _preflight(
+    run: Run, plan: ClusterPlan, pool: Pool, options: UpOptions, without: Collection[str] = ()
+) -> None:
     with run.step("preflight", "Preflight") as step:
         ignore = tuple(name for name in options.ignore_preflight if name in CHECK_NAMES)
-        report = run_preflight(plan, ignore=ignore, without=without)
+        report = run_preflight(plan, pool, ignore=ignore, without=without)
         for result in report.having(preflight.Status.WARNING, preflight.Status.IGNORED):
             step.note(f"{result.host}: {result.check}: {result.status}: {result.message}")
         require(report)
 
 
-def _verify(run: Run, plan: ClusterPlan, todo: Survey) -> None:
+def _verify(run: Run, plan: ClusterPlan, pool: Pool, todo: Survey) -> None:
     with run.step("verify", "Verify") as step:
 
         def show(result: Result) -> None:
@@ -171,7 +178,7 @@ def _verify(run: Run, plan: ClusterPlan, todo: Survey) -> None:
             if result.status is Status.FAILED or result.message.endswith(NO_NETWORK):
                 step.note(f"{text}: {result.message}")
 
-        report = run_verify(plan, short=True, allow_down=tuple(todo.unreachable), on_result=show)
+        report = run_verify(plan, pool, short=True, allow_down=tuple(todo.unreachable), on_result=show)
         run.record.keep("verify.json", as_json(report))
         conclude(report)
 

@@ -10,6 +10,7 @@ from k8sbootstrap.checks.hosts.models import Status
 from k8sbootstrap.checks.hosts.run import require
 from k8sbootstrap.checks.upgrade import Case, judge, may_settle
 from k8sbootstrap.errors import HostError
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.inventory.read import read_version
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run.session import Run
@@ -29,15 +30,22 @@ class Upgrading:
     Args:
         run: The run.
         plan: The cluster.
+        pool: Connections to its hosts.
         ignore: Names of checks whose failures do not count.
         limit: Names of the only hosts to change; all, if empty.
     """
 
     def __init__(
-        self, run: Run, plan: ClusterPlan, ignore: Collection[str] = (), limit: Collection[str] = ()
+        self,
+        run: Run,
+        plan: ClusterPlan,
+        pool: Pool,
+        ignore: Collection[str] = (),
+        limit: Collection[str] = (),
     ) -> None:
         self._run = run
         self._plan = plan
+        self._pool = pool
         self._ignore = ignore
         names = {host.name for host in plan.hosts}
         self._left_out = frozenset(names - set(limit)) if limit else frozenset()
@@ -77,7 +85,7 @@ class Upgrading:
         if todo.upgrade is None or self._running is None or not todo.upgrade.changes_data:
             return
         with self._run.step("snapshot", "Snapshot of etcd") as step:
-            taken = take_snapshot(self._plan, self._running, todo.upgrade)
+            taken = take_snapshot(self._plan, self._pool, self._running, todo.upgrade)
             step.note(f"{taken.bytes / _MEGABYTE:.1f} MB on {taken.host}: {taken.path}")
 
     def _look(self, todo: Survey | None = None) -> Running:
@@ -85,7 +93,7 @@ class Upgrading:
         with self._run.step("upgrade", "Upgrade checks") as step:
             deadline = time.monotonic() + SETTLE
             while True:
-                running = look_at(self._plan)
+                running = look_at(self._plan, self._pool)
                 report = judge(Case(self._plan, running, self._left_out), self._ignore)
                 is_one = self._is_one(running, todo)
                 if not is_one or not may_settle(report) or time.monotonic() > deadline:

@@ -13,6 +13,7 @@ from k8sbootstrap.checks.hosts.run import CHECK_NAMES, run_preflight
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.errors import PreflightError
 from k8sbootstrap.hosts.host_keys import ensure_known
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.build import load_plan
 
 _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red"}
@@ -53,12 +54,14 @@ def command(
     their SSH key, and you are asked whether it is the right one. The exit code is 4 when a check failed.
     """
     plan = load_plan(options.file)
-    ensure_known(
-        [host.ssh for host in plan.hosts],
-        accept_new=accept_new_host_keys,
-        ask=_ask if sys.stdin.isatty() else None,
-    )
-    report = run_preflight(plan, ignore=ignore)
+    with Pool() as pool:
+        ensure_known(
+            pool,
+            [host.ssh for host in plan.hosts],
+            accept_new=accept_new_host_keys,
+            ask=_ask if sys.stdin.isatty() else None,
+        )
+        report = run_preflight(plan, pool, ignore=ignore)
     if output == "json":
         click.echo(json.dumps(report.to_json(), indent=2))
     else:

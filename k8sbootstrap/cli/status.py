@@ -5,6 +5,7 @@ import click
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.cli.text.status_json import as_json
 from k8sbootstrap.cli.text.status_tables import tables
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.survey.status.collect import collect
 
@@ -29,7 +30,9 @@ def command(settings: Globals, *, output: str) -> None:
     certificates expire. Changes nothing and starts nothing. Hosts that cannot be reached are shown as such;
     exit code 5 says that none could be. Whether the cluster really works is for "k8sbootstrap verify" to say.
     """
-    status = collect(load_plan(settings.file))
+    plan = load_plan(settings.file)
+    with Pool() as pool:
+        status = collect(plan, pool)
     if output == "json":
         click.echo(as_json(status))
     else:

@@ -9,6 +9,7 @@ from k8sbootstrap.checks.cluster.formats import as_json, as_junit, text
 from k8sbootstrap.checks.cluster.models import Result
 from k8sbootstrap.checks.cluster.run import conclude, run_verify
 from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.build import load_plan
 
 
@@ -57,12 +58,12 @@ def command(
             )
     if junit is not None and not junit.parent.is_dir():
         raise click.BadParameter(f"{junit.parent} is not a folder", param_hint="--junit")
-    with Spinner("asking the hosts", console=settings.errors) as spinner:
+    with Spinner("asking the hosts", console=settings.errors) as spinner, Pool() as pool:
 
         def show(result: Result) -> None:
             spinner.update(f"{result.check} {result.host}: {result.status.value}")
 
-        report = run_verify(plan, short=short, allow_down=allow_down, on_result=show)
+        report = run_verify(plan, pool, short=short, allow_down=allow_down, on_result=show)
     if junit is not None:
         try:
             junit.write_text(as_junit(report), encoding="utf-8")

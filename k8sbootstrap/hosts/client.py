@@ -1,50 +1,112 @@
 """SSH sessions with hosts: commands as the login user or as root."""
 
+import time
 from types import TracebackType
 from typing import Self
 
 import paramiko
 
 from k8sbootstrap.errors import HostError, SudoError
+from k8sbootstrap.hosts.bastions import Bastions
 from k8sbootstrap.hosts.command import Exchange, Result, SudoRefusedError, TooMuchError
 from k8sbootstrap.hosts.endpoint import of_host
 from k8sbootstrap.hosts.known_hosts import KnownHosts
-from k8sbootstrap.hosts.transport import Route, connect
+from k8sbootstrap.hosts.transport import enter, reach, shown_key
 from k8sbootstrap.plan.models import SSHTarget
 
 __all__ = ["Result", "SSHSession"]
 
+_PATIENCE = 20.0
+"""Seconds after connecting in which a login is begun; servers end connections that wait for long."""
+_QUIET = 30.0
+"""Seconds without a command after which a connection is tried before it is used."""
+
 
 class SSHSession:
-    """A connection to one host, open inside a ``with`` block.
+    """A connection to one host, opened by ``open`` or by a ``with`` block; threads may share it.
 
     Args:
         target: The host, and how to become root there.
         timeout: Seconds that each step of connecting may take.
+        bastions: Connections to bastions that are shared with other sessions; None makes one of its own.
     """
 
-    def __init__(self, target: SSHTarget, timeout: float = 10.0) -> None:
+    def __init__(self, target: SSHTarget, timeout: float = 10.0, bastions: Bastions | None = None) -> None:
         self.target = target
         self._timeout = timeout
         self._place = of_host(target)
-        self._route: Route | None = None
+        self._alone = bastions is None
+        self._bastions = bastions or Bastions(timeout)
+        self._transport: paramiko.Transport | None = None
+        self._running = 0
+        self._last_used = 0.0
 
     def __enter__(self) -> Self:
-        """Connect and log in.
-
-        Raises:
-            HostKeyError: A host key is unknown or has changed.
-            HostError: The host cannot be reached or refuses the login.
-        """
-        self._route = connect(self.target, KnownHosts(self.target.known_hosts), self._timeout)
+        """The same as ``open``."""
+        self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._route is not None:
-            self._route.close()
-            self._route = None
+        self.close()
+
+    def open(self) -> None:
+        """Connect and log in, unless the session is open and the host answers on it.
+
+        Raises:
+            HostKeyError: A host key is unknown or has changed.
+            HostError: The host cannot be reached or refuses the login.
+        """
+        transport = self._transport
+        if transport is not None and transport.is_authenticated() and self._answers(transport):
+            return
+        try:
+            transport = self._reached()
+            enter(transport, self._place, KnownHosts(self.target.known_hosts), self.target.key)
+        except BaseException:
+            self.close()
+            raise
+        self._last_used = time.monotonic()
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+        if self._alone:
+            self._bastions.close()
+
+    def shown_key(self) -> paramiko.PKey:
+        """The key that the host shows, unchecked. Connects without logging in; ``open`` goes on from there.
+
+        Raises:
+            HostKeyError: The key of the bastion in front of it is unknown or has changed.
+            HostError: The host cannot be reached.
+        """
+        return shown_key(self._reached(), self._place)
+
+    def _reached(self) -> paramiko.Transport:
+        """A connection that is not yet logged in: the one of ``shown_key``, while the server waits on it."""
+        transport = self._transport
+        fresh = time.monotonic() - self._last_used < _PATIENCE
+        if transport is None or not (fresh and transport.is_active() and not transport.is_authenticated()):
+            self.close()
+            known = KnownHosts(self.target.known_hosts)
+            through = self._bastions.way_to(self.target)
+            transport = reach(self._place, known, self._timeout, through=through)
+            self._transport, self._last_used = transport, time.monotonic()
+        return transport
+
+    def _answers(self, transport: paramiko.Transport) -> bool:
+        """Whether the connection still carries commands. A firewall may have dropped one that was quiet."""
+        if self._running or time.monotonic() - self._last_used < _QUIET:
+            return transport.is_active()
+        try:
+            transport.open_session(timeout=self._timeout).close()
+        except (paramiko.SSHException, EOFError, OSError):
+            return False
+        return True
 
     def run(self, command: str, *, stdin: bytes = b"", root: bool = True, timeout: float = 60) -> Result:
         """Run a shell command, in the C locale.
@@ -62,14 +124,17 @@ class SSHSession:
             SudoError: sudo did not let the user become root.
             HostError: The connection broke, or the command took too long.
         """
-        if self._route is None:
+        transport = self._transport
+        if transport is None:
             raise HostError(f"{self._place}: the connection is not open")
         sudo = root and self.target.sudo
+        self._running += 1
         try:
-            channel = self._route.transport.open_session(timeout=self._timeout)
+            channel = transport.open_session(timeout=self._timeout)
             with channel:
                 password = self.target.sudo_password
-                return self._ended(Exchange(channel, command, stdin, sudo=sudo, password=password), timeout)
+                exchange = Exchange(channel, command, stdin, sudo=sudo, password=password)
+                return self._ended(exchange, transport, timeout)
         except TimeoutError as exc:
             raise HostError(
                 f"{self._place}: a command did not end within {timeout:g} s",
@@ -82,13 +147,16 @@ class SSHSession:
             ) from exc
         except (paramiko.SSHException, EOFError, OSError) as exc:
             raise self._lost() from exc
+        finally:
+            self._running -= 1
+            self._last_used = time.monotonic()
 
-    def _ended(self, exchange: Exchange, timeout: float) -> Result:
+    def _ended(self, exchange: Exchange, transport: paramiko.Transport, timeout: float) -> Result:
         try:
             result = exchange.run(timeout)
         except SudoRefusedError as exc:
             raise self._sudo_error(exc) from exc
-        if result.rc == -1 and not (self._route and self._route.transport.is_active()):
+        if result.rc == -1 and not transport.is_active():
             raise self._lost()
         return result
 

@@ -13,7 +13,7 @@ class Place:
     """One SSH server: a host's own or its bastion's."""
 
     name: str
-    """For messages: ``m1``, or ``the bastion of m1``."""
+    """For messages: ``m1``, or ``the bastion``."""
     address: str
     port: int
     user: str
@@ -38,7 +38,7 @@ def of_bastion(target: SSHTarget) -> Place | None:
     bastion = target.bastion
     if bastion is None:
         return None
-    return Place(f"the bastion of {target.host}", bastion.address, bastion.port, bastion.user)
+    return Place("the bastion", bastion.address, bastion.port, bastion.user)
 
 
 def with_port(address: str, port: int) -> str:

@@ -11,8 +11,7 @@ from k8sbootstrap.errors import HostError, HostKeyError
 from k8sbootstrap.hosts import endpoint as places
 from k8sbootstrap.hosts.endpoint import Place, with_port
 from k8sbootstrap.hosts.known_hosts import KnownHosts, describe
-from k8sbootstrap.hosts.parallel import MAX_WORKERS
-from k8sbootstrap.hosts.transport import look_at_key
+from k8sbootstrap.hosts.pool import PARALLEL, Pool
 from k8sbootstrap.plan.models import SSHTarget
 
 Ask = Callable[[str, str, str, str], bool]
@@ -28,18 +27,16 @@ class _Stop:
     bastion: bool
 
 
-def ensure_known(
-    targets: Iterable[SSHTarget], *, accept_new: bool, ask: Ask | None, timeout: float = 10.0
-) -> None:
+def ensure_known(pool: Pool, targets: Iterable[SSHTarget], *, accept_new: bool, ask: Ask | None) -> None:
     """Look at the key of every host and bastion; write new ones that are trusted to the known_hosts file.
 
     A host that cannot be reached or entered is passed over: whoever connects to it next reports that better.
 
     Args:
+        pool: Connections to the hosts; those that are made here are used for what comes next.
         targets: The hosts.
         accept_new: Trust unknown keys unseen.
         ask: Decides about each unknown key, called one by one; None refuses them.
-        timeout: Seconds that each step of connecting may take.
 
     Raises:
         HostKeyError: A key has changed, or is unknown and not trusted; names all such keys.
@@ -51,7 +48,7 @@ def ensure_known(
     for bastion in (True, False):  # hosts behind a bastion can be looked at when the bastion is known
         stops = _stops(hosts, bastion=bastion)
         if stops:
-            _settle(stops, stores, accept_new=accept_new, ask=ask, timeout=timeout)
+            _settle(pool, stops, stores, accept_new=accept_new, ask=ask)
 
 
 def _stops(targets: list[SSHTarget], *, bastion: bool) -> list[_Stop]:
@@ -65,21 +62,16 @@ def _stops(targets: list[SSHTarget], *, bastion: bool) -> list[_Stop]:
 
 
 def _settle(
-    stops: list[_Stop],
-    stores: dict[Path, KnownHosts],
-    *,
-    accept_new: bool,
-    ask: Ask | None,
-    timeout: float,
+    pool: Pool, stops: list[_Stop], stores: dict[Path, KnownHosts], *, accept_new: bool, ask: Ask | None
 ) -> None:
     def look(stop: _Stop) -> paramiko.PKey | None:
         try:
-            return look_at_key(stop.target, stores[stop.target.known_hosts], timeout, bastion=stop.bastion)
+            return pool.shown_key(stop.target, bastion=stop.bastion)
         except HostError:
             return None
 
-    with ThreadPoolExecutor(MAX_WORKERS) as pool:
-        shown = list(pool.map(look, stops))
+    with ThreadPoolExecutor(PARALLEL) as threads:
+        shown = list(threads.map(look, stops))
     problems: list[HostKeyError] = []
     refused: list[str] = []
     for stop, key in zip(stops, shown, strict=True):

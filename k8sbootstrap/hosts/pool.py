@@ -1,59 +1,64 @@
-"""The cluster's hosts over SSH: one connection each, kept for the whole run, used in parallel."""
+"""The cluster's hosts over SSH: one connection each, kept until the command ends, used in parallel."""
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
+import paramiko
 from pydantic import TypeAdapter
 
 from k8sbootstrap.errors import HostError, K8sBootstrapError
 from k8sbootstrap.hosts import ask as asking
 from k8sbootstrap.hosts.answers import ANSWER, Answer, Request, RunAnswer
 from k8sbootstrap.hosts.ask import Question, UnusableAnswerError
+from k8sbootstrap.hosts.bastions import Bastions
 from k8sbootstrap.hosts.client import SSHSession
 from k8sbootstrap.plan.models import SSHTarget
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT = 6.0
-"""Seconds to wait for a host's SSH server."""
+CONNECT_TIMEOUT = 10.0
+"""Seconds that each step of connecting to a host may take."""
 PARALLEL = 20
 """Hosts talked to at the same time."""
 
 
-class Session(asking.Session, Protocol):
-    """The part of an SSH session that verify uses."""
+class Connection(asking.Session, Protocol):
+    """What the pool needs of a session with a host."""
 
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def open(self) -> None:
+        """Connect and log in, unless the session is open and the host answers on it."""
+
+    def close(self) -> None:
+        """End it."""
+
+    def shown_key(self) -> paramiko.PKey:
+        """The key that the host shows, unchecked."""
 
 
-def open_ssh(target: SSHTarget) -> Session:
-    """An SSH session with a timeout that suits a check."""
-    return SSHSession(target, timeout=CONNECT_TIMEOUT)
+class Pool:
+    """The SSH connections of one command: one login per host and per bastion, kept until the command ends.
 
-
-class Hosts:
-    """Connections to hosts by name, opened when first used.
-
-    A host that cannot be reached, or whose connection breaks, is named in ``lost`` with the reason and not
-    tried again.
+    Connections are opened when first used, and again where one broke.
 
     Args:
-        targets: How to reach each host.
-        connect: Opens a session; a parameter so that tests can bring their own hosts.
+        connect: Makes a session that is not open yet; a parameter so that tests can bring their own hosts.
+        timeout: Seconds that each step of connecting may take.
     """
 
     def __init__(
-        self, targets: Iterable[SSHTarget], connect: Callable[[SSHTarget], Session] = open_ssh
+        self,
+        connect: Callable[[SSHTarget], Connection] | None = None,
+        *,
+        timeout: float = CONNECT_TIMEOUT,
     ) -> None:
-        self._targets = {target.host: target for target in targets}
-        self._connect = connect
-        self._sessions: dict[str, Session] = {}
-        self.lost: dict[str, str] = {}
+        self._bastions = Bastions(timeout)
+        self._connect = connect or (lambda target: SSHSession(target, timeout, self._bastions))
+        self._sessions: dict[str, Connection] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -61,9 +66,84 @@ class Hosts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """End all connections, those to bastions last."""
         for session in self._sessions.values():
-            session.__exit__(None, None, None)
+            session.close()
         self._sessions.clear()
+        self._bastions.close()
+
+    def session(self, target: SSHTarget) -> asking.Session:
+        """An open session with a host.
+
+        Raises:
+            HostKeyError: A host key is unknown or has changed.
+            HostError: The host cannot be reached or refuses the login.
+        """
+        with self._lock_of(target.host):
+            session = self._session_of(target)
+            session.open()
+            return session
+
+    def shown_key(self, target: SSHTarget, *, bastion: bool) -> paramiko.PKey:
+        """The key that a host, or its bastion, shows. It is not checked, and nobody logs in there.
+
+        Raises:
+            HostKeyError: The bastion in front of the host shows an unknown or changed key.
+            HostError: It cannot be reached.
+        """
+        if bastion:
+            return self._bastions.shown_key(target)
+        with self._lock_of(target.host):
+            return self._session_of(target).shown_key()
+
+    def on_all(
+        self, targets: Iterable[SSHTarget], action: Callable[[str, asking.Session], T]
+    ) -> dict[str, T | K8sBootstrapError]:
+        """Do something on every host at once; one host's failure keeps none of the others from it.
+
+        Args:
+            targets: The hosts.
+            action: Called with each host's name and session, in threads.
+
+        Returns:
+            By host, in the order of ``targets``: what ``action`` returned, or the error that ended it.
+        """
+
+        def visit(target: SSHTarget) -> T | K8sBootstrapError:
+            try:
+                return action(target.host, self.session(target))
+            except K8sBootstrapError as exc:
+                return exc
+
+        hosts = list(targets)
+        with ThreadPoolExecutor(PARALLEL) as threads:
+            return dict(zip((target.host for target in hosts), threads.map(visit, hosts), strict=True))
+
+    def _lock_of(self, host: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(host, threading.Lock())
+
+    def _session_of(self, target: SSHTarget) -> Connection:
+        if target.host not in self._sessions:
+            self._sessions[target.host] = self._connect(target)
+        return self._sessions[target.host]
+
+
+class Hosts:
+    """Hosts by name, for one look at the cluster.
+
+    A host that cannot be reached, or whose connection breaks, is named in ``lost`` with the reason and not
+    tried again.
+
+    Args:
+        pool: The connections.
+        targets: How to reach each host.
+    """
+
+    def __init__(self, pool: Pool, targets: Iterable[SSHTarget]) -> None:
+        self._pool = pool
+        self._targets = {target.host: target for target in targets}
+        self.lost: dict[str, str] = {}
 
     def run(self, host: str, command: str, *, stdin: bytes = b"", timeout: float = 60) -> RunAnswer:
         """Run a shell command as root on one host.
@@ -87,7 +167,7 @@ class Hosts:
             HostError: when the host cannot be reached or cannot run the agent; the host is lost from then on.
         """
 
-        def ask(session: Session) -> Answer:
+        def ask(session: asking.Session) -> Answer:
             answer = asking.ask(host, session, request.question(), ANSWER, timeout=timeout)
             if (set(answer.http), set(answer.run)) != (set(request.http), set(request.run)):
                 raise UnusableAnswerError(
@@ -106,13 +186,11 @@ class Hosts:
         """
         return self._do(host, lambda session: asking.ask(host, session, question, form, timeout=timeout))
 
-    def _do(self, host: str, action: Callable[[Session], T]) -> T:
+    def _do(self, host: str, action: Callable[[asking.Session], T]) -> T:
         if host in self.lost:
             raise HostError(self.lost[host])
         try:
-            if host not in self._sessions:
-                self._sessions[host] = self._connect(self._targets[host]).__enter__()
-            return action(self._sessions[host])
+            return action(self._pool.session(self._targets[host]))
         except K8sBootstrapError as error:
             self.lost[host] = f"{error}{f' ({error.hint})' if error.hint else ''}"
             raise HostError(self.lost[host]) from error
@@ -126,5 +204,5 @@ class Hosts:
             except HostError:
                 return host, None
 
-        with ThreadPoolExecutor(PARALLEL) as pool:
-            return {host: answer for host, answer in pool.map(ask, requests) if answer is not None}
+        with ThreadPoolExecutor(PARALLEL) as threads:
+            return {host: answer for host, answer in threads.map(ask, requests) if answer is not None}

@@ -2,111 +2,51 @@
 
 import logging
 import socket
-from collections.abc import Callable
+from pathlib import Path
 
 import paramiko
 
 from k8sbootstrap.errors import HostError, HostKeyError
-from k8sbootstrap.hosts import endpoint as places
 from k8sbootstrap.hosts.endpoint import Place
 from k8sbootstrap.hosts.identity import log_in
 from k8sbootstrap.hosts.known_hosts import KnownHosts, describe
-from k8sbootstrap.plan.models import SSHTarget
 
 KEEPALIVE = 15
 """Seconds between signs of life, so that firewalls keep quiet connections."""
+SILENCE = 45
+"""Seconds after which a connection whose other side no longer answers these counts as broken."""
 _PROHIBITED = 1
 """RFC 4254: the server does not allow this channel."""
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its failures arrive as exceptions
 
 
-class Route:
-    """An open connection to a host, together with the one to its bastion that carries it."""
-
-    def __init__(self, transports: list[paramiko.Transport]) -> None:
-        self._transports = transports
-
-    @property
-    def transport(self) -> paramiko.Transport:
-        """The connection to the host itself."""
-        return self._transports[-1]
-
-    def close(self) -> None:
-        """End the connections, the host's first."""
-        for transport in reversed(self._transports):
-            transport.close()
-
-
-Greet = Callable[[paramiko.Transport, Place], None]
-"""What to do with a fresh connection to a host: check its key and log in, or only look at its key."""
-
-
-def connect(target: SSHTarget, known: KnownHosts, timeout: float) -> Route:
-    """Connect to a host, checking host keys, and log in.
+def reach(
+    place: Place, known: KnownHosts, timeout: float, *, through: paramiko.Transport | None = None
+) -> paramiko.Transport:
+    """Connect to an SSH server, without logging in.
 
     Args:
-        target: The host.
-        known: Accepted host keys.
+        place: The server.
+        known: Accepted host keys: the server is asked for one of these.
         timeout: Seconds that each step may take.
+        through: A connection to the bastion that the way leads through; None connects directly.
 
     Raises:
-        HostKeyError: A host key is unknown or has changed.
-        HostError: The host or its bastion cannot be reached or refuses the login.
+        HostError: It cannot be reached, or does not speak SSH.
     """
-    return open_route(target, known, timeout, lambda transport, place: enter(transport, place, known, target))
+    link = _dial(place, timeout) if through is None else _pass_through(through, place, timeout)
+    return _start(link, place, known, timeout)
 
 
-def open_route(target: SSHTarget, known: KnownHosts, timeout: float, greet: Greet) -> Route:
-    """Connect to a host, logging in at its bastion if it has one, and ``greet`` the host itself.
+def enter(transport: paramiko.Transport, place: Place, known: KnownHosts, key: Path | None) -> None:
+    """Check the key that the server showed, then log in.
 
     Raises:
-        HostKeyError: The bastion's host key is unknown or has changed.
-        HostError: The host or its bastion cannot be reached, or the bastion refuses the login.
+        HostKeyError: The server's key is unknown or has changed.
+        HostError: The server refuses the login.
     """
-    transports: list[paramiko.Transport] = []
-    route = Route(transports)
-    try:
-        host, bastion = places.of_host(target), places.of_bastion(target)
-        if bastion is None:
-            link: socket.socket | paramiko.Channel = _dial(host, timeout)
-        else:
-            transports.append(_start(_dial(bastion, timeout), bastion, known, timeout))
-            enter(route.transport, bastion, known, target)
-            link = _pass_through(route.transport, bastion, host, timeout)
-        transports.append(_start(link, host, known, timeout))
-        greet(route.transport, host)
-    except BaseException:
-        route.close()
-        raise
-    return route
-
-
-def look_at_key(target: SSHTarget, known: KnownHosts, timeout: float, *, bastion: bool) -> paramiko.PKey:
-    """The key that a host (or its bastion) shows, unchecked.
-
-    Raises:
-        HostKeyError: The bastion in front of the host shows an unknown or changed key.
-        HostError: It cannot be reached.
-    """
-    place = places.of_bastion(target) if bastion else None
-    if place is not None:
-        transport = _start(_dial(place, timeout), place, known, timeout)
-        try:
-            return _shown_key(transport, place)
-        finally:
-            transport.close()
-    shown: list[paramiko.PKey] = []
-    route = open_route(
-        target, known, timeout, lambda transport, host: shown.append(_shown_key(transport, host))
-    )
-    route.close()
-    return shown[0]
-
-
-def enter(transport: paramiko.Transport, place: Place, known: KnownHosts, target: SSHTarget) -> None:
-    """Check the key that the server showed, then log in."""
-    shown = _shown_key(transport, place)
+    shown = shown_key(transport, place)
     if not known.check(place, shown):
         raise HostKeyError(
             f"{place}: unknown SSH host key {describe(shown)}",
@@ -114,7 +54,7 @@ def enter(transport: paramiko.Transport, place: Place, known: KnownHosts, target
             "and confirm it, or with --accept-new-host-keys.",
         )
     try:
-        log_in(transport, place, target.key)
+        log_in(transport, place, key)
     except (paramiko.SSHException, EOFError, OSError) as exc:
         raise HostError(
             f"{place}: the server ended the connection during authentication",
@@ -123,7 +63,12 @@ def enter(transport: paramiko.Transport, place: Place, known: KnownHosts, target
         ) from exc
 
 
-def _shown_key(transport: paramiko.Transport, place: Place) -> paramiko.PKey:
+def shown_key(transport: paramiko.Transport, place: Place) -> paramiko.PKey:
+    """The key that the server showed, unchecked.
+
+    Raises:
+        HostError: The server ended the connection before.
+    """
     try:
         return transport.get_remote_server_key()
     except paramiko.SSHException as exc:
@@ -135,7 +80,7 @@ def _shown_key(transport: paramiko.Transport, place: Place) -> paramiko.PKey:
 
 def _dial(place: Place, timeout: float) -> socket.socket:
     try:
-        return socket.create_connection((place.address, place.port), timeout=timeout)
+        link = socket.create_connection((place.address, place.port), timeout=timeout)
     except socket.gaierror as exc:
         raise HostError(
             f"{place}: the name {place.address} cannot be resolved",
@@ -156,28 +101,29 @@ def _dial(place: Place, timeout: float) -> socket.socket:
             f"{place}: cannot be reached: {exc.strerror or exc}",
             hint="Check that the host is up, its address right, and a route leads there.",
         ) from exc
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
+    return link
 
 
-def _pass_through(
-    transport: paramiko.Transport, bastion: Place, host: Place, timeout: float
-) -> paramiko.Channel:
+def _pass_through(bastion: paramiko.Transport, host: Place, timeout: float) -> paramiko.Channel:
     try:
-        return transport.open_channel(
+        return bastion.open_channel(
             "direct-tcpip", (host.address, host.port), ("127.0.0.1", 0), timeout=timeout
         )
     except paramiko.ChannelException as exc:
         if exc.code == _PROHIBITED:
             raise HostError(
-                f"{host}: {bastion} does not allow forwarding to it",
+                f"{host}: the bastion does not allow forwarding to it",
                 hint="Set AllowTcpForwarding yes in the bastion's sshd_config.",
             ) from exc
         raise HostError(
-            f"{host}: {bastion} cannot reach it: {exc.text or 'connection failed'}",
+            f"{host}: the bastion cannot reach it: {exc.text or 'connection failed'}",
             hint="Check that the host is up and its address right as seen from the bastion.",
         ) from exc
     except (paramiko.SSHException, EOFError, OSError) as exc:
         raise HostError(
-            f"{host}: no answer through {bastion} within {timeout:g} s",
+            f"{host}: no answer through the bastion within {timeout:g} s",
             hint="Check that the host is up and its address right as seen from the bastion.",
         ) from exc
 

@@ -13,9 +13,8 @@ from pydantic import Base64Bytes, Field, TypeAdapter
 
 from k8sbootstrap import private_files
 from k8sbootstrap.errors import StateError
-from k8sbootstrap.hosts.ask import Question, UnusableAnswerError, ask
-from k8sbootstrap.hosts.client import SSHSession
-from k8sbootstrap.hosts.parallel import run_on_all
+from k8sbootstrap.hosts.ask import Question, Session, UnusableAnswerError, ask
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.pki.offer import KEPT, MAX_BYTES, Offer, check
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
@@ -63,11 +62,12 @@ class Found:
 _FOUND = TypeAdapter(Found)
 
 
-def recover_pki(plan: ClusterPlan, state: State, allow: Allow | None) -> Offer | None:
+def recover_pki(plan: ClusterPlan, pool: Pool, state: State, allow: Allow | None) -> Offer | None:
     """See that the state's CA is the one that the masters run with; where the state has none, take theirs.
 
     Args:
         plan: The cluster; masters that do not answer are passed over.
+        pool: Connections to the hosts.
         state: Where the CAs go.
         allow: Decides whether they are taken; None never takes any.
 
@@ -79,7 +79,7 @@ def recover_pki(plan: ClusterPlan, state: State, allow: Allow | None) -> Offer |
             what one has is not what it should be, or it was not allowed to take it.
         UnusableAnswerError: A master answered something else.
     """
-    answers = run_on_all([host.ssh for host in plan.masters], _look)
+    answers = pool.on_all((host.ssh for host in plan.masters), _look)
     strange = [answer for answer in answers.values() if isinstance(answer, UnusableAnswerError)]
     if strange:
         raise strange[0]
@@ -157,5 +157,5 @@ def _refused(offer: Offer, *, asked: bool) -> StateError:
     return StateError("\n".join(lines), hint=f"put this cluster's state directory back{more}")
 
 
-def _look(session: SSHSession) -> Found:
-    return ask(session.target.host, session, Question(_SCRIPT.encode()), _FOUND)
+def _look(host: str, session: Session) -> Found:
+    return ask(host, session, Question(_SCRIPT.encode()), _FOUND)

@@ -13,8 +13,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from k8sbootstrap.host_code import needed_by
-from k8sbootstrap.hosts.ask import Question, ask
-from k8sbootstrap.hosts.client import SSHSession
+from k8sbootstrap.hosts.ask import Question, Session, ask
 from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.survey.etcd_members import EtcdReport
 
@@ -65,14 +64,14 @@ class Finding:
 _FINDING = TypeAdapter(Finding)
 
 
-def probe(session: SSHSession) -> Finding:
+def probe(host: str, session: Session) -> Finding:
     """See one host. Changes nothing there.
 
     Raises:
         HostError: The host has no usable Python, the probe failed there, or the connection broke.
         SudoError: The user cannot become root.
     """
-    return ask(session.target.host, session, Question(_script()), _FINDING, timeout=_TIMEOUT)
+    return ask(host, session, Question(_script()), _FINDING, timeout=_TIMEOUT)
 
 
 @cache

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from k8sbootstrap.errors import K8sBootstrapError
-from k8sbootstrap.hosts.parallel import run_on_all
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.plan.firewall import firewall
 from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
@@ -73,9 +73,9 @@ class Seen:
     """Hosts that could not be looked at, and why."""
 
 
-def look_at_hosts(plan: ClusterPlan) -> Seen:
+def look_at_hosts(plan: ClusterPlan, pool: Pool) -> Seen:
     """Look at all hosts at once. Changes nothing on them."""
-    answers = run_on_all((host.ssh for host in plan.hosts), probe)
+    answers = pool.on_all((host.ssh for host in plan.hosts), probe)
     return Seen(
         {host: found for host, found in answers.items() if isinstance(found, Finding)},
         {host: error for host, error in answers.items() if isinstance(error, K8sBootstrapError)},

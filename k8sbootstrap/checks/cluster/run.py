@@ -12,8 +12,8 @@ from k8sbootstrap.checks.cluster.shared import NO_NETWORK
 from k8sbootstrap.checks.workload.lifecycle import ProbePods
 from k8sbootstrap.checks.workload.traffic import host_request, logs_command, pod_command
 from k8sbootstrap.errors import VerifyError
-from k8sbootstrap.hosts.pool import Hosts, Session, open_ssh
-from k8sbootstrap.plan.models import ClusterPlan, SSHTarget
+from k8sbootstrap.hosts.pool import Hosts, Pool
+from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Workload
 from k8sbootstrap.survey.cluster.kubectl import Kubectl
 from k8sbootstrap.survey.cluster.observe import look
@@ -28,20 +28,20 @@ POLL = 0.5
 
 def run_verify(
     plan: ClusterPlan,
+    pool: Pool,
     *,
     short: bool = False,
     allow_down: Collection[str] = (),
     on_result: Callable[[Result], None] | None = None,
-    connect: Callable[[SSHTarget], Session] = open_ssh,
 ) -> VerifyReport:
     """Check a running cluster. Never raises for what is wrong with the cluster: the report says it.
 
     Args:
         plan: The cluster as it should be.
+        pool: Connections to the hosts.
         short: Only look at the cluster as it stands; start no pods.
         allow_down: Names of hosts that are known to be down: their checks are skipped, all else must be good.
         on_result: Called with each result as soon as it is known.
-        connect: Opens a session to a host; a parameter for tests.
 
     Returns:
         All results, in the order of the checks.
@@ -49,8 +49,8 @@ def run_verify(
     Raises:
         KeyboardInterrupt: after the test pods were removed.
     """
-    with Hosts((host.ssh for host in plan.hosts), connect) as hosts:
-        return _Verification(plan, hosts, frozenset(allow_down), on_result).run(short=short)
+    hosts = Hosts(pool, (host.ssh for host in plan.hosts))
+    return _Verification(plan, hosts, frozenset(allow_down), on_result).run(short=short)
 
 
 def conclude(report: VerifyReport) -> None:

@@ -18,9 +18,8 @@ from k8sbootstrap.checks.hosts.models import (
     skipped,
 )
 from k8sbootstrap.errors import K8sBootstrapError, PreflightError, SudoError
-from k8sbootstrap.hosts.ask import NoPythonError, Question, UnusableAnswerError, ask, shown
-from k8sbootstrap.hosts.client import SSHSession
-from k8sbootstrap.hosts.parallel import run_on_all
+from k8sbootstrap.hosts.ask import NoPythonError, Question, Session, UnusableAnswerError, ask, shown
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.survey.facts import RAW, facts_of
 
@@ -39,12 +38,13 @@ _PROBE_TIMEOUT = 30.0
 
 
 def run_preflight(
-    plan: ClusterPlan, *, ignore: Collection[str] = (), without: Collection[str] = ()
+    plan: ClusterPlan, pool: Pool, *, ignore: Collection[str] = (), without: Collection[str] = ()
 ) -> PreflightReport:
     """Check every host of the plan, in parallel. Changes nothing on them.
 
     Args:
         plan: The cluster.
+        pool: Connections to the hosts.
         ignore: Names of checks (see ``CHECK_NAMES``) whose failures do not count.
         without: Names of hosts to leave out.
 
@@ -55,8 +55,8 @@ def run_preflight(
         raise ValueError(f"no such check: {', '.join(unknown)}; there are: {', '.join(CHECK_NAMES)}")
     hosts = [host for host in plan.hosts if host.name not in without]
     platforms = {host.name: host_platforms(plan.package_purposes(host)) for host in hosts}
-    answers = run_on_all(
-        (host.ssh for host in hosts), lambda session: probe(session, platforms[session.target.host])
+    answers = pool.on_all(
+        (host.ssh for host in hosts), lambda host, session: probe(host, session, platforms[host])
     )
     seen = {name: answer for name, answer in answers.items() if isinstance(answer, Seen)}
     return PreflightReport(
@@ -92,10 +92,11 @@ def require(report: PreflightReport) -> None:
     )
 
 
-def probe(session: SSHSession, platforms: Sequence[Mapping[str, object]]) -> Seen:
+def probe(host: str, session: Session, platforms: Sequence[Mapping[str, object]]) -> Seen:
     """See everything on one host.
 
     Args:
+        host: Its name.
         session: The host.
         platforms: What it would install, by distribution.
 
@@ -104,7 +105,6 @@ def probe(session: SSHSession, platforms: Sequence[Mapping[str, object]]) -> See
         K8sBootstrapError: The host has no usable Python, or the connection broke.
     """
     script = resources.files("k8sbootstrap.hosts.scripts").joinpath("facts.py").read_bytes()
-    host = session.target.host
     asked = time.time()
     raw = ask(host, session, Question(script, json.dumps(platforms)), RAW, timeout=_PROBE_TIMEOUT)
     answered = time.time()

@@ -1,15 +1,14 @@
 """Asks the hosts and puts their answers together."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.answers import Answer, Request, Run
-from k8sbootstrap.hosts.pool import Hosts, Session, open_ssh
+from k8sbootstrap.hosts.pool import Hosts, Pool
 from k8sbootstrap.plan.components import components_of
-from k8sbootstrap.plan.models import ClusterPlan, HostPlan, SSHTarget
+from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Object
 from k8sbootstrap.survey.cluster.kubectl import Kubectl
 from k8sbootstrap.survey.cluster.observe import look
@@ -61,18 +60,18 @@ def status_request(plan: ClusterPlan, host: HostPlan) -> Request:
     return replace(health, run=run, certificates=CERTIFICATES)
 
 
-def collect(plan: ClusterPlan, *, connect: Callable[[SSHTarget], Session] = open_ssh) -> ClusterStatus:
+def collect(plan: ClusterPlan, pool: Pool) -> ClusterStatus:
     """Look at the whole cluster once.
 
     Args:
         plan: The cluster as it should be.
-        connect: Opens a session to a host; a parameter for tests.
+        pool: Connections to the hosts.
 
     Raises:
         HostError: when not a single host can be reached.
     """
-    with Hosts((host.ssh for host in plan.hosts), connect) as hosts:
-        facts = look(Facts(plan), hosts, status_request, Kubectl(hosts, [host.name for host in plan.masters]))
+    hosts = Hosts(pool, (host.ssh for host in plan.hosts))
+    facts = look(Facts(plan), hosts, status_request, Kubectl(hosts, [host.name for host in plan.masters]))
     if not facts.answers:
         raise HostError(
             "No host can be reached:\n" + "\n".join(f"  {reason}" for reason in facts.lost.values()),

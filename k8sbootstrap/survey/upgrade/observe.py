@@ -1,14 +1,14 @@
 """What the cluster runs now, and all that decides whether it can be upgraded: one look at hosts and API."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from k8sbootstrap.errors import VerifyError
 from k8sbootstrap.hosts.answers import Answer, Get, Request, Run
-from k8sbootstrap.hosts.pool import Hosts, Session, open_ssh
-from k8sbootstrap.plan.models import ClusterPlan, HostPlan, SSHTarget
+from k8sbootstrap.hosts.pool import Hosts, Pool
+from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts
 from k8sbootstrap.survey.cluster.kubectl import ADMIN_KUBECONFIG, Kubectl
 from k8sbootstrap.survey.cluster.observe import look
@@ -62,17 +62,17 @@ class Running:
         return {host: version for host, version in found.items() if version}
 
 
-def look_at(plan: ClusterPlan, *, connect: Callable[[SSHTarget], Session] = open_ssh) -> Running:
+def look_at(plan: ClusterPlan, pool: Pool) -> Running:
     """Look at the whole cluster once. Changes nothing.
 
     Args:
         plan: The cluster as it should be.
-        connect: Opens a session to a host; a parameter for tests.
+        pool: Connections to the hosts.
     """
-    with Hosts((host.ssh for host in plan.hosts), connect) as hosts:
-        kubectl = Kubectl(hosts, [host.name for host in plan.masters])
-        facts = look(Facts(plan), hosts, _request, kubectl)
-        pods, budgets = ((), ()) if facts.api_error else _workload(kubectl)
+    hosts = Hosts(pool, (host.ssh for host in plan.hosts))
+    kubectl = Kubectl(hosts, [host.name for host in plan.masters])
+    facts = look(Facts(plan), hosts, _request, kubectl)
+    pods, budgets = ((), ()) if facts.api_error else _workload(kubectl)
     return Running(
         status=summarize(facts, datetime.now(UTC)),
         api_servers=_api_servers(facts.answers),

@@ -26,6 +26,7 @@ from k8sbootstrap.errors import (
     StateError,
     VerifyError,
 )
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run import lock
@@ -141,7 +142,7 @@ def test_steps_in_order(
         "run_verify",
         "conclude",
     ]
-    targets = list(calls["ensure_known"].args[0])
+    targets = list(calls["ensure_known"].args[1])
     assert [target.host for target in targets] == ["master1", "worker1"]
     assert calls["ensure_known"].named == {"accept_new": True, "ask": None}
     assert calls["run_preflight"].named["ignore"] == ("swap",)
@@ -291,7 +292,7 @@ def test_what_verify_found_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def verify(
-        _plan: ClusterPlan, *, short: bool, allow_down: Any, on_result: Callable[[Result], None]
+        _plan: ClusterPlan, _pool: Pool, *, short: bool, allow_down: Any, on_result: Callable[[Result], None]
     ) -> VerifyReport:
         on_result(Result("nodes", "master1", Status.PASSED, "Ready"))
         on_result(Result("nodes", "worker1", Status.FAILED, "NotReady: the kubelet stopped posting"))

@@ -13,6 +13,7 @@ from k8sbootstrap.actions import upgrade
 from k8sbootstrap.actions.snapshot import Snapshot
 from k8sbootstrap.actions.upgrade import Upgrading
 from k8sbootstrap.errors import PreflightError
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run.progress import Reporter
@@ -24,6 +25,7 @@ from k8sbootstrap.survey.upgrade.observe import Running
 from tests.cluster_yaml import cluster_yaml
 
 CLUSTER = cluster_yaml("master1")
+POOL = Pool()
 TODO = Survey({"master1": {"kube_apiserver": Work(("configuration",)), "kubelet": Work(("configuration",))}})
 
 
@@ -44,7 +46,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[Running]:
     """What each look finds, the last one for ever; what was looked at is taken off."""
     found: list[Running] = []
-    monkeypatch.setattr(upgrade, "look_at", lambda _: found.pop(0) if len(found) > 1 else found[0])
+    monkeypatch.setattr(upgrade, "look_at", lambda *_: found.pop(0) if len(found) > 1 else found[0])
     monkeypatch.setattr(upgrade.time, "sleep", lambda _: None)
     return found
 
@@ -73,15 +75,15 @@ def test_a_step_that_is_not_allowed_is_refused_before_files_are_fetched(
     with pytest.raises(
         PreflightError, match=r"(?s)nothing was changed.*upgrade-version: from 1\.34\.9 to 1\.36\.2"
     ):
-        Upgrading(run, plan).refuse_early(inventory(tmp_path, "1.34.9"))
+        Upgrading(run, plan, POOL).refuse_early(inventory(tmp_path, "1.34.9"))
 
 
 @pytest.mark.parametrize("version", ["1.36.2", "''"])
 def test_the_same_release_costs_no_look(
     plan: ClusterPlan, run: Run, looks: list[Running], tmp_path: Path, version: str
 ) -> None:
-    Upgrading(run, plan).refuse_early(inventory(tmp_path, version))
-    Upgrading(run, plan).refuse_early(tmp_path / "none")
+    Upgrading(run, plan, POOL).refuse_early(inventory(tmp_path, version))
+    Upgrading(run, plan, POOL).refuse_early(tmp_path / "none")
     assert "Upgrade" not in said(run)
 
 
@@ -95,14 +97,14 @@ def test_an_upgrade_is_found_said_and_secured(
         "take_snapshot",
         lambda *arguments: taken.append(arguments) or Snapshot("master1", "/x.db", 3_000_000),
     )
-    upgrading = Upgrading(run, plan)
+    upgrading = Upgrading(run, plan, POOL)
     upgrading.refuse_early(inventory(tmp_path, "1.35.6"))
     looks.clear()  # nothing is asked twice
     todo = upgrading.found_in(TODO)
     assert todo.upgrade is not None
     assert (todo.upgrade.before, todo.upgrade.masters) == (("1.35.6",), ("master1",))
     upgrading.snapshot(todo)
-    assert taken[0][2] is todo.upgrade
+    assert taken[0][-1] is todo.upgrade
     assert "Upgrade: Kubernetes goes from 1.35.6 to 1.36.2" in said(run)
     assert "Snapshot of etcd: 3.0 MB on master1: /x.db" in said(run)
 
@@ -111,7 +113,7 @@ def test_other_changes_are_no_upgrade_and_not_checked(
     plan: ClusterPlan, run: Run, looks: list[Running]
 ) -> None:
     looks.append(cluster("1.36.2", ready=False))
-    upgrading = Upgrading(run, plan)
+    upgrading = Upgrading(run, plan, POOL)
     todo = upgrading.found_in(TODO)
     assert todo.upgrade is None
     upgrading.snapshot(todo)
@@ -120,12 +122,12 @@ def test_other_changes_are_no_upgrade_and_not_checked(
 
 def test_drift_costs_no_look(plan: ClusterPlan, run: Run) -> None:
     todo = Survey({"master1": {"kubelet": Work(("drift",))}})
-    assert Upgrading(run, plan).found_in(todo) is todo
+    assert Upgrading(run, plan, POOL).found_in(todo) is todo
 
 
 def test_what_has_not_settled_is_waited_for(plan: ClusterPlan, run: Run, looks: list[Running]) -> None:
     looks += [cluster("1.35.6", ready=False), cluster("1.35.6")]
-    assert Upgrading(run, plan).found_in(TODO).upgrade is not None
+    assert Upgrading(run, plan, POOL).found_in(TODO).upgrade is not None
 
 
 def test_what_does_not_settle_is_refused(
@@ -134,7 +136,7 @@ def test_what_does_not_settle_is_refused(
     monkeypatch.setattr(upgrade, "SETTLE", 0.0)
     looks.append(cluster("1.35.6", ready=False))
     with pytest.raises(PreflightError, match="upgrade-nodes: master1: not Ready"):
-        Upgrading(run, plan).found_in(TODO)
-    found = Upgrading(run, plan, ["upgrade-nodes"]).found_in(TODO)
+        Upgrading(run, plan, POOL).found_in(TODO)
+    found = Upgrading(run, plan, POOL, ["upgrade-nodes"]).found_in(TODO)
     assert found == replace(TODO, upgrade=found.upgrade)
     assert "upgrade-nodes: ignored: master1: not Ready" in said(run)

@@ -1,11 +1,12 @@
 """Hosts for tests without SSH: commands run in a local shell, or are answered from a script."""
 
 import subprocess
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.answers import RunAnswer
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.models import SSHTarget
 
 
@@ -16,11 +17,14 @@ class LocalSession:
         self.target = target
         self.closed = False
 
-    def __enter__(self) -> Self:
-        return self
+    def open(self) -> None:
+        pass
 
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
         self.closed = True
+
+    def shown_key(self) -> NoReturn:
+        raise HostError(f"{self.target.host} has no key")
 
     def run(self, command: str, *, stdin: bytes = b"", timeout: float = 60, **_: bool) -> RunAnswer:
         done = subprocess.run(
@@ -38,6 +42,17 @@ class ScriptedSession(LocalSession):
 
     def run(self, command: str, *, stdin: bytes = b"", **_: object) -> RunAnswer:
         return self._reply(self.target.host, command, stdin.decode())
+
+
+class AnsweredPool(Pool):
+    """Hosts of which it is known already what comes of asking them."""
+
+    def __init__(self, answers: Mapping[str, object]) -> None:
+        super().__init__(unreachable)
+        self._answers = answers
+
+    def on_all(self, *_: object) -> Any:
+        return dict(self._answers)
 
 
 def unreachable(target: SSHTarget) -> LocalSession:

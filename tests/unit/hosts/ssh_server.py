@@ -128,7 +128,7 @@ class Server:
                 channel = transport.accept(1)
                 if channel and channel.chanid in handler.outgoing:
                     link = handler.outgoing.pop(channel.chanid)
-                    threading.Thread(target=pump, args=(link.recv, channel.sendall), daemon=True).start()
+                    threading.Thread(target=forward, args=(link.recv, channel), daemon=True).start()
                     threading.Thread(target=pump, args=(channel.recv, link.sendall), daemon=True).start()
         except (paramiko.SSHException, EOFError, OSError):
             transport.close()
@@ -169,6 +169,11 @@ class Server:
             self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self.listener.close()
         self.cut()
+
+
+def forward(read, channel):
+    pump(read, channel.sendall)
+    channel.close()
 
 
 def pump(read, write):

@@ -11,7 +11,7 @@ import pytest
 
 from k8sbootstrap.errors import HostError, HostKeyError, SudoError
 from k8sbootstrap.hosts.client import SSHSession
-from k8sbootstrap.hosts.parallel import run_on_all
+from k8sbootstrap.hosts.pool import Pool
 from tests.unit.hosts.ssh_server import bastion_of, learn, make_key, target_of
 
 
@@ -233,7 +233,7 @@ def test_a_bastion_whose_key_is_unknown(new_server, key, known_hosts):
     host, bastion = new_server(), new_server()
     target = target_of(host, key, known_hosts, bastion=bastion_of(bastion))
     learn(target, host)
-    with pytest.raises(HostKeyError, match=r"the bastion of m1 \(127.0.0.1:\d+\): unknown SSH host key"):
+    with pytest.raises(HostKeyError, match=r"the bastion \(127.0.0.1:\d+\): unknown SSH host key"):
         SSHSession(target).__enter__()
     assert host.transports == []
 
@@ -255,7 +255,8 @@ def test_one_dead_host_keeps_no_other_waiting(new_server, key, known_hosts):
     targets = [target_of(dead, key, known_hosts, host="m2"), target_of(alive, key, known_hosts)]
     learn(targets[1], alive)
     dead.close()
-    found = run_on_all(targets, lambda session: session.run("echo hi").stdout, timeout=2)
+    with Pool(timeout=2) as pool:
+        found = pool.on_all(targets, lambda _host, session: session.run("echo hi").stdout)
     assert list(found) == ["m2", "m1"]
     assert found["m1"] == "hi\n"
     assert isinstance(found["m2"], HostError)

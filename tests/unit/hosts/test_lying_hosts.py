@@ -18,6 +18,7 @@ from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.errors import HostError, K8sBootstrapError
 from k8sbootstrap.hosts import command
 from k8sbootstrap.hosts.client import SSHSession
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.pki.offer import KEPT
 from k8sbootstrap.plan.build import build_plan
 from k8sbootstrap.state import State
@@ -106,43 +107,50 @@ def plan(server, key, known_hosts, tmp_path, liar):
     return replace(plan, hosts=tuple(replace(host, ssh=target) for host in plan.hosts))
 
 
+@pytest.fixture
+def ask(plan, tmp_path):
+    """Ask hosts in one of the places."""
+    with Pool() as pool:
+        yield lambda place: place(plan, pool, tmp_path)
+
+
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
     monkeypatch.setattr(verify, "SETTLE", 0.0)
 
 
-def preflight(plan, _):
-    report = run_preflight(plan)
+def preflight(plan, pool, _):
+    report = run_preflight(plan, pool)
     raise HostError("\n".join(f"{result.host}: {result.message}" for result in report.failed))
 
 
-def drift(plan, _):
-    raise look_at_hosts(plan).unreachable["m1"]
+def drift(plan, pool, _):
+    raise look_at_hosts(plan, pool).unreachable["m1"]
 
 
-def authorities(plan, folder):
-    if recover_pki(plan, State(folder / ".k8sbootstrap" / "demo"), lambda _: True) is None:
+def authorities(plan, pool, folder):
+    if recover_pki(plan, pool, State(folder / ".k8sbootstrap" / "demo"), lambda _: True) is None:
         raise HostError("m1 has none")
 
 
-def status(plan, _):
-    collect(plan)
+def status(plan, pool, _):
+    collect(plan, pool)
 
 
-def verification(plan, _):
-    report = verify.run_verify(plan)
+def verification(plan, pool, _):
+    report = verify.run_verify(plan, pool)
     raise HostError("\n".join(f"{result.host}: {result.message}" for result in report.failures))
 
 
-def running(plan, _):
-    (host,) = look_at(plan).status.hosts
+def running(plan, pool, _):
+    (host,) = look_at(plan, pool).status.hosts
     raise HostError(f"{host.name}: {host.error}")
 
 
-def snapshot(plan, _):
+def snapshot(plan, pool, _):
     member = SimpleNamespace(healthy=True, leader=False, host="m1")
     upgrade = Upgrade("1.21.0", ("1.20.2",), "3.4.13", (), (), (), (), 1)
-    take_snapshot(plan, Running(SimpleNamespace(etcd=(member,))), upgrade)
+    take_snapshot(plan, pool, Running(SimpleNamespace(etcd=(member,))), upgrade)
 
 
 PLACES = [preflight, drift, authorities, status, verification, running, snapshot]
@@ -155,11 +163,11 @@ def files_below(folder):
 
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
-def test_a_lie_ends_in_an_error_that_names_the_host(plan, liar, tmp_path, place, lie):
+def test_a_lie_ends_in_an_error_that_names_the_host(ask, liar, tmp_path, place, lie):
     liar.lie = LIES[lie]
     before = files_below(tmp_path)
     with pytest.raises(K8sBootstrapError, match="m1") as raised:
-        place(plan, tmp_path)
+        ask(place)
     assert files_below(tmp_path) == before
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", str(raised.value))
     assert liar.commands
@@ -194,33 +202,33 @@ INSIDE = LIES | {
 
 @pytest.mark.parametrize("lie", INSIDE)
 @pytest.mark.parametrize("place", [status, verification, running], ids=lambda place: place.__name__)
-def test_a_lie_inside_of_an_answer_ends_in_words(plan, liar, tmp_path, place, lie):
+def test_a_lie_inside_of_an_answer_ends_in_words(ask, liar, tmp_path, place, lie):
     """Where the answer has the right form, and what programs printed there has not."""
     liar.inside = True
     liar.lie = INSIDE[lie]
     before = files_below(tmp_path)
     with suppress(K8sBootstrapError):
-        place(plan, tmp_path)
+        ask(place)
     assert files_below(tmp_path) == before
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
-def test_an_answer_without_end_is_cut_off(plan, liar, tmp_path, monkeypatch, place):
+def test_an_answer_without_end_is_cut_off(ask, liar, monkeypatch, place):
     monkeypatch.setattr(command, "MAX_OUT", 1 << 20)
     liar.endless = True
     started = time.monotonic()
     with pytest.raises(K8sBootstrapError, match=r"(?s)m1.*(without end|has none)"):
-        place(plan, tmp_path)
+        ask(place)
     assert time.monotonic() - started < 25
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../../../.bashrc", "ca.srl", "etcd/../../x"])
-def test_other_names_than_those_of_authorities_are_refused(plan, liar, tmp_path, name):
+def test_other_names_than_those_of_authorities_are_refused(ask, liar, tmp_path, name):
     answer = {"cluster": "demo", "files": dict.fromkeys([*KEPT, name], "AAAA")}
     liar.lie = json.dumps(answer).encode()
     before = files_below(tmp_path)
     with pytest.raises(HostError, match="m1: its answer can't be used"):
-        authorities(plan, tmp_path)
+        ask(authorities)
     assert files_below(tmp_path) == before
 
 

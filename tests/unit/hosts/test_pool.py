@@ -1,10 +1,15 @@
+import time
+
 import pytest
 
 from k8sbootstrap.errors import HostError
+from k8sbootstrap.hosts import bastions, client
 from k8sbootstrap.hosts.answers import Request, Run, RunAnswer
-from k8sbootstrap.hosts.pool import Hosts
+from k8sbootstrap.hosts.host_keys import ensure_known
+from k8sbootstrap.hosts.pool import Hosts, Pool
 from tests.unit.checks.cluster.healthy import make_plan
 from tests.unit.hosts.sessions import LocalSession, ScriptedSession, unreachable
+from tests.unit.hosts.ssh_server import bastion_of, target_of
 
 
 @pytest.fixture
@@ -20,7 +25,8 @@ def test_all_hosts_answer_over_one_connection_each(targets):
         return opened[-1]
 
     requests = {target.host: Request(run={"say": Run(("echo", target.host))}) for target in targets}
-    with Hosts(targets, connect) as hosts:
+    with Pool(connect) as pool:
+        hosts = Hosts(pool, targets)
         for _ in range(2):
             answers = hosts.ask_all(requests)
             assert {name: answer.run["say"].stdout.strip() for name, answer in answers.items()} == {
@@ -37,7 +43,8 @@ def test_a_host_that_cannot_be_reached_is_lost_and_not_tried_again(targets):
         tried.append(target.host)
         return unreachable(target) if target.host == "m2" else LocalSession(target)
 
-    with Hosts(targets, connect) as hosts:
+    with Pool(connect) as pool:
+        hosts = Hosts(pool, targets)
         for _ in range(2):
             answers = hosts.ask_all({target.host: Request() for target in targets})
             assert sorted(answers) == ["m1", "m3", "w1", "w2"]
@@ -56,6 +63,82 @@ def test_a_host_that_cannot_be_reached_is_lost_and_not_tried_again(targets):
     ],
 )
 def test_a_host_that_cannot_run_the_agent_says_so(targets, reply, words):
-    with Hosts(targets, lambda target: ScriptedSession(target, lambda *_: reply)) as hosts:
+    with Pool(lambda target: ScriptedSession(target, lambda *_: reply)) as pool:
+        hosts = Hosts(pool, targets)
         assert hosts.ask_all({"w1": Request()}) == {}
         assert words in hosts.lost["w1"]
+
+
+def command(_host, session):
+    return session.run("echo hi").stdout
+
+
+@pytest.fixture
+def two(new_server, key, known_hosts):
+    """Two hosts behind one bastion, with their servers: bastion, m1, m2."""
+    servers = [new_server() for _ in range(3)]
+    bastion = bastion_of(servers[0])
+    targets = [
+        target_of(server, key, known_hosts, host=f"m{n}", bastion=bastion)
+        for n, server in enumerate(servers[1:], 1)
+    ]
+    return targets, servers
+
+
+def test_a_command_logs_in_once_on_every_host_and_bastion(two):
+    targets, servers = two
+    with Pool(timeout=2) as pool:
+        ensure_known(pool, targets, accept_new=True, ask=None)
+        for _ in range(3):
+            assert pool.on_all(targets, command) == {"m1": "hi\n", "m2": "hi\n"}
+        assert [len(server.transports) for server in servers] == [1, 1, 1]
+    wait_until(lambda: not any(each.is_active() for server in servers for each in server.transports))
+
+
+@pytest.mark.parametrize("quiet", [0.0, 30.0])
+@pytest.mark.parametrize("cut", [0, 1], ids=["bastion", "host"])
+def test_a_connection_that_broke_meanwhile_is_opened_again(two, monkeypatch, quiet, cut):
+    monkeypatch.setattr(client, "_QUIET", quiet)
+    targets, servers = two
+    with Pool(timeout=2) as pool:
+        ensure_known(pool, targets, accept_new=True, ask=None)
+        pool.on_all(targets, command)
+        servers[cut].cut()
+        wait_until(lambda: not pool._sessions["m1"]._transport.is_active())
+        assert pool.on_all(targets, command) == {"m1": "hi\n", "m2": "hi\n"}
+    assert len(servers[cut].transports) == 2
+
+
+def wait_until(met):
+    deadline = time.monotonic() + 5
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_login_that_waited_for_long_begins_anew(target, server, monkeypatch):
+    """Servers end connections on which nobody logs in."""
+    monkeypatch.setattr(client, "_PATIENCE", 0.0)
+    with Pool(timeout=2) as pool:
+        ensure_known(pool, [target], accept_new=True, ask=None)
+        assert pool.on_all([target], command) == {"m1": "hi\n"}
+    assert len(server.transports) == 2
+
+
+def test_hosts_behind_a_dead_bastion_share_its_failure(two, monkeypatch):
+    targets, servers = two
+    servers[0].close()
+    tried = []
+
+    def reach(place, *_):
+        tried.append(place)
+        time.sleep(0.2)
+        raise HostError(f"{place}: no answer")
+
+    monkeypatch.setattr(bastions, "reach", reach)
+    with Pool(timeout=2) as pool:
+        found = pool.on_all(targets, command)
+    assert {str(error) for error in found.values()} == {
+        f"the bastion (127.0.0.1:{servers[0].port}): no answer"
+    }
+    assert len(tried) == 1

@@ -7,7 +7,7 @@ import pytest
 
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.answers import Run, RunAnswer
-from k8sbootstrap.hosts.pool import Hosts
+from k8sbootstrap.hosts.pool import Hosts, Pool
 from k8sbootstrap.survey.cluster.kubectl import ApiUnavailableError, Kubectl, KubectlError, unavailable
 from tests.unit.hosts.sessions import ScriptedSession
 
@@ -25,7 +25,7 @@ def kubectl(plan, replies, asked):
             raise replies[host]
         return replies[host]
 
-    hosts = Hosts((host.ssh for host in plan.hosts), lambda target: ScriptedSession(target, reply))
+    hosts = Hosts(Pool(lambda target: ScriptedSession(target, reply)), (host.ssh for host in plan.hosts))
     return Kubectl(hosts, MASTERS)
 
 
@@ -84,7 +84,7 @@ def test_arguments_survive_the_shell(plan):
         commands.append(command)
         return NODES
 
-    hosts = Hosts((host.ssh for host in plan.hosts), lambda target: ScriptedSession(target, reply))
+    hosts = Hosts(Pool(lambda target: ScriptedSession(target, reply)), (host.ssh for host in plan.hosts))
     Kubectl(hosts, MASTERS).text("get", "pods", "--selector=a in (b, c)")
     script = shlex.split(commands[0])[2]
     assert script.endswith("\nkubectl get pods '--selector=a in (b, c)'")

@@ -18,6 +18,7 @@ from k8sbootstrap.cli.text.status_json import as_json
 from k8sbootstrap.cli.text.status_tables import tables
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.answers import HttpAnswer, RunAnswer
+from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.survey.cluster.requests import ENDPOINT_HEALTH
 from k8sbootstrap.survey.status.collect import KERNEL, OS_RELEASE, collect, status_request, summarize
 from k8sbootstrap.survey.status.parse import os_name, version
@@ -167,7 +168,7 @@ def test_json_keeps_its_form(facts, tmp_path, monkeypatch, capsys, golden):
     answers = {name: answer for name, answer in facts.answers.items() if name != "m1"}
     nodes = {name: node for name, node in facts.nodes.items() if name != "w2"}
     status = summarize(replace(facts, answers=answers, nodes=nodes, lost={"m1": "m1: no route"}), NOW)
-    monkeypatch.setattr(status_command, "collect", lambda _plan: status)
+    monkeypatch.setattr(status_command, "collect", lambda _plan, _pool: status)
     with pytest.raises(SystemExit):
         main(["--file", str(tmp_path / "cluster.yaml"), "status", "-o", "json"])
     form = form_of([json.loads(capsys.readouterr().out)])
@@ -176,7 +177,7 @@ def test_json_keeps_its_form(facts, tmp_path, monkeypatch, capsys, golden):
 
 def test_no_host_at_all_is_an_error(tmp_path):
     with pytest.raises(HostError) as error:
-        collect(make_plan(tmp_path), connect=unreachable)
+        collect(make_plan(tmp_path), Pool(unreachable))
     assert error.value.exit_code == 5
     for name in ("m1", "m2", "m3", "w1", "w2"):
         assert f"{name} (192.0.2." in str(error.value)

@@ -11,6 +11,7 @@ from k8sbootstrap.checks.cluster.models import Status
 from k8sbootstrap.checks.cluster.run import hopeless_nodes, run_verify
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.answers import RunAnswer
+from k8sbootstrap.hosts.pool import Pool
 from tests.unit.hosts.sessions import ScriptedSession, unreachable
 
 from .healthy import CLUSTER_YAML, answer_of, healthy, make_plan, node_of, with_answer
@@ -64,7 +65,7 @@ def statuses(report, check):
 
 def test_the_short_form_starts_nothing(plan):
     cluster, seen = Cluster(plan), []
-    report = run_verify(plan, short=True, on_result=seen.append, connect=cluster.connect)
+    report = run_verify(plan, Pool(cluster.connect), short=True, on_result=seen.append)
     assert report.ok
     assert list(report.results) == seen
     assert len(cluster.kubectl) == 1
@@ -74,7 +75,7 @@ def test_the_short_form_starts_nothing(plan):
 def test_an_interrupt_removes_the_namespace_first(plan):
     cluster = Cluster(plan, interrupt_on="rollout status")
     with pytest.raises(KeyboardInterrupt):
-        run_verify(plan, connect=cluster.connect)
+        run_verify(plan, Pool(cluster.connect))
     assert "delete namespace k8sbootstrap-verify-" in cluster.kubectl[-1]
     assert "--force" in cluster.kubectl[-1]
 
@@ -82,19 +83,19 @@ def test_an_interrupt_removes_the_namespace_first(plan):
 def test_an_interrupt_while_making_the_namespace_removes_it_too(plan):
     cluster = Cluster(plan, interrupt_on="kubectl apply")
     with pytest.raises(KeyboardInterrupt):
-        run_verify(plan, connect=cluster.connect)
+        run_verify(plan, Pool(cluster.connect))
     assert "delete namespace k8sbootstrap-verify-" in cluster.kubectl[-1]
 
 
 def test_what_the_api_refuses_is_the_pods_failure_and_is_cleaned_up(plan):
-    report = run_verify(plan, connect=Cluster(plan).connect)
+    report = run_verify(plan, Pool(Cluster(plan).connect))
     assert statuses(report, "pods") == {"cluster": Status.FAILED}
     assert "Forbidden" in next(result.message for result in report.failures)
     assert statuses(report, "cleanup") == {"cluster": Status.PASSED}
 
 
 def test_no_host_at_all(plan):
-    report = run_verify(plan, connect=unreachable)
+    report = run_verify(plan, Pool(unreachable))
     assert not report.ok
     assert statuses(report, "nodes") == {"cluster": Status.FAILED}
     assert statuses(report, "pods") == {"cluster": Status.FAILED}
@@ -104,7 +105,7 @@ def test_no_host_at_all(plan):
 def test_a_dead_host_is_not_waited_for(plan, monkeypatch):
     monkeypatch.setattr(run_module, "SETTLE", 30)
     start = time.monotonic()
-    report = run_verify(plan, short=True, connect=Cluster(plan, dead={"m1"}).connect)
+    report = run_verify(plan, Pool(Cluster(plan, dead={"m1"}).connect), short=True)
     assert time.monotonic() - start < 5
     assert {result.host for result in report.failures} == {"m1"}
 
@@ -117,7 +118,7 @@ def test_a_host_allowed_to_be_down_is_not_even_tried(plan):
         tried.append(target.host)
         return cluster.connect(target)
 
-    report = run_verify(plan, short=True, allow_down=["m1"], connect=connect)
+    report = run_verify(plan, Pool(connect), short=True, allow_down=["m1"])
     assert report.ok
     assert "m1" not in tried
 
@@ -145,7 +146,7 @@ def test_no_pods_where_the_pod_network_is_left_to_others(tmp_path):
         return {**node, "status": {**node["status"], "conditions": [waits]}}
 
     cluster = Cluster(plan, node=waiting)
-    report = run_verify(plan, connect=cluster.connect)
+    report = run_verify(plan, Pool(cluster.connect))
     assert report.ok
     assert len(cluster.kubectl) == 1
     skipped = {result.check for result in report.results if result.status is Status.SKIPPED}

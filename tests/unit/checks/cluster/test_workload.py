@@ -8,7 +8,7 @@ import pytest
 from k8sbootstrap.checks.workload.lifecycle import ProbePods, abandoned, add_events, holder, read_pod
 from k8sbootstrap.checks.workload.manifests import HOLDER, daemon_set
 from k8sbootstrap.hosts.answers import RunAnswer
-from k8sbootstrap.hosts.pool import Hosts
+from k8sbootstrap.hosts.pool import Hosts, Pool
 from k8sbootstrap.survey.cluster.facts import Pod
 from k8sbootstrap.survey.cluster.kubectl import Kubectl
 from tests.unit.hosts.sessions import ScriptedSession
@@ -151,7 +151,7 @@ def test_only_what_waiting_does_not_mend_is_given_up(plan, reason, runs):
         items = [] if " events " in command else [next(states)]
         return RunAnswer(0, json.dumps({"items": items}), "")
 
-    hosts = Hosts((host.ssh for host in plan.hosts), lambda target: ScriptedSession(target, reply))
+    hosts = Hosts(Pool(lambda target: ScriptedSession(target, reply)), (host.ssh for host in plan.hosts))
     pods = ProbePods(Kubectl(hosts, ["m1"]), "busybox:1", ["w1"]).wait([])
     assert pods["w1"].running is runs
 

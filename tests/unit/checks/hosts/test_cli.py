@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from k8sbootstrap.checks.hosts import run as checking
 from k8sbootstrap.checks.hosts.base import Seen
 from k8sbootstrap.checks.hosts.models import CheckResult, PreflightReport, Status
 from k8sbootstrap.checks.hosts.run import CHECK_NAMES
@@ -14,6 +13,7 @@ from k8sbootstrap.errors import HostError
 from k8sbootstrap.survey.facts import parse
 from tests.cluster_yaml import cluster_yaml
 from tests.json_form import form_of
+from tests.unit.hosts.sessions import AnsweredPool
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_json_keeps_its_form(tmp_path, recording, monkeypatch, capsys, golden):
     text = recording(machine="aarch64", disk_free=0, meminfo="MemTotal:  1500000 kB\n")
     answers = {"m1": Seen(parse(text), 1000.0, 1001.0), "w1": HostError("w1: no route", hint="Start it.")}
     monkeypatch.setattr(preflight, "ensure_known", lambda *_, **__: None)
-    monkeypatch.setattr(checking, "run_on_all", lambda *_: answers)
+    monkeypatch.setattr(preflight, "Pool", lambda: AnsweredPool(answers))
     assert run(path, "--ignore", "disk", "-o", "json") == 4
     form = form_of([json.loads(capsys.readouterr().out)])
     golden(Path(__file__).parent / "golden/preflight.json", form)

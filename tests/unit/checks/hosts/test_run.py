@@ -2,13 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from k8sbootstrap.checks.hosts import CHECKS, run
+from k8sbootstrap.checks.hosts import CHECKS
 from k8sbootstrap.checks.hosts.base import Seen
 from k8sbootstrap.checks.hosts.models import CheckResult, PreflightReport, Status
 from k8sbootstrap.checks.hosts.run import CHECK_NAMES, require, run_preflight
 from k8sbootstrap.errors import HostError, HostKeyError, PreflightError, SudoError
 from k8sbootstrap.hosts.ask import NoPythonError
 from k8sbootstrap.survey.facts import parse
+from tests.unit.hosts.sessions import AnsweredPool
 from tools.checks_page import page
 
 TWO = [
@@ -18,12 +19,11 @@ TWO = [
 
 
 @pytest.fixture
-def check_with(monkeypatch, make_plan):
+def check_with(make_plan):
     """Run all checks on m1 and w1 with these answers of theirs."""
 
     def check(m1, w1, ignore=()):
-        monkeypatch.setattr(run, "run_on_all", lambda _targets, _action: {"m1": m1, "w1": w1})
-        report = run_preflight(make_plan(hosts=TWO), ignore=ignore)
+        report = run_preflight(make_plan(hosts=TWO), AnsweredPool({"m1": m1, "w1": w1}), ignore=ignore)
         assert [(r.host, r.check) for r in report.results] == [
             (host, name) for host in ("m1", "w1") for name in CHECK_NAMES
         ]
@@ -111,7 +111,7 @@ def test_only_what_is_named_is_ignored(check_with, m1, recording):
 
 def test_a_name_that_is_no_check(make_plan):
     with pytest.raises(ValueError, match="no such check: swop"):
-        run_preflight(make_plan(), ignore=["swop"])
+        run_preflight(make_plan(), AnsweredPool({}), ignore=["swop"])
 
 
 def test_json_has_every_result():
