@@ -1,4 +1,4 @@
-"""Reading and writing secret files: private from the first byte, replaced in one step, never half there."""
+"""Reads and writes secret files. They are private from the first byte, and replaced in one step."""
 
 import os
 import tempfile
@@ -28,17 +28,14 @@ def read(path: Path) -> bytes | None:
         ) from exc
 
 
-def settle(path: Path, content: bytes, mode: int, *, root: Path) -> bool:
-    """Make the file have this content and mode; a file that has them is not touched.
+def write(path: Path, content: bytes, mode: int, *, root: Path) -> None:
+    """Give the file this content and mode. A file that has them is not touched.
 
     Args:
         path: The file.
         content: What it should hold.
         mode: Its permission bits.
-        root: Folder above which nothing is made; missing folders from here down become 0700.
-
-    Returns:
-        Whether the content changed.
+        root: Folder above which none is made; missing folders from here down get mode 0700.
 
     Raises:
         StateError: The file cannot be written.
@@ -47,15 +44,14 @@ def settle(path: Path, content: bytes, mode: int, *, root: Path) -> bool:
         if read(path) == content:
             if path.stat().st_mode & 0o777 != mode:
                 path.chmod(mode)
-            return False
+            return
         _make_private(path.parent, root)
-        _replace(path, content, mode)
+        replace(path, content, mode)
     except OSError as exc:
         raise StateError(
             f"{path} cannot be written: {exc.strerror}",
             hint="Make room for it, or make its folder writable, and run again.",
         ) from exc
-    return True
 
 
 def _make_private(folder: Path, root: Path) -> None:
@@ -65,7 +61,17 @@ def _make_private(folder: Path, root: Path) -> None:
         folder.mkdir(mode=_DIRECTORY, exist_ok=True)
 
 
-def _replace(path: Path, content: bytes, mode: int) -> None:
+def replace(path: Path, content: bytes, mode: int = PRIVATE) -> None:
+    """Write a file in one step: whoever reads it sees all of the old content or all of the new.
+
+    Args:
+        path: The file; its folder is there already.
+        content: What it should hold.
+        mode: Its permission bits.
+
+    Raises:
+        OSError: It cannot be written; what was there stays as it was.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
@@ -76,5 +82,5 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
             os.fchmod(out.fileno(), mode)
         temporary.replace(path)
     except BaseException:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
         raise

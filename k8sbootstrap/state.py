@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,22 @@ class State:
     def proxy(self) -> Path:
         """Proxy variables of hosts (see ``k8sbootstrap.inventory.proxy``), mode 0600."""
         return self.directory / "proxy.json"
+
+    def copied_to(self, directory: Path, *names: str) -> "State":
+        """A state in another directory, with copies of some files and folders of this one.
+
+        Args:
+            directory: Where it is; an empty folder.
+            names: What is copied, as far as it is there: names of properties, such as ``pki``.
+        """
+        copy = State(directory)
+        for name in names:
+            source, target = getattr(self, name), getattr(copy, name)
+            if source.is_dir():
+                shutil.copytree(source, target)
+            elif source.exists():
+                shutil.copy2(source, target)
+        return copy
 
     def create(self) -> None:
         """Make the directory, readable by its owner alone, and keep git from it: it holds keys.

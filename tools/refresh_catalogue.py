@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 from urllib3.util import parse_url
 
+from k8sbootstrap import private_files
 from k8sbootstrap.artifacts.sources.base import SourceError, parse_sums
 from k8sbootstrap.artifacts.web import Web, WebError
 from k8sbootstrap.catalog.data import ARCHITECTURES, CHECKSUMS, RELEASES, Catalogue, minor_of, numbers, parse
@@ -64,9 +65,7 @@ def refresh(folder: Path, wanted: Sequence[str], fetch: Fetch) -> list[str]:
         checksums = _with_checksums(checksums, catalogue, {key: known[key] for key in new})
         parse(releases, checksums)
         for name, text in ((RELEASES, releases), (CHECKSUMS, checksums)):
-            partial = folder / f".{name}"
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(folder / name)
+            private_files.replace(folder / name, text.encode(), private_files.PUBLIC)
     return [*added, *new]
 
 

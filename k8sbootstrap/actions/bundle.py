@@ -14,6 +14,7 @@ from k8sbootstrap.artifacts.packages import repository
 from k8sbootstrap.artifacts.packages.apt import SYSTEMS
 from k8sbootstrap.artifacts.sources.base import SUMS
 from k8sbootstrap.catalog.distributions import platform_of
+from k8sbootstrap.formats.text import megabytes_of
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
 
@@ -99,7 +100,7 @@ def create(
     whole = manifest.size
 
     def tell(written: int) -> None:
-        status(f"{output.name}: {written / 1e6:.0f} of {whole / 1e6:.0f} MB written")
+        status(f"{output.name}: {megabytes_of(written, whole)} written")
 
     sha256 = write_bundle(output, manifest, parts.content, tell)
     return Created(manifest, output.stat().st_size, sha256, missing)

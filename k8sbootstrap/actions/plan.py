@@ -4,7 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,14 +168,7 @@ def _copy_of(state: State) -> Iterator[State]:
     for stale in state.directory.glob("plan-*"):  # of a run that was killed; the lock says it is over
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(prefix="plan-", dir=state.directory) as name:
-        scratch = State(Path(name))
-        for folder in ("pki", "charts"):
-            with suppress(FileNotFoundError):
-                shutil.copytree(state.directory / folder, scratch.directory / folder)
-        for file in ("artifact_pins", "registry_logins", "proxy"):
-            with suppress(FileNotFoundError):
-                shutil.copy2(getattr(state, file), getattr(scratch, file))
-        yield scratch
+        yield state.copied_to(Path(name), "pki", "charts", "artifact_pins", "registry_logins", "proxy")
 
 
 def _outlook(plan: ClusterPlan, run: Run, todo: Survey) -> Outlook:

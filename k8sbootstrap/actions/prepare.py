@@ -100,7 +100,7 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
             optional=extras(plan),  # the runtime can pull images, and crictl is for people
             proxy=plan.config.proxy,
             images=pulled(plan, base) if plan.local_registry else None,
-            progress=lambda progress: listener.status(transfers.hear(progress)),
+            progress=lambda progress: listener.status(transfers.update(progress)),
         )
         repositories = unpack_packages(open_bundle(plan.bundle), cache_dir()) if plan.bundle else {}
         for line in [*filter(None, [transfers.summary()]), *summarize(files)]:

@@ -10,6 +10,7 @@ from k8sbootstrap.checks.hosts.models import Status
 from k8sbootstrap.checks.hosts.run import require
 from k8sbootstrap.checks.upgrade import Case, judge, may_settle
 from k8sbootstrap.errors import HostError
+from k8sbootstrap.formats.text import megabytes
 from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.inventory.read import read_version
 from k8sbootstrap.plan.models import ClusterPlan
@@ -21,7 +22,6 @@ from k8sbootstrap.survey.upgrade.observe import Running, look_at
 SETTLE = 30.0
 """Seconds that something just restarted or just moved may take to be well."""
 _POLL = 2.0
-_MEGABYTE = 1_000_000
 
 
 class Upgrading:
@@ -86,7 +86,7 @@ class Upgrading:
             return
         with self._run.step("snapshot", "Snapshot of etcd") as step:
             taken = take_snapshot(self._plan, self._pool, self._running, todo.upgrade)
-            step.note(f"{taken.bytes / _MEGABYTE:.1f} MB on {taken.host}: {taken.path}")
+            step.note(f"{megabytes(taken.bytes)} on {taken.host}: {taken.path}")
 
     def _look(self, todo: Survey | None = None) -> Running:
         """See what runs. Where that is an upgrade, let pass only one that is allowed."""

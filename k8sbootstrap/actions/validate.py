@@ -1,8 +1,6 @@
 """Manifests looked into without a network: as ``up`` would, with the files that are on this machine."""
 
-import shutil
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from k8sbootstrap.addons import user_manifests
@@ -33,11 +31,7 @@ def rehearse(config: Cluster, cluster_file: Path) -> list[str]:
     state = State.beside(cluster_file, config.name)
     here = [source for source in config.artifacts.sources if isinstance(source, DirectorySource)]
     with tempfile.TemporaryDirectory(prefix="k8sbootstrap-") as name:
-        scratch = State(Path(name))
-        with suppress(FileNotFoundError):
-            shutil.copy2(state.artifact_pins, scratch.artifact_pins)
-        with suppress(FileNotFoundError):
-            shutil.copytree(state.charts, scratch.charts)
+        scratch = state.copied_to(Path(name), "charts", "artifact_pins")
         files = fetch_all(
             [],
             config.artifacts.model_copy(update={"sources": here, "upstream": False}),

@@ -2,18 +2,18 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from k8sbootstrap import private_files
 from k8sbootstrap.addons.helm import Chart, template
 from k8sbootstrap.addons.scopes import Scopes
 from k8sbootstrap.formats.objects import Object, ObjectError, Sourced, read_objects
+from k8sbootstrap.formats.text import some
 
 HOOK = "helm.sh/hook"
 """Annotation on what helm runs around an installation and does not keep."""
@@ -133,10 +133,7 @@ def _kept_at(file: Path) -> Object | None:
 
 
 def _keep(file: Path, document: Object) -> None:
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as out:
-        json.dump(document, out)
-    Path(temporary).replace(file)
+    private_files.replace(file, json.dumps(document).encode())
 
 
 def _read(text: str, chart: Chart) -> list[Sourced]:
@@ -175,14 +172,9 @@ def _annotations(item: Object) -> Object:
 def _notes(chart: Chart, hooks: list[Sourced], random: list[str]) -> Iterator[str]:
     if hooks:
         named = [f"{each.title} ({_annotations(each.object)[HOOK]})" for each in hooks]
-        yield f"{chart.title}: hooks are not run: {_some(named)}"
+        yield f"{chart.title}: hooks are not run: {some(named, _SHOWN)}"
     if random:
         yield (
-            f"{chart.title} makes other values each time that it is rendered, in {_some(random)}: "
+            f"{chart.title} makes other values each time that it is rendered, in {some(random, _SHOWN)}: "
             "they stay until chart, values, Kubernetes or helm change"
         )
-
-
-def _some(names: list[str]) -> str:
-    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + rest

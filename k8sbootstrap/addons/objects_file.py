@@ -2,14 +2,13 @@
 
 import base64
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from k8sbootstrap import private_files
 from k8sbootstrap.addons import user_manifests
 from k8sbootstrap.addons.dns import dns_objects
 from k8sbootstrap.addons.pod_network import pod_network_objects
@@ -93,10 +92,7 @@ def _problems_of(path: str, cluster_file: Path) -> Iterator[None]:
 def _write(text: str, target: Path) -> None:
     if target.exists() and target.read_text(encoding="utf-8") == text:
         return
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as out:
-        out.write(text)
-    Path(temporary).replace(target)
+    private_files.replace(target, text.encode())
 
 
 def _groups(

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from k8sbootstrap import private_files
 from k8sbootstrap.artifacts.private import open_private, others_can_write, require_private
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.formats.text import without_logins
@@ -30,15 +31,7 @@ def cache_dir() -> Path:
 
 def write_json(path: Path, document: object) -> None:
     """Replace ``path`` with ``document`` as JSON, mode 0600, in one step."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            json.dump(document, out, indent=1, sort_keys=True)
-            out.write("\n")
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    private_files.replace(path, f"{json.dumps(document, indent=1, sort_keys=True)}\n".encode())
 
 
 class Cache:

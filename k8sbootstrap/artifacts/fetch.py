@@ -31,6 +31,7 @@ from k8sbootstrap.config.models import artifacts as configured
 from k8sbootstrap.config.models.network import Proxy
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.errors import ArtifactError
+from k8sbootstrap.formats.text import count
 from k8sbootstrap.state import State
 
 CACHE_LABEL = "the cache"
@@ -160,9 +161,7 @@ def summarize(fetched: Mapping[str, Fetched]) -> list[str]:
     lines = []
     for name, results in sorted(groups.items()):
         sources = Counter(result.source for result in results)
-        served = ", ".join(
-            f"{count} {'file' if count == 1 else 'files'} from {source}" for source, count in sources.items()
-        )
+        served = ", ".join(f"{count(number, 'file')} from {source}" for source, number in sources.items())
         own = sum(result.own_build for result in results)
         lines.append(f"{name}: {served}" + (f" ({own} not upstream's build)" if own else ""))
     return lines + sorted({note for result in fetched.values() for note in result.notes})

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from k8sbootstrap.artifacts.fetch import Progress
+from k8sbootstrap.formats.text import count, duration, megabytes, megabytes_of
 
-_MEGABYTE = 1_000_000
 _LEAST_SECONDS = 1.0
-"""No rate is told of less: the first bytes say nothing."""
-_MINUTE = 60
+"""No rate is shown before: the first bytes say nothing about it."""
 
 
 @dataclass
@@ -17,12 +16,12 @@ class _File:
     total: int
     received: int = 0
     before: int | None = None
-    """What an earlier run had of it already; None until it begins."""
+    """Bytes that an earlier run downloaded; None until the download begins."""
     done: bool = False
 
 
 class Transfers:
-    """Adds up what ``fetch_all`` tells of single files. Files that are there already don't count.
+    """Adds up the progress of all files that ``fetch_all`` downloads. Files in the cache don't count.
 
     Args:
         clock: Seconds, from any beginning.
@@ -33,8 +32,8 @@ class Transfers:
         self._files: dict[str, _File] = {}
         self._began: float | None = None
 
-    def hear(self, progress: Progress) -> str:
-        """Take a step into account.
+    def update(self, progress: Progress) -> str:
+        """Add the progress of one file.
 
         Returns:
             Where all of them are, as in "3 of 12 files, 120 of 433 MB, 12.3 MB/s, 26 s left"; empty while
@@ -51,14 +50,13 @@ class Transfers:
         return self._text()
 
     def summary(self) -> str:
-        """What came, and how fast; empty where nothing did."""
+        """How much was downloaded, and how fast; empty where nothing was."""
         seconds = self._seconds()
         if not seconds:
             return ""
         files = sum(file.done for file in self._files.values())
-        count = f"{files} {'file' if files == 1 else 'files'}"
-        rate = f" ({self._rate() / _MEGABYTE:.1f} MB/s)" if seconds >= _LEAST_SECONDS else ""
-        return f"{count} downloaded: {self._new() / _MEGABYTE:.1f} MB in {_duration(seconds)}{rate}"
+        rate = f" ({megabytes(self._rate())}/s)" if seconds >= _LEAST_SECONDS else ""
+        return f"{count(files, 'file')} downloaded: {megabytes(self._new())} in {duration(seconds, 0)}{rate}"
 
     def _get(self, progress: Progress) -> None:
         file = self._files.setdefault(progress.unit, _File(0))
@@ -76,11 +74,11 @@ class Transfers:
         done, total = sum(file.received for file in files), sum(file.total for file in files)
         parts = [
             f"{sum(file.done for file in files)} of {len(files)} files",
-            f"{done / _MEGABYTE:.0f} of {total / _MEGABYTE:.0f} MB",
+            megabytes_of(done, total),
         ]
         if self._seconds() >= _LEAST_SECONDS and self._new():
             rate = self._rate()
-            parts += [f"{rate / _MEGABYTE:.1f} MB/s", f"{_duration((total - done) / rate)} left"]
+            parts += [f"{megabytes(rate)}/s", f"{duration((total - done) / rate, 0)} left"]
         return ", ".join(parts)
 
     def _new(self) -> int:
@@ -93,9 +91,3 @@ class Transfers:
     def _rate(self) -> float:
         """Bytes per second."""
         return self._new() / self._seconds()
-
-
-def _duration(seconds: float) -> str:
-    if seconds < _MINUTE:
-        return f"{seconds:.0f} s"
-    return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:.0f} s"

@@ -8,12 +8,10 @@ from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from k8sbootstrap.catalog.models import Minor
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from k8sbootstrap.formats.bounded import load_own_yaml
 
 RELEASES, CHECKSUMS = "releases.yaml", "checksums.yaml"
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -194,5 +192,5 @@ def parse(releases: str, checksums: str) -> Catalogue:
 
 
 def _mapping(text: str) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506 - either loader is the safe one
+    document: dict[str, Any] = load_own_yaml(text)
     return document

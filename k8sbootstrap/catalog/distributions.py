@@ -5,8 +5,9 @@ from functools import cache
 from importlib import resources
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from k8sbootstrap.formats.bounded import load_own_yaml
 
 Purpose = Literal["node", "nftables", "load_balancer", "containerd", "docker", "registry"]
 """What packages are for: running pods, reaching the API servers, either runtime, serving images."""
@@ -68,7 +69,7 @@ def load_distributions() -> Distributions:
         pydantic.ValidationError: It has an unknown key, or contradicts itself.
     """
     text = resources.files("k8sbootstrap.catalog").joinpath("distributions.yaml").read_text(encoding="utf-8")
-    return Distributions.model_validate(yaml.safe_load(text))
+    return Distributions.model_validate(load_own_yaml(text))
 
 
 def platform_of(os_id: str, version: str) -> Platform | None:

@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
-import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from k8sbootstrap.catalog.data import numbers
+from k8sbootstrap.formats.bounded import load_own_yaml
 
 FLAGS = "flags.yaml"
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Differences(BaseModel):
@@ -49,7 +47,7 @@ def differences() -> Mapping[str, Differences]:
         pydantic.ValidationError: The file has an unknown key.
     """
     text = resources.files("k8sbootstrap.catalog").joinpath(FLAGS).read_text(encoding="utf-8")
-    document = yaml.load(text, Loader=_Loader)  # noqa: S506 - either loader is the safe one
+    document = load_own_yaml(text)
     return TypeAdapter(Mapping[str, Differences]).validate_python(document)
 
 

@@ -18,10 +18,10 @@ from k8sbootstrap.artifacts.packages.apt import SYSTEMS
 from k8sbootstrap.artifacts.transfers import Transfers
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.errors import BundleError
+from k8sbootstrap.formats.text import count, megabytes, megabytes_of
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.run.rate_limit import Pace
 
-_MEGABYTE = 1_000_000
 _output = click.option(
     "-o",
     "--output",
@@ -72,14 +72,14 @@ def create(options: Globals, output: Path, systems: tuple[str, ...]) -> None:
             options.file,
             output,
             systems or tuple(sorted(SYSTEMS)),
-            progress=lambda progress: status(transfers.hear(progress)),
+            progress=lambda progress: status(transfers.update(progress)),
             status=status,
         )
     for line in (*filter(None, [transfers.summary()]), *_summary(made.manifest)):
         options.console.print(line, markup=False)
     for image, answers in sorted(made.missing.items()):
         options.errors.print(f"Missing: {image}: {answers}", markup=False)
-    options.console.print(f"{output}: {made.size / _MEGABYTE:.0f} MB, sha256 {made.sha256}", markup=False)
+    options.console.print(f"{output}: {megabytes(made.size, 0)}, sha256 {made.sha256}", markup=False)
     options.console.print(f"manifest: sha256 {made.manifest.sha256}", markup=False)
     options.console.print(f"Next: k8sbootstrap up --bundle {output}", markup=False)
 
@@ -109,9 +109,7 @@ def verify(options: Globals, file: Path) -> None:
     bundle = open_bundle(file)
     whole = bundle.manifest.size
     with _status(options.errors) as status:
-        wrong = bundle.damaged(
-            lambda checked: status(f"{checked / _MEGABYTE:.0f} of {whole / _MEGABYTE:.0f} MB checked")
-        )
+        wrong = bundle.damaged(lambda checked: status(f"{megabytes_of(checked, whole)} checked"))
     if wrong:
         lines = [
             f"  {path} has sha256 {sha256} and must have {bundle.manifest.files[path].sha256}"
@@ -133,8 +131,7 @@ def _summary(manifest: Manifest) -> Iterator[str]:
             paths = list(group)
             size = sum(manifest.files[path].size for path in paths)
             ref = next((f" ({manifest.images[path]})" for path in paths if path in manifest.images), "")
-            files = f"{len(paths)} {'file' if len(paths) == 1 else 'files'}"
-            yield f"  {name}{ref}: {files}, {size / _MEGABYTE:.1f} MB"
+            yield f"  {name}{ref}: {count(len(paths), 'file')}, {megabytes(size)}"
 
 
 def _part(path: str) -> str:

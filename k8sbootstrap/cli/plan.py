@@ -14,6 +14,7 @@ from k8sbootstrap.cli.authorities import allower
 from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.hostkeys import asker
 from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.formats.text import count
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.plan.phases import title
@@ -147,8 +148,8 @@ def _lines(outlook: Outlook) -> Iterator[Text]:
     changed = [host for host in outlook.hosts if host.changes]
     restarts = sum(planned.change.action == "restart" for host in outlook.hosts for planned in host.changes)
     yield Text(
-        f"\n{_number(outlook.changes, 'change')} on {_number(len(changed), 'host')}, "
-        f"{_number(restarts, 'service restart')}. Nothing was changed; k8sbootstrap up does this."
+        f"\n{count(outlook.changes, 'change')} on {count(len(changed), 'host')}, "
+        f"{count(restarts, 'service restart')}. Nothing was changed; k8sbootstrap up does this."
     )
 
 
@@ -184,7 +185,3 @@ def _because(change: Change) -> str:
     if change.why:
         reasons.append(f"for {', '.join(change.why)}")
     return f" ({'; '.join(reasons)})" if reasons else ""
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -18,6 +18,7 @@ from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.console import say
 from k8sbootstrap.cli.hostkeys import asker
 from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.formats.text import count
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run.live import reporter_for
@@ -131,10 +132,6 @@ def _confirmer(reporter: Reporter) -> Callable[[Survey], None]:
     return confirm
 
 
-def _tasks(number: int) -> str:
-    return "task" if number == 1 else "tasks"
-
-
 def _print_summary(options: Globals, summary: Summary, state: State) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(justify="left")
@@ -148,13 +145,11 @@ def _print_summary(options: Globals, summary: Summary, state: State) -> None:
     print_text()
     print_text(table)
     print_text()
-    hosts = f"{len(summary.hosts)} {'host' if len(summary.hosts) == 1 else 'hosts'}"
+    hosts = count(len(summary.hosts), "host")
     if summary.changed:
-        print_text(
-            f"The cluster is up: {hosts}, {summary.changed} {_tasks(summary.changed)} changed something."
-        )
-        for name, count in summary.hosts.items():
-            print_text(f"  {name}: {count['changed']} changed, {count['ok']} ok")
+        print_text(f"The cluster is up: {hosts}, {count(summary.changed, 'task')} changed something.")
+        for name, tasks in summary.hosts.items():
+            print_text(f"  {name}: {tasks['changed']} changed, {tasks['ok']} ok")
     else:
         print_text(f"Nothing to change: {hosts}, 0 changed.")
     print_text(f"\nKubeconfig: {state.kubeconfig}", markup=False)

@@ -1,6 +1,7 @@
 """A cluster in one line."""
 
 from k8sbootstrap.config.models.cluster import Cluster
+from k8sbootstrap.formats.text import count
 
 
 def summary(config: Cluster) -> str:
@@ -17,4 +18,4 @@ def summary(config: Cluster) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number or 'no'} {noun}s"
+    return count(number, noun) if number else f"no {noun}s"

@@ -4,6 +4,8 @@ from typing import Any
 
 import yaml
 
+from k8sbootstrap.formats.bounded import SafeLoader
+
 _UNSAFE = "!unsafe"
 """Ansible's tag for text that is never a template."""
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
@@ -22,7 +24,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
-_Loader = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+_Loader = type("_Loader", (SafeLoader,), {})
 yaml.add_constructor(_UNSAFE, lambda loader, node: loader.construct_scalar(node), Loader=_Loader)
 
 

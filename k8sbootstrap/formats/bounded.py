@@ -9,6 +9,8 @@ from typing import IO, Any
 
 import yaml
 
+SafeLoader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""PyYAML's safe loader: the fast one, where libyaml is there."""
 MAX_VALUES = 1_000_000
 """Values in one document, with what aliases and merge keys repeat. A large chart makes 50,000."""
 MAX_DEPTH = 100
@@ -52,7 +54,16 @@ def load_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from exc
 
 
-class BoundedLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+def load_own_yaml(text: str | bytes) -> Any:
+    """The one document of a YAML text of this program, as plain data; its size is not checked.
+
+    Raises:
+        yaml.YAMLError: It is not valid YAML.
+    """
+    return yaml.load(text, Loader=SafeLoader)  # noqa: S506 - either loader is a safe one
+
+
+class BoundedLoader(SafeLoader):  # type: ignore[misc]
     """PyYAML's safe loader, which refuses documents that exceed the bounds."""
 
     def construct_document(self, node: yaml.Node) -> Any:

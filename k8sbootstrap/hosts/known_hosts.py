@@ -83,7 +83,7 @@ class KnownHosts:
         if before and not before.endswith(b"\n"):
             before += b"\n"
         line = f"{place.known_name} {key.get_name()} {key.get_base64()}\n"
-        private_files.settle(self.path, before + line.encode(), private_files.PRIVATE, root=self.path.parent)
+        private_files.write(self.path, before + line.encode(), private_files.PRIVATE, root=self.path.parent)
 
 
 def describe(key: paramiko.PKey) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from k8sbootstrap.config.load import resolve_secret
 from k8sbootstrap.config.models.runtime import Registry
 from k8sbootstrap.formats.image_names import DOCKER_HUB
-from k8sbootstrap.private_files import PRIVATE, read, settle
+from k8sbootstrap.private_files import PRIVATE, read, write
 from k8sbootstrap.state import State
 
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
@@ -75,7 +75,7 @@ def keep_salted(path: Path, key: str, content: Mapping[str, Any], state: State) 
         return
     salt = _known(path).get("salt") or secrets.token_hex(_SALT_BYTES)
     text = json.dumps({key: content, "salt": salt}, indent=1, sort_keys=True) + "\n"
-    settle(path, text.encode(), PRIVATE, root=state.directory)
+    write(path, text.encode(), PRIVATE, root=state.directory)
 
 
 def _known(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import urllib3
 
+from k8sbootstrap import private_files
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.catalog.data import minor_of
 from k8sbootstrap.catalog.models import Overrides, Release
@@ -172,9 +173,8 @@ def _record_hashes(top: Path) -> None:
     }
     lines = {name: known.get(name) or _sha256(path) for name, path in files.items()}
     if lines != known:
-        partial = top / ".SHA256SUMS"
-        partial.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(lines.items())))
-        partial.replace(sums)
+        text = "".join(f"{digest}  {name}\n" for name, digest in sorted(lines.items()))
+        private_files.replace(sums, text.encode(), private_files.PUBLIC)
 
 
 def _sha256(path: Path) -> str:

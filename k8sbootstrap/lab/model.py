@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from k8sbootstrap import private_files
 from k8sbootstrap.errors import LabError
 
 ROOT = Path("/var/lib/k8sbootstrap-lab")
@@ -121,9 +122,8 @@ def save(cluster_file: Path, lab: Lab) -> None:
     """Write the lab's JSON file in one step."""
     directory = lab_directory(cluster_file)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = directory / ".lab.json"
-    partial.write_text(json.dumps(asdict(lab), indent=2) + "\n")
-    partial.replace(directory / "lab.json")
+    text = json.dumps(asdict(lab), indent=2) + "\n"
+    private_files.replace(directory / "lab.json", text.encode(), private_files.PUBLIC)
 
 
 def claim(cluster_file: Path, os_name: str, hosts: tuple[LabHost, ...], *, sealed: bool = False) -> Lab:

@@ -1,7 +1,6 @@
-"""Issue what the table asks for and keep what is good: running it again changes no byte."""
+"""Issues the certificates of the table and keeps those that are good: a second run changes no byte."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,21 +13,7 @@ from k8sbootstrap.state import State
 T = TypeVar("T")
 
 
-@dataclass
-class PkiResult:
-    """What one run did, as names of the table: ``ca``, ``hosts/m1/apiserver``, ``kubeconfigs/admin.conf``."""
-
-    issued: list[str] = field(default_factory=list)
-    """Made, made again, or (kubeconfigs) written again with another address."""
-    kept: list[str] = field(default_factory=list)
-    """Left as they were, byte for byte."""
-
-    def note(self, name: str, *, changed: bool) -> None:
-        """Add a name to the list that it belongs to."""
-        (self.issued if changed else self.kept).append(name)
-
-
-def ensure_pki(plan: ClusterPlan, state: State) -> PkiResult:
+def ensure_pki(plan: ClusterPlan, state: State) -> None:
     """Make the cluster's PKI complete: issue what is missing, keep the rest byte for byte.
 
     A certificate is made again when it is missing, expires within 30 days, was signed by another CA, or does
@@ -48,7 +33,7 @@ def ensure_pki(plan: ClusterPlan, state: State) -> PkiResult:
             f"the state directory {state.directory} cannot be made: {exc.strerror}",
             hint="Make the folder of cluster.yaml writable.",
         ) from exc
-    return _Issuer(plan, state).run()
+    _Issuer(plan, state).run()
 
 
 class _Issuer:
@@ -57,11 +42,10 @@ class _Issuer:
     def __init__(self, plan: ClusterPlan, state: State) -> None:
         self.plan = plan
         self.state = state
-        self.result = PkiResult()
         self.authorities: dict[str, x509.Pair] = {}
 
-    def run(self) -> PkiResult:
-        """Settle everything, in an order that lets an interrupted first run be finished by the next."""
+    def run(self) -> None:
+        """Write every file, in an order that lets the next run finish an interrupted first one."""
         leaves = list(table.leaves(self.plan))
         configs = list(table.kubeconfigs(self.plan))
         self._service_account()
@@ -73,7 +57,6 @@ class _Issuer:
             self._leaf(leaf)
         for config in configs:
             self._kubeconfig(config)
-        return self.result
 
     def _service_account(self) -> None:
         key_path = self._path(f"{table.SERVICE_ACCOUNT}.key")
@@ -83,16 +66,15 @@ class _Issuer:
             self._refuse_if_used(
                 key_path, [public_path, *(self._path(f"{ca.name}.crt") for ca in table.AUTHORITIES)]
             )
-        changed = key is None
+        is_new = key is None
         key = key or x509.new_key()
         public = self._load(public_path, x509.load_public)
         if public not in (None, key.public_key()):
             raise StateError(f"{public_path} does not belong to {key_path}", hint=self._restore(public_path))
-        if changed:
-            self._settle(key_path, x509.key_pem(key))
+        if is_new:
+            self._write(key_path, x509.key_pem(key))
         content = x509.public_pem(key) if public is None else private_files.read(public_path)
-        changed = self._settle(public_path, content or b"") or changed
-        self.result.note(table.SERVICE_ACCOUNT, changed=changed)
+        self._write(public_path, content or b"")
 
     def _authority(self, authority: table.Authority, signed: Iterable[Path]) -> None:
         key_path, certificate_path = self._path(f"{authority.name}.key"), self._path(f"{authority.name}.crt")
@@ -104,16 +86,14 @@ class _Issuer:
             self._refuse_if_used(certificate_path, signed)
         elif wrong := x509.what_is_wrong(x509.Pair(certificate, key)):
             raise StateError(f"{certificate_path}: {wrong}", hint=self._restore(certificate_path))
-        changed = key is None or certificate is None
         if key is None:
             key = x509.new_key()
-            self._settle(key_path, x509.key_pem(key))
+            self._write(key_path, x509.key_pem(key))
         if certificate is None:
             certificate = x509.make_authority(authority.common_name, key)
-            self._settle(certificate_path, x509.certificate_pem(certificate))
+            self._write(certificate_path, x509.certificate_pem(certificate))
         self._keep_modes(key_path, certificate_path)
         self.authorities[authority.name] = x509.Pair(certificate, key)
-        self.result.note(authority.name, changed=changed)
 
     def _leaf(self, leaf: table.Leaf) -> None:
         key_path, certificate_path = self._path(f"{leaf.name}.key"), self._path(f"{leaf.name}.crt")
@@ -127,10 +107,9 @@ class _Issuer:
         )
         if not good:
             pair = x509.issue(leaf.subject, authority)
-            self._settle(key_path, pair.key_pem)
-            self._settle(certificate_path, pair.certificate_pem)
+            self._write(key_path, pair.key_pem)
+            self._write(certificate_path, pair.certificate_pem)
         self._keep_modes(key_path, certificate_path)
-        self.result.note(leaf.name, changed=not good)
 
     def _kubeconfig(self, config: table.Kubeconfig) -> None:
         path = self._path(config.name)
@@ -145,7 +124,7 @@ class _Issuer:
             ca_pem=authority.certificate_pem,
             pair=pair,
         )
-        self.result.note(config.name, changed=self._settle(path, content))
+        self._write(path, content)
 
     def _path(self, name: str) -> Path:
         return self.state.kubeconfig if name == table.OPERATOR_KUBECONFIG else self.state.pki / name
@@ -159,13 +138,13 @@ class _Issuer:
         except ValueError as exc:
             raise StateError(f"{path} is damaged: {exc}", hint=self._restore(path)) from exc
 
-    def _settle(self, path: Path, content: bytes) -> bool:
+    def _write(self, path: Path, content: bytes) -> None:
         mode = private_files.PUBLIC if path.suffix in {".crt", ".pub"} else private_files.PRIVATE
-        return private_files.settle(path, content, mode, root=self.state.directory)
+        private_files.write(path, content, mode, root=self.state.directory)
 
     def _keep_modes(self, *paths: Path) -> None:
         for path in paths:
-            self._settle(path, private_files.read(path) or b"")
+            self._write(path, private_files.read(path) or b"")
 
     def _refuse_if_used(self, missing: Path, users: Iterable[Path]) -> None:
         for user in users:
@@ -175,7 +154,7 @@ class _Issuer:
                 )
 
     def _restore(self, path: Path) -> str:
-        """The way out for one file: what can be made again may go, what cannot must come back."""
+        """What to do about one file: move it away if it can be made again, else restore it."""
         names = {table.SERVICE_ACCOUNT, *(authority.name for authority in table.AUTHORITIES)}
         if path.is_relative_to(self.state.pki):
             relative = path.relative_to(self.state.pki)

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from k8sbootstrap.formats.bounded import load_own_yaml
 from k8sbootstrap.pki.x509 import Pair, load_certificate, load_key
 
 
@@ -52,7 +53,7 @@ def client_pair(content: bytes) -> Pair:
         ValueError: The content is no such kubeconfig.
     """
     try:
-        document: Any = yaml.safe_load(content)
+        document: Any = load_own_yaml(content)
         user = document["users"][0]["user"]
         certificate = base64.b64decode(user["client-certificate-data"], validate=True)
         key = base64.b64decode(user["client-key-data"], validate=True)

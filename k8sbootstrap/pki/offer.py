@@ -1,4 +1,4 @@
-"""Certificate authorities that a master says it has: checked for what they claim to be, then taken."""
+"""Certificate authorities that a master says it has. They are checked before they are taken."""
 
 import re
 from collections.abc import Mapping
@@ -8,26 +8,27 @@ from datetime import datetime
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 
-from k8sbootstrap.pki import x509
+from k8sbootstrap.pki import table, x509
+from k8sbootstrap.pki.table import SERVICE_ACCOUNT
 
-AUTHORITIES = ("ca", "front-proxy-ca", "etcd/ca")
+AUTHORITIES = tuple(authority.name for authority in table.AUTHORITIES)
 KEPT = (
     *(f"{name}{ending}" for name in AUTHORITIES for ending in (".crt", ".key")),
-    "sa.pub",
-    "sa.key",
+    f"{SERVICE_ACCOUNT}.pub",
+    f"{SERVICE_ACCOUNT}.key",
 )
-"""What every master keeps under /etc/kubernetes/pki and nothing else can be made from."""
+"""Files that every master has under /etc/kubernetes/pki, and that cannot be made again."""
 MAX_BYTES = 64 << 10
-"""Of one such file; ours have less than two thousand."""
+"""Most that is read of one such file; those that k8sbootstrap makes have less than 2,000."""
 _ONE_KEY = re.compile(rb"\s*-----BEGIN ([A-Z ]*KEY)-----[A-Za-z0-9+/=\s]+-----END \1-----\s*")
 
 
 @dataclass(frozen=True)
-class Authority:
-    """One authority, for the question whether to take it."""
+class OfferedAuthority:
+    """A certificate authority that masters have, as it is shown to the operator who decides about it."""
 
     name: str
-    """As its file is called, without the ending."""
+    """Name of its files, without the suffix."""
     fingerprint: str
     """SHA-256 of its certificate."""
     expires: datetime
@@ -38,21 +39,27 @@ class Authority:
 
 @dataclass(frozen=True)
 class Offer:
-    """What masters have, all of them alike."""
+    """The certificate authorities that masters have; they are the same on all of them."""
 
     hosts: tuple[str, ...]
-    authorities: tuple[Authority, ...]
+    authorities: tuple[OfferedAuthority, ...]
 
     def lines(self) -> list[str]:
-        """What there is to compare."""
+        """One line for each authority, to compare with what is known of the cluster."""
         return [str(authority) for authority in self.authorities]
 
 
-def check(files: Mapping[str, bytes]) -> tuple[Authority, ...]:
-    """See that these are the files in ``KEPT``: certificates of CAs, and the keys that fit them.
+def check(files: Mapping[str, bytes]) -> tuple[OfferedAuthority, ...]:
+    """Check that these are the files in ``KEPT``: certificates of CAs, and the keys that belong to them.
+
+    Args:
+        files: Content of each file by its name.
+
+    Returns:
+        The authorities, in the order of ``AUTHORITIES``.
 
     Raises:
-        ValueError: One is not; says which, and what it is instead.
+        ValueError: A file is not what its name says; the text says which, and what it is instead.
     """
     found = []
     for name in AUTHORITIES:
@@ -66,7 +73,7 @@ def check(files: Mapping[str, bytes]) -> tuple[Authority, ...]:
         if files[f"{name}.crt"].split() != x509.certificate_pem(certificate).split():
             raise ValueError(f"{name}.crt holds something else beside one certificate")
         digest = certificate.fingerprint(hashes.SHA256()).hex(":").upper()
-        found.append(Authority(name, digest, certificate.not_valid_after_utc))
+        found.append(OfferedAuthority(name, digest, certificate.not_valid_after_utc))
     try:
         fits = x509.load_public(files["sa.pub"]) == _key(files["sa.key"]).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:

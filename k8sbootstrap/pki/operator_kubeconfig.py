@@ -1,13 +1,13 @@
 """The operator's admin kubeconfig: read from the state, written to a file, merged into another kubeconfig."""
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from k8sbootstrap import private_files
 from k8sbootstrap.errors import StateError
 from k8sbootstrap.formats.bounded import load_yaml
 from k8sbootstrap.state import State
@@ -45,16 +45,7 @@ def write(text: str, target: Path) -> None:
     path = target.expanduser().resolve()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        private_files.replace(path, text.encode())
     except OSError as error:
         raise StateError(f"{target} cannot be written: {error.strerror or error}.") from error
 
@@ -89,7 +80,7 @@ def merge(admin: str, cluster: str, target: Path) -> str:
 
 def _renamed(admin: str, cluster: str, context: str) -> dict[str, dict[str, Any]]:
     """The admin kubeconfig's cluster, user and context, named so that many fit in one file."""
-    document = yaml.safe_load(admin)
+    document = load_yaml(admin)
     return {
         "clusters": {"name": cluster, "cluster": document["clusters"][0]["cluster"]},
         "users": {"name": context, "user": document["users"][0]["user"]},

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from k8sbootstrap.formats.text import some
 from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.plan.phases import title
 from k8sbootstrap.report.diffs import Diff, read_diffs
 from k8sbootstrap.report.history import History, Work
-from k8sbootstrap.report.words import some
 
 LINES = 20_000
 """Lines of diffs on a page; beyond them a browser gets slow."""

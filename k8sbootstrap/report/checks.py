@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from k8sbootstrap.checks.cluster import ALL_CHECKS
 from k8sbootstrap.checks.cluster.models import CLUSTER, Result, Status, VerifyReport
-from k8sbootstrap.report.words import duration
+from k8sbootstrap.formats.text import duration
 
 COLUMNS = 16
 """Hosts that have a column; in larger clusters those that failed come first."""

@@ -4,8 +4,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from k8sbootstrap.formats.text import count, shortened
 from k8sbootstrap.report.topology import Member, Topology
-from k8sbootstrap.report.words import count, shortened
 
 SHOWN = 20
 """Hosts drawn of one kind; where there are more, those that failed come first. The table of hosts has all."""

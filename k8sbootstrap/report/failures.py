@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from k8sbootstrap.formats.text import some
 from k8sbootstrap.plan.phases import title
 from k8sbootstrap.report.history import History
-from k8sbootstrap.report.words import some
 from k8sbootstrap.run.events import Failure, TaskResult
 from k8sbootstrap.run.failure import REASON_LINES, reason
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from k8sbootstrap.formats.text import count, duration, moment, some
 from k8sbootstrap.plan.phases import title
 from k8sbootstrap.report.changes import HostChanges, host_changes
 from k8sbootstrap.report.checks import CheckTable, check_table
@@ -15,7 +16,6 @@ from k8sbootstrap.report.recorded import Recorded
 from k8sbootstrap.report.runs import UNFINISHED
 from k8sbootstrap.report.timeline import Timeline, draw_timeline
 from k8sbootstrap.report.topology import Topology, read_topology
-from k8sbootstrap.report.words import count, duration, moment, some
 from k8sbootstrap.run.board import HostCount
 from k8sbootstrap.run.failure import headline
 

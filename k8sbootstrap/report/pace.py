@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from k8sbootstrap.formats.text import clock, count, duration
 from k8sbootstrap.report.history import History, Stage, Step
-from k8sbootstrap.report.words import clock, count, duration
 
 SLOWEST = 15
 """Tasks in the list of the slowest."""

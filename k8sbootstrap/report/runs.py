@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from k8sbootstrap.errors import StateError
-from k8sbootstrap.report.words import duration
+from k8sbootstrap.formats.text import duration
 from k8sbootstrap.run.events import RunStarted, parse
 from k8sbootstrap.run.record import RUN_ID, Summary
 from k8sbootstrap.state import State

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from k8sbootstrap.formats.text import clock, count, duration
 from k8sbootstrap.report.history import History, Step, Turn, Work
-from k8sbootstrap.report.words import clock, count, duration
 
 SHOWN = 24
 """Hosts shown at once; in larger clusters the others are folded away."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from k8sbootstrap.formats import ansible_yaml
+
 _LOCAL = "https://127.0.0.1:"
 _RELEASE = re.compile(r"/(?P<name>[^/]+)/(?P<version>[^/]*\d[^/]*)/(?:amd64|arm64)/[^/]+\Z")
 """The end of an artifact's path: see ``ArtifactFile.key``."""
@@ -121,7 +123,7 @@ def _releases(variables: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def _load(path: Path) -> Mapping[str, Any]:
     try:
-        return _mapping(yaml.safe_load(path.read_text(encoding="utf-8", errors="replace")))
+        return _mapping(ansible_yaml.load(path.read_text(encoding="utf-8", errors="replace")))
     except (OSError, yaml.YAMLError):
         return {}
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from k8sbootstrap.formats.ansible_yaml import dump
+from k8sbootstrap.formats.bounded import load_own_yaml
 from k8sbootstrap.plan.phases import NODE_ROLES, PHASES, UPGRADE, Phase
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.survey.todo import Survey
@@ -44,7 +43,7 @@ def write_playbook(survey: Survey, folder: Path, incoming: str = "") -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     imports = []
     for phase in _phases(survey):
-        source = yaml.safe_load((data_dir() / "playbooks" / phase.playbook).read_text())
+        source = load_own_yaml((data_dir() / "playbooks" / phase.playbook).read_text())
         if phase is UPGRADE and survey.upgrade:
             plays = list(_upgrade(source, survey, survey.upgrade))
         else:

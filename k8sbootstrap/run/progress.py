@@ -8,6 +8,7 @@ from typing import Self
 
 from rich.console import Console
 
+from k8sbootstrap.formats.text import count
 from k8sbootstrap.plan.phases import title
 from k8sbootstrap.run.board import Board, PhaseState
 from k8sbootstrap.run.events import (
@@ -134,11 +135,11 @@ class Reporter:
 
     def phase_finished(self, phase: PhaseState, at: float) -> None:
         """A phase ended on all of its hosts."""
-        for host, count in phase.hosts.items():
-            tasks = f" ({count.changed} {'task' if count.changed == 1 else 'tasks'})"
-            word = count.progress + (tasks if count.progress == "changed" else "")
-            style = "red" if count.progress in {"failed", "unreachable"} else ""
-            if count.progress != "idle":
+        for host, tasks in phase.hosts.items():
+            changed = f" ({count(tasks.changed, 'task')})"
+            word = tasks.progress + (changed if tasks.progress == "changed" else "")
+            style = "red" if tasks.progress in {"failed", "unreachable"} else ""
+            if tasks.progress != "idle":
                 self.line(at, f"{title(phase.name)}: {host} {word}", style=style)
 
     def line(self, at: float, text: str, style: str = "") -> None:

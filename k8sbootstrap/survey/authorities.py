@@ -7,9 +7,9 @@ checked, and the operator decides.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Base64Bytes, Field, TypeAdapter
+from pydantic import AfterValidator, Base64Bytes, Field, TypeAdapter
 
 from k8sbootstrap import private_files
 from k8sbootstrap.errors import StateError
@@ -35,16 +35,14 @@ except (OSError, ValueError, KeyError):
 print(json.dumps({{"cluster": cluster, "files": found}}))
 """
 
-_Name = Literal[
-    "ca.crt",
-    "ca.key",
-    "front-proxy-ca.crt",
-    "front-proxy-ca.key",
-    "etcd/ca.crt",
-    "etcd/ca.key",
-    "sa.pub",
-    "sa.key",
-]
+
+def _known(name: str) -> str:
+    if name not in KEPT:
+        raise ValueError(f"is none of {', '.join(KEPT)}")
+    return name
+
+
+_Name = Annotated[str, AfterValidator(_known)]
 Allow = Callable[[Offer], bool]
 """Shows what masters have, and returns whether to take it."""
 
@@ -84,10 +82,10 @@ def recover_pki(plan: ClusterPlan, pool: Pool, state: State, allow: Allow | None
     if strange:
         raise strange[0]
     found = {host: held for host, held in answers.items() if isinstance(held, Found) and held.files}
-    return settle(found, state, plan.config.name, allow)
+    return fill(found, state, plan.config.name, allow)
 
 
-def settle(masters: Mapping[str, Found], state: State, cluster: str, allow: Allow | None) -> Offer | None:
+def fill(masters: Mapping[str, Found], state: State, cluster: str, allow: Allow | None) -> Offer | None:
     """Compare what masters hold with the state, and fill the state where it is empty; see ``recover_pki``."""
     offer = None
     if private_files.read(state.pki / "ca.crt") is None:
@@ -121,7 +119,7 @@ def _same(whole: Mapping[str, Mapping[_Name, bytes]]) -> Offer:
     checked = {}
     for host, held in whole.items():
         try:
-            checked[host] = check({str(name): content for name, content in held.items()})
+            checked[host] = check(held)
         except ValueError as exc:
             raise StateError(
                 f"{host}: the certificate authorities in its /etc/kubernetes/pki can't be taken over: {exc}; "
@@ -143,7 +141,7 @@ def _take(held: Mapping[_Name, bytes], state: State) -> None:
     state.create()
     for name in sorted(KEPT, key=lambda name: name == "ca.crt"):
         mode = private_files.PRIVATE if name.endswith(".key") else private_files.PUBLIC
-        private_files.settle(state.pki / name, held[name], mode, root=state.directory)  # type: ignore[index]
+        private_files.write(state.pki / name, held[name], mode, root=state.directory)
 
 
 def _refused(offer: Offer, *, asked: bool) -> StateError:

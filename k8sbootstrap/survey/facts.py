@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 
+from k8sbootstrap.survey.os_release import os_release
 from k8sbootstrap.survey.owners_settings import Docker, OwnedFile, RawDocker, read_docker
 
 _SOCKET = re.compile(
@@ -163,7 +164,7 @@ def facts_of(raw: RawFacts) -> Facts:
         ValueError: An output is not what its command prints.
     """
     try:
-        release = _os_release(raw.os_release)
+        release = os_release(raw.os_release)
         record = from_json(raw.record) if raw.record else {}
         return Facts(
             python=tuple(raw.python),
@@ -202,11 +203,6 @@ def facts_of(raw: RawFacts) -> Facts:
 def _kernel(release: str) -> tuple[int, int]:
     match = re.match(r"(\d+)\.(\d+)", release)
     return (int(match[1]), int(match[2])) if match else (0, 0)
-
-
-def _os_release(text: str) -> dict[str, str]:
-    lines = (line.partition("=") for line in text.splitlines() if "=" in line)
-    return {key.strip(): value.strip().strip("\"'") for key, _, value in lines}
 
 
 def _addresses(text: str) -> list[Address]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from k8sbootstrap.formats.text import some
 from k8sbootstrap.survey.todo import Survey, Work, change_cause
 
 _CAUSES = {
@@ -48,5 +49,4 @@ def _of_host(roles: Mapping[str, Work]) -> str:
 def _causes(why: Work) -> Iterator[str]:
     for cause in why.causes:
         named = [change.name or change.text for change in why.drift if change_cause(change) == cause]
-        rest = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
-        yield _CAUSES[cause] + (f": {', '.join(named[:_SHOWN])}{rest}" if named else "")
+        yield _CAUSES[cause] + (f": {some(named, _SHOWN)}" if named else "")

@@ -24,7 +24,6 @@ _NAME = re.compile(r"[\w.-]{1,253}")
 _UNIT = re.compile(r"[\w.@:-]{1,255}")
 _MAKE_FOLDER = "mktemp -d /var/tmp/k8sbootstrap-tmp-XXXXXXXXXXXXXXXX"
 _FOLDER = re.compile(r"/var/tmp/k8sbootstrap-tmp-[A-Za-z0-9]{16}")
-_FILE = re.compile(r"/[\x20-\x7e]{1,4095}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CIDR = re.compile(r"[0-9a-fA-F.:]{2,45}/[0-9]{1,3}")
 # what names programs and options of the controller; real facts have no such names

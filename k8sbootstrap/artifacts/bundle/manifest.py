@@ -18,8 +18,6 @@ PACKAGES = "packages"
 """Folder of the apt repositories: packages/SYSTEM/ARCH, as in packages/debian12/amd64."""
 INDEX = "Packages"
 """Index of such a repository: names, hashes and relations of its packages."""
-MANIFESTS = "manifests"
-"""Folder of what is applied to the cluster."""
 _PATH = re.compile(r"(?!\.)[\w.+~@%-]+(/(?!\.)[\w.+~@%-]+)*", re.ASCII)
 _SYSTEM = re.compile(r"[a-z0-9.]+/[a-z0-9]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

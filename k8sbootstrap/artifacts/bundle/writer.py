@@ -11,6 +11,7 @@ from typing import IO, cast
 
 from k8sbootstrap.artifacts.bundle.manifest import NAME, Manifest
 from k8sbootstrap.errors import BundleError
+from k8sbootstrap.formats.text import megabytes
 
 Content = Path | bytes
 """A file's content: where it is, or the bytes themselves."""
@@ -56,7 +57,7 @@ def write_bundle(
     except OSError as exc:
         raise BundleError(
             f"{output} can't be written: {exc.filename or ''} {exc.strerror}",
-            hint=f"It takes {manifest.size / 1e6:.0f} MB there.",
+            hint=f"It takes {megabytes(manifest.size, 0)} there.",
         ) from exc
     finally:
         partial.unlink(missing_ok=True)

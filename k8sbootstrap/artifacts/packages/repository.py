@@ -7,6 +7,7 @@ from pathlib import Path
 from k8sbootstrap.artifacts.bundle.manifest import INDEX
 from k8sbootstrap.artifacts.packages.apt import Package, apt_for
 from k8sbootstrap.errors import BundleError
+from k8sbootstrap.formats.text import count, megabytes
 
 _FIELDS = (
     "Package",
@@ -52,9 +53,8 @@ def collect(
         needed = apt.closure(sorted(packages))
         lacking = [package for package in needed if not _is_there(folder, package)]
         if lacking:
-            status(
-                f"{system}/{arch}: {len(lacking)} packages, {sum(each.size for each in lacking) / 1e6:.0f} MB"
-            )
+            size = sum(package.size for package in lacking)
+            status(f"{system}/{arch}: {count(len(lacking), 'package')}, {megabytes(size, 0)}")
             apt.download(lacking, folder)
         for package in lacking:
             _named(folder, package)

@@ -6,8 +6,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-API_VERSION = "k8sbootstrap/v1alpha1"
-
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 VERSION = r"^\d+\.\d+\.\d+$"
@@ -67,7 +65,7 @@ HookPoint = Literal[
     "up",
     "reset",
 ]
-"""What a hook runs before or after: a phase, as in ``runner.phases`` (a test says so), or a whole run."""
+"""What a hook runs before or after: a phase, as in ``plan.phases`` (a test says so), or a whole run."""
 ConfiguredComponent = Literal["kubelet", "kube-proxy", "kube-scheduler"]
 """Components that read a configuration file."""
 

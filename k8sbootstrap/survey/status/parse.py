@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from k8sbootstrap.survey.os_release import os_release
 from k8sbootstrap.survey.status.models import Certificate
 
 _VERSION = re.compile(r"\d+\.\d+[^\s,\"]*")
@@ -17,10 +18,10 @@ def version(text: str) -> str:
     return found.group() if found else ""
 
 
-def os_name(os_release: str) -> str:
+def os_name(text: str) -> str:
     """PRETTY_NAME of an os-release file, else its ID."""
-    fields = dict(line.split("=", 1) for line in os_release.splitlines() if "=" in line)
-    return fields.get("PRETTY_NAME", fields.get("ID", "")).strip("\"'")
+    fields = os_release(text)
+    return fields.get("PRETTY_NAME", fields.get("ID", ""))
 
 
 def certificates(path: str, pem: str, now: datetime) -> list[Certificate]:

@@ -65,6 +65,15 @@ def test_an_inventory_as_it_is_rendered(inventory: Path) -> None:
     )
 
 
+def test_text_that_looks_like_a_template_hides_nothing(inventory: Path) -> None:
+    before = read_topology(inventory)
+    file = inventory / "group_vars" / "all.yml"
+    file.write_text(file.read_text() + 'kube_scheduler_extra: !unsafe "{{ text }}"\n')
+    assert before
+    assert before.releases
+    assert read_topology(inventory) == before
+
+
 def test_a_load_balancer_of_the_user(inventory: Path) -> None:
     for name in ("worker1", "worker2"):
         file = inventory / "host_vars" / f"{name}.yml"

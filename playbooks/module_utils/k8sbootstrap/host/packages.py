@@ -212,6 +212,13 @@ class Platform(TypedDict):
     packages: list[str]
 
 
+def os_release() -> dict[str, str]:
+    """The fields of this host's /etc/os-release by name, without the quotes of their values."""
+    with open(_OS_RELEASE, encoding="utf-8") as handle:
+        lines = [line.strip().partition("=") for line in handle if "=" in line]
+    return {key: value.strip("\"'") for key, _, value in lines}
+
+
 def platform_of(platforms: list[Platform]) -> Platform:
     """The entry for this host's distribution.
 
@@ -224,9 +231,7 @@ def platform_of(platforms: list[Platform]) -> Platform:
     Raises:
         PackageError: There is none.
     """
-    with open(_OS_RELEASE, encoding="utf-8") as handle:
-        lines = [line.strip().partition("=") for line in handle if "=" in line]
-    release = {key: value.strip("\"'") for key, _, value in lines}
+    release = os_release()
     name, version = release.get("ID", ""), release.get("VERSION_ID", "")
     for wanted in (f"{name} {version}", f"{name} {version.partition('.')[0]}"):
         for platform in platforms:

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Mapping
 
 from ansible.module_utils.k8sbootstrap.host.arrivals import opened, sha256_of
+from ansible.module_utils.k8sbootstrap.host.packages import os_release
 
 FOLDER = "/var/lib/k8sbootstrap/packages"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -122,8 +123,6 @@ def _entry(stanza: str) -> tuple[tuple[str, str], tuple[str, str]]:
 
 
 def _system() -> str:
-    with open("/etc/os-release", encoding="utf-8") as file:
-        release = dict(line.rstrip().split("=", 1) for line in file if "=" in line)
-    name, version = (release.get(key, "").strip("\"'") for key in ("ID", "VERSION_ID"))
+    release = os_release()
     machine = platform.machine()
-    return f"{name}{version}/{_ARCHITECTURES.get(machine, machine)}"
+    return f"{release.get('ID', '')}{release.get('VERSION_ID', '')}/{_ARCHITECTURES.get(machine, machine)}"
