@@ -95,7 +95,9 @@ def cluster(hosts: list[Host], folder: Path) -> None:
     known.create()
     public = (hosts[0].folder.parent / "key.pub").read_text()
     known.known_hosts.write_text("".join(f"{host.address} {public}" for host in hosts))
-    named = [cluster_file.Host(host.name, host.address, (host.name.rstrip("0123456789"),)) for host in hosts]
+    named = [
+        cluster_file.ListedHost(host.name, host.address, (host.name.rstrip("0123456789"),)) for host in hosts
+    ]
     cluster_file.write(
         folder / "cluster.yaml",
         named,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k8sbootstrap.actions.prepare import extras, images, programs, pulled
-from k8sbootstrap.artifacts.bundle.manifest import INDEX, PACKAGES, Entry, Manifest
+from k8sbootstrap.artifacts.bundle.manifest import INDEX, PACKAGES, BundledFile, Manifest
 from k8sbootstrap.artifacts.bundle.writer import Content, write_bundle
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.artifacts.fetch import Fetched, Progress, fetch_all
@@ -34,11 +34,11 @@ class Created:
 class _Parts:
     """What goes into a bundle."""
 
-    files: dict[str, Entry]
+    files: dict[str, BundledFile]
     content: dict[str, Content]
 
     def add(self, path: str, content: Content, size: int, sha256: str) -> None:
-        self.files[path] = Entry(size, sha256)
+        self.files[path] = BundledFile(size, sha256)
         self.content[path] = content
 
     def add_text(self, path: str, text: bytes) -> None:

@@ -25,7 +25,7 @@ from k8sbootstrap.state import State
 from k8sbootstrap.survey.authorities import Allow
 from k8sbootstrap.survey.nodes import with_unplanned
 from k8sbootstrap.survey.todo import Survey
-from k8sbootstrap.survey.upgrade.models import Upgrade
+from k8sbootstrap.survey.upgrade.models import PendingUpgrade
 
 VERSION = 1
 """Of the JSON form; goes up when a program that reads it would misread the new one."""
@@ -68,7 +68,7 @@ class Outlook:
     hosts: tuple[HostOutlook, ...] = field(default_factory=tuple)
     unplanned: tuple[UnplannedNode, ...] = ()
     """Nodes that cluster.yaml does not name."""
-    upgrade: Upgrade | None = None
+    upgrade: PendingUpgrade | None = None
     """How it gets there from another release; None where it runs that version."""
 
     @property

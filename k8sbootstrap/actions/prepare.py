@@ -23,7 +23,7 @@ from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
 
 
-class Listener(Protocol):
+class StepReporter(Protocol):
     """Hears what a step has to say."""
 
     def note(self, text: str) -> None:
@@ -33,7 +33,7 @@ class Listener(Protocol):
         """What is going on right now; called from any thread."""
 
 
-Step = Callable[[str, str], AbstractContextManager[Listener]]
+BeginStep = Callable[[str, str], AbstractContextManager[StepReporter]]
 """Called with a step's name and title around each step, to report and time it."""
 
 
@@ -72,7 +72,7 @@ def pulled(plan: ClusterPlan, base: Path) -> RegistryImages:
     )
 
 
-def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path, step: Step) -> None:
+def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path, step: BeginStep) -> None:
     """Fetch files, issue certificates and write the inventory, each only as far as it is not there already.
 
     Args:

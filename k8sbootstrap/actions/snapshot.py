@@ -13,7 +13,7 @@ from k8sbootstrap.hosts.ask import Question
 from k8sbootstrap.hosts.pool import Hosts, Pool
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.survey.cluster.requests import etcdctl
-from k8sbootstrap.survey.upgrade.models import Upgrade
+from k8sbootstrap.survey.upgrade.models import PendingUpgrade
 from k8sbootstrap.survey.upgrade.observe import Running
 
 FOLDER = "/var/lib/k8sbootstrap/etcd-snapshots"
@@ -41,7 +41,7 @@ class _Taken:
 _TAKEN = TypeAdapter(_Taken)
 
 
-def take_snapshot(plan: ClusterPlan, pool: Pool, running: Running, upgrade: Upgrade) -> Snapshot:
+def take_snapshot(plan: ClusterPlan, pool: Pool, running: Running, upgrade: PendingUpgrade) -> Snapshot:
     """Take a snapshot on a healthy member, one that does not lead where there is one.
 
     Args:

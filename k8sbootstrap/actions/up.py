@@ -29,7 +29,7 @@ from k8sbootstrap.state import State
 from k8sbootstrap.survey import todo_text
 from k8sbootstrap.survey.authorities import Allow, recover_pki
 from k8sbootstrap.survey.nodes import with_unplanned
-from k8sbootstrap.survey.todo import Seen, Survey, compare, look_at_hosts
+from k8sbootstrap.survey.todo import HostFindings, Survey, compare, look_at_hosts
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def authorities(run: Run, plan: ClusterPlan, pool: Pool, state: State, allow: Al
                 step.note(line)
 
 
-def look(run: Run, plan: ClusterPlan, pool: Pool) -> Seen:
+def look(run: Run, plan: ClusterPlan, pool: Pool) -> HostFindings:
     """See what hosts are like, and that nothing is planned which would break what is there.
 
     Raises:
@@ -134,7 +134,9 @@ def look(run: Run, plan: ClusterPlan, pool: Pool) -> Seen:
     return seen
 
 
-def to_do(run: Run, plan: ClusterPlan, seen: Seen, inventory: Path, limit: Collection[str] = ()) -> Survey:
+def to_do(
+    run: Run, plan: ClusterPlan, seen: HostFindings, inventory: Path, limit: Collection[str] = ()
+) -> Survey:
     """See what is to do on which hosts. The record keeps the inventory, whatever is to do.
 
     Args:

@@ -96,7 +96,7 @@ def _write(text: str, target: Path) -> None:
 
 
 def _groups(
-    plan: ClusterPlan, network: Sequence[Sourced], entries: Sequence[user_manifests.Entry]
+    plan: ClusterPlan, network: Sequence[Sourced], entries: Sequence[user_manifests.UserManifest]
 ) -> Iterator[Group]:
     if network:
         yield Group("pod-network", network, wait=True)

@@ -22,12 +22,12 @@ _OWN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What one entry of ``manifests`` comes to."""
+class UserManifest:
+    """The objects of one entry of ``manifests``."""
 
     objects: Sequence[Sourced] = ()
     notes: Sequence[str] = ()
-    """What the user should know of it."""
+    """What the user should know about them."""
 
 
 def files(manifests: Sequence[Manifest]) -> list[ArtifactFile]:
@@ -53,7 +53,7 @@ def renderer(config: Cluster, fetched: Mapping[str, Path], kept: Path) -> Render
 
 def entries(
     config: Cluster, cluster_file: Path, fetched: Mapping[str, Path], charts: Renderer
-) -> list[Entry]:
+) -> list[UserManifest]:
     """Read files and render charts.
 
     Args:
@@ -73,7 +73,9 @@ def entries(
         missing = [file.key for file in files([manifest]) if file.key not in fetched]
         try:
             found.append(
-                Entry(notes=[f"manifests[{index}] was not looked into: {', '.join(missing)} is not here yet"])
+                UserManifest(
+                    notes=[f"manifests[{index}] was not looked into: {', '.join(missing)} is not here yet"]
+                )
                 if missing
                 else _entry(manifest, base, fetched, charts, scopes)
             )
@@ -85,19 +87,19 @@ def entries(
 
 def _entry(
     manifest: Manifest, base: Path, fetched: Mapping[str, Path], charts: Renderer, scopes: Scopes
-) -> Entry:
+) -> UserManifest:
     if isinstance(manifest, ChartManifest):
         rendered = charts.render(chart_of(manifest, base, fetched), scopes)
-        return Entry(rendered.objects, rendered.notes)
+        return UserManifest(rendered.objects, rendered.notes)
     if isinstance(manifest, UrlManifest):
         objects = url_objects(manifest, fetched)
     else:
         objects = local_objects(manifest, base)
     scopes.learn(each.object for each in objects)
-    return Entry(objects)
+    return UserManifest(objects)
 
 
-def _with_namespaces(manifests: Sequence[Manifest], found: Sequence[Entry]) -> Iterator[Entry]:
+def _with_namespaces(manifests: Sequence[Manifest], found: Sequence[UserManifest]) -> Iterator[UserManifest]:
     """The entries, with the namespaces that charts need and nobody describes."""
     objects = [each.object for entry in found for each in entry.objects]
     there = {item["metadata"]["name"] for item in objects if item["kind"] == "Namespace"}
@@ -106,7 +108,7 @@ def _with_namespaces(manifests: Sequence[Manifest], found: Sequence[Entry]) -> I
         if isinstance(manifest, ChartManifest) and entry.objects and manifest.namespace not in there:
             there.add(manifest.namespace)
             made = Sourced(f"namespace of chart {manifest.release}", 1, _namespace(manifest.namespace))
-            yield Entry([made, *entry.objects], entry.notes)
+            yield UserManifest([made, *entry.objects], entry.notes)
         else:
             yield entry
 

@@ -9,7 +9,7 @@ from k8sbootstrap.errors import ArtifactError
 
 
 @dataclass(frozen=True)
-class Failure:
+class FetchFailure:
     """A file that no place gave."""
 
     file: ArtifactFile
@@ -25,7 +25,7 @@ class Failure:
     """What to write into cluster.yaml where a source has the user's own build."""
 
 
-def artifact_error(failures: Sequence[Failure], pins: Path, *, bundled: bool) -> ArtifactError:
+def artifact_error(failures: Sequence[FetchFailure], pins: Path, *, bundled: bool) -> ArtifactError:
     """One error for all files; those of one folder that were answered alike are listed together.
 
     Args:

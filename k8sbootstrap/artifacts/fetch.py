@@ -10,7 +10,7 @@ from typing import Literal
 
 from k8sbootstrap.artifacts.bundle.reader import open_bundle
 from k8sbootstrap.artifacts.cache import Cache
-from k8sbootstrap.artifacts.failures import Failure, artifact_error
+from k8sbootstrap.artifacts.failures import FetchFailure, artifact_error
 from k8sbootstrap.artifacts.pins import Pins
 from k8sbootstrap.artifacts.sources.base import (
     AbsentError,
@@ -21,7 +21,7 @@ from k8sbootstrap.artifacts.sources.base import (
     SourceError,
 )
 from k8sbootstrap.artifacts.sources.bundle import BundleSource
-from k8sbootstrap.artifacts.sources.named import DirectorySource, MirrorSource
+from k8sbootstrap.artifacts.sources.named import LocalDirectory, WebMirror
 from k8sbootstrap.artifacts.sources.registries import RegistriesSource, RegistryImages
 from k8sbootstrap.artifacts.sources.upstream import UpstreamSource
 from k8sbootstrap.artifacts.trust import Trust, listed_hash
@@ -145,7 +145,7 @@ def fetch_all(
     failures = [
         result
         for key, result in results.items()
-        if isinstance(result, Failure) and (key in wanted or result.refused)
+        if isinstance(result, FetchFailure) and (key in wanted or result.refused)
     ]
     if failures:
         raise artifact_error(failures, state.artifact_pins, bundled=config.bundle is not None)
@@ -176,10 +176,10 @@ def _named(config: configured.Artifacts, base: Path, web: Web, cache: Cache) -> 
 
 def _source(
     source: configured.DirectorySource | configured.MirrorSource, base: Path, web: Web, cache: Cache
-) -> DirectorySource | MirrorSource:
+) -> LocalDirectory | WebMirror:
     if isinstance(source, configured.DirectorySource):
-        return DirectorySource(base / source.directory.expanduser(), cache, source.own_builds)
-    return MirrorSource(source.url, web, cache, source.own_builds)
+        return LocalDirectory(base / source.directory.expanduser(), cache, source.own_builds)
+    return WebMirror(source.url, web, cache, source.own_builds)
 
 
 @dataclass
@@ -234,7 +234,7 @@ class _Run:
             if size is not None:
                 return
 
-    def fetch(self, file: ArtifactFile) -> Fetched | Failure:
+    def fetch(self, file: ArtifactFile) -> Fetched | FetchFailure:
         """Get one file; every other thread does the same for another."""
         expected = self.trust.expected(file)
         hunt = _Hunt(file, expected)
@@ -251,7 +251,7 @@ class _Run:
         if found is None:
             why = "; ".join(f"{place}: {answer}" for place, answer in hunt.answers)
             self._tell(file, None, "missing", why=why)
-            return Failure(
+            return FetchFailure(
                 file,
                 tuple(hunt.answers),
                 refused=hunt.refused,

@@ -9,7 +9,7 @@ from k8sbootstrap.plan.made_with import made_with
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.resources import shared_rules
 from k8sbootstrap.survey.etcd_members import judge_etcd
-from k8sbootstrap.survey.record import Finding
+from k8sbootstrap.survey.record import HostFinding
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Refusal:
     """What to write instead."""
 
 
-Findings = Mapping[str, Finding]
+Findings = Mapping[str, HostFinding]
 """By host; those that did not answer are missing."""
 Rule = Callable[[ClusterPlan, Findings], Iterator[Refusal]]
 

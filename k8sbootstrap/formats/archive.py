@@ -35,7 +35,7 @@ class ArchiveError(Exception):
     """The archive is damaged, or does not hold what it should."""
 
 
-class Member(tarfile.TarInfo):
+class TarMember(tarfile.TarInfo):
     """A member whose headers are small: tarfile reads each of them into memory as a whole."""
 
     @classmethod
@@ -66,7 +66,9 @@ def members(archive: Path, wanted: Iterable[str]) -> Iterator[tuple[str, IO[byte
         with (
             gzip.open(archive) as unpacked,
             tarfile.open(
-                fileobj=cast("IO[bytes]", _Bounded(unpacked, limits.UNPACKED)), mode="r|", tarinfo=Member
+                fileobj=cast("IO[bytes]", _Bounded(unpacked, limits.UNPACKED)),
+                mode="r|",
+                tarinfo=TarMember,
             ) as tar,
         ):
             for member in tar:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from k8sbootstrap.formats.archive import Member
+from k8sbootstrap.formats.archive import TarMember
 from k8sbootstrap.formats.bounded import load_json
 
 _HOST = re.compile(r"localhost|.*[.:].*")
@@ -39,7 +39,7 @@ class ImageArchive:
 
 
 @dataclass(frozen=True)
-class Part:
+class ImagePart:
     """The configuration of an image, or one of its layers, as a registry has it."""
 
     digest: str
@@ -52,7 +52,7 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def write_archive(target: Path, ref: str, manifest: bytes, parts: Sequence[Part]) -> None:
+def write_archive(target: Path, ref: str, manifest: bytes, parts: Sequence[ImagePart]) -> None:
     """Write an image that came from a registry, to be loaded by any runtime; always the same bytes for it.
 
     It is an OCI layout and a docker archive at once: ``ctr images import`` reads ``index.json`` and so keeps
@@ -104,7 +104,7 @@ def read_archive(path: Path) -> ImageArchive:
         OSError: It cannot be read.
     """
     try:
-        with tarfile.open(path, "r:", tarinfo=Member) as tar:
+        with tarfile.open(path, "r:", tarinfo=TarMember) as tar:
             manifest = _document(tar, "manifest.json")
             refs = [_full(ref) for image in manifest for ref in image["RepoTags"] or ()]
             archs = {_document(tar, image["Config"])["architecture"] for image in manifest}

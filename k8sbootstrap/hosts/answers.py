@@ -25,7 +25,7 @@ class Get:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunCommand:
     """A command run on a host as root."""
 
     argv: Sequence[str]
@@ -38,7 +38,7 @@ class Request:
     """All that is asked of one host in one go."""
 
     http: Mapping[str, Get] = field(default_factory=dict)
-    run: Mapping[str, Run] = field(default_factory=dict)
+    run: Mapping[str, RunCommand] = field(default_factory=dict)
     certificates: Sequence[str] = ()
     """Globs of PEM files and kubeconfigs whose certificates are wanted."""
 

@@ -8,13 +8,13 @@ import paramiko
 
 from k8sbootstrap.errors import HostError, SudoError
 from k8sbootstrap.hosts.bastions import Bastions
-from k8sbootstrap.hosts.command import Exchange, Result, SudoRefusedError, TooMuchError
+from k8sbootstrap.hosts.command import CommandResult, Exchange, SudoRefusedError, TooMuchError
 from k8sbootstrap.hosts.endpoint import of_host
 from k8sbootstrap.hosts.known_hosts import KnownHosts
 from k8sbootstrap.hosts.transport import enter, reach, shown_key
 from k8sbootstrap.plan.models import SSHTarget
 
-__all__ = ["Result", "SSHSession"]
+__all__ = ["CommandResult", "SSHSession"]
 
 _PATIENCE = 20.0
 """Seconds after connecting in which a login is begun; servers end connections that wait for long."""
@@ -108,7 +108,9 @@ class SSHSession:
             return False
         return True
 
-    def run(self, command: str, *, stdin: bytes = b"", root: bool = True, timeout: float = 60) -> Result:
+    def run(
+        self, command: str, *, stdin: bytes = b"", root: bool = True, timeout: float = 60
+    ) -> CommandResult:
         """Run a shell command, in the C locale.
 
         Args:
@@ -151,7 +153,7 @@ class SSHSession:
             self._running -= 1
             self._last_used = time.monotonic()
 
-    def _ended(self, exchange: Exchange, transport: paramiko.Transport, timeout: float) -> Result:
+    def _ended(self, exchange: Exchange, transport: paramiko.Transport, timeout: float) -> CommandResult:
         try:
             result = exchange.run(timeout)
         except SudoRefusedError as exc:

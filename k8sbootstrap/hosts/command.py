@@ -19,7 +19,7 @@ _IDLE_WAIT = 1.0
 
 
 @dataclass(frozen=True)
-class Result:
+class CommandResult:
     """How a command ended."""
 
     rc: int
@@ -86,7 +86,7 @@ class Exchange:
         inner = f"echo {mark}; echo {mark} >&2\n{command}"
         self._line = f"env LC_ALL=C {shell} -c {shlex.quote(inner)}"
 
-    def run(self, timeout: float) -> Result:
+    def run(self, timeout: float) -> CommandResult:
         """Run it to its end.
 
         Args:
@@ -164,7 +164,7 @@ class Exchange:
             self._finished_sending = True
         return True
 
-    def _result(self, rc: int) -> Result:
+    def _result(self, rc: int) -> CommandResult:
         if not self._started:
             said = bytes(self._err).replace(self._prompt, b"").decode(errors="replace").strip()
             wrong = self._password_sent and "incorrect password" in said
@@ -173,4 +173,6 @@ class Exchange:
         _, mark, after = out.partition(self._mark)
         if not self._sudo:
             err = err.partition(self._mark)[2] if self._mark in err else err
-        return Result(rc, (after if mark else out).decode(errors="replace"), err.decode(errors="replace"))
+        return CommandResult(
+            rc, (after if mark else out).decode(errors="replace"), err.decode(errors="replace")
+        )

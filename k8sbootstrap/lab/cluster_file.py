@@ -15,7 +15,7 @@ _FAIL_CGROUP_V1_SINCE = (1, 35)
 
 
 @dataclass(frozen=True)
-class Host:
+class ListedHost:
     """A host as cluster.yaml names it."""
 
     name: str
@@ -25,7 +25,7 @@ class Host:
 
 def write(
     path: Path,
-    hosts: list[Host],
+    hosts: list[ListedHost],
     *,
     version: str,
     runtime: str,

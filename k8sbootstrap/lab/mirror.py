@@ -41,7 +41,7 @@ def passed_on() -> str:
     return "".join(f"{line}\n" for line in lines if not line.endswith(' "";'))
 
 
-class Apt:
+class LabApt:
     """The program apt-get with a source list of its own: the machine's configuration stays as it is."""
 
     def __init__(self, folder: Path) -> None:
@@ -59,7 +59,7 @@ class Apt:
 
 
 @contextmanager
-def apt(suite: str, types: str = "deb") -> Iterator[Apt]:
+def apt(suite: str, types: str = "deb") -> Iterator[LabApt]:
     """What runs apt-get for one suite of the machine's mirror, such as bookworm, in the ``with`` block."""
     with tempfile.TemporaryDirectory(prefix="k8sbootstrap-apt-") as name:
         folder = Path(name)
@@ -68,7 +68,7 @@ def apt(suite: str, types: str = "deb") -> Iterator[Apt]:
         (folder / "lab.sources").write_text(
             f"Types: {types}\nURIs: {mirror()}\nSuites: {suite}\nComponents: main\nSigned-By: {KEYRING}\n"
         )
-        tool = Apt(folder)
+        tool = LabApt(folder)
         tool.get("update", cwd=folder)
         yield tool
 

@@ -40,7 +40,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class HostStatus:
+class LabHostStatus:
     """One host as ``lab status`` shows it."""
 
     name: str
@@ -91,7 +91,7 @@ def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
     _known_hosts(file, lab, keys)
     cluster_file.write(
         file,
-        [cluster_file.Host(host.name, lab.address(host), host.roles) for host in lab.hosts],
+        [cluster_file.ListedHost(host.name, lab.address(host), host.roles) for host in lab.hosts],
         version=wanted.version,
         runtime=wanted.runtime,
         sources=sources,
@@ -122,10 +122,10 @@ def down(file: Path) -> bool:
     return True
 
 
-def status(file: Path) -> list[HostStatus]:
+def status(file: Path) -> list[LabHostStatus]:
     """How each host is."""
     lab = model.require(file)
-    return [HostStatus(host.name, lab.address(host), _state(lab, host)) for host in lab.hosts]
+    return [LabHostStatus(host.name, lab.address(host), _state(lab, host)) for host in lab.hosts]
 
 
 def stop(file: Path, names: Sequence[str], *, graceful: bool) -> None:

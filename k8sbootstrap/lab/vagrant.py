@@ -58,10 +58,10 @@ def vagrantfile(wanted: operations.Wanted, public_key: str) -> str:
     )
 
 
-def hosts(wanted: operations.Wanted) -> list[cluster_file.Host]:
+def hosts(wanted: operations.Wanted) -> list[cluster_file.ListedHost]:
     """The hosts with their addresses."""
     return [
-        cluster_file.Host(host.name, f"{_NETWORK}.{10 + host.index}", host.roles)
+        cluster_file.ListedHost(host.name, f"{_NETWORK}.{10 + host.index}", host.roles)
         for host in operations.hosts_of(wanted)
     ]
 

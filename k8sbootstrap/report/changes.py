@@ -7,7 +7,7 @@ from k8sbootstrap.formats.text import some
 from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.plan.phases import title
 from k8sbootstrap.report.diffs import Diff, read_diffs
-from k8sbootstrap.report.history import History, Work
+from k8sbootstrap.report.history import History, HostTask
 
 LINES = 20_000
 """Lines of diffs on a page; beyond them a browser gets slow."""
@@ -84,7 +84,7 @@ class _Page:
     places: dict[tuple[str, Diff], tuple[str, str]] = field(default_factory=dict)
     """Task and diff to the host that shows it and the place."""
 
-    def show(self, work: Work, diff: Diff) -> ShownDiff:
+    def show(self, work: HostTask, diff: Diff) -> ShownDiff:
         if not diff.lines:
             return ShownDiff(diff, "", "", shown=True)
         place = self.places.get((work.task, diff))
@@ -100,7 +100,7 @@ class _Page:
 
 def host_changes(history: History) -> tuple[HostChanges, ...]:
     """What changed on the hosts, in the order of the inventory; hosts without changes are left out."""
-    works: dict[str, list[Work]] = {host: [] for host in history.hosts}
+    works: dict[str, list[HostTask]] = {host: [] for host in history.hosts}
     for work in history.works:
         if work.result is not None and (work.outcome == "changed" or work.result.changes or work.result.diff):
             works.setdefault(work.host, []).append(work)
@@ -108,7 +108,7 @@ def host_changes(history: History) -> tuple[HostChanges, ...]:
     return tuple(HostChanges(host, tuple(_tasks(page, done))) for host, done in works.items() if done)
 
 
-def _tasks(page: _Page, works: Iterable[Work]) -> Iterable[TaskChanges]:
+def _tasks(page: _Page, works: Iterable[HostTask]) -> Iterable[TaskChanges]:
     for work in works:
         result = work.result
         assert result is not None  # noqa: S101

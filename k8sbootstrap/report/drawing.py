@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from k8sbootstrap.formats.text import count, shortened
-from k8sbootstrap.report.topology import Member, Topology
+from k8sbootstrap.report.topology import ClusterHost, Topology
 
 SHOWN = 20
 """Hosts drawn of one kind; where there are more, those that failed come first. The table of hosts has all."""
@@ -40,7 +40,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Group:
+class BoxGroup:
     """Hosts of one kind, or a load balancer."""
 
     y: float
@@ -58,7 +58,7 @@ class Drawing:
 
     width: float
     height: float
-    groups: tuple[Group, ...]
+    groups: tuple[BoxGroup, ...]
     between: float = _BETWEEN
     box_width: float = _BOX[0]
     box_height: float = _BOX[1]
@@ -70,7 +70,7 @@ class Drawing:
 class _Kind:
     title: str
     text: str
-    members: Sequence[Member]
+    members: Sequence[ClusterHost]
 
 
 def draw_topology(topology: Topology, outcomes: Mapping[str, str], columns: int) -> Drawing:
@@ -84,7 +84,7 @@ def draw_topology(topology: Topology, outcomes: Mapping[str, str], columns: int)
     kinds = _kinds(topology)
     columns = min(columns, max(_FEWEST, *(len(kind.members) for kind in kinds)))
     width = columns * _BOX[0] + (columns - 1) * _GAP + 2 * _PAD
-    groups: list[Group] = []
+    groups: list[BoxGroup] = []
     y = 0.0
     for kind in kinds:
         texts = tuple(textwrap.wrap(kind.text, int((width - 2 * _PAD) / _CHARACTER)))
@@ -131,7 +131,7 @@ def _kinds(topology: Topology) -> list[_Kind]:
 
 def _group(
     kind: _Kind, texts: tuple[str, ...], outcomes: Mapping[str, str], columns: int, y: float, *, arrow: bool
-) -> Group:
+) -> BoxGroup:
     crowded = len(kind.members) > SHOWN
     members = sorted(kind.members, key=lambda member: crowded and _mark(outcomes, member) != "✕")[:SHOWN]
     left_out = len(kind.members) - len(members)
@@ -148,14 +148,14 @@ def _group(
         for place, member in enumerate(members)
     )
     bottom = boxes[-1].y + _BOX[1] if boxes else top - _GAP / 2
-    return Group(y, bottom + _PAD - y, kind.title, texts, boxes, arrow)
+    return BoxGroup(y, bottom + _PAD - y, kind.title, texts, boxes, arrow)
 
 
-def _mark(outcomes: Mapping[str, str], member: Member) -> str:
+def _mark(outcomes: Mapping[str, str], member: ClusterHost) -> str:
     return _MARKS.get(outcomes.get(member.name, ""), "")
 
 
-def _box(member: Member, outcomes: Mapping[str, str], x: float, y: float) -> Box:
+def _box(member: ClusterHost, outcomes: Mapping[str, str], x: float, y: float) -> Box:
     outcome = outcomes.get(member.name, "")
     roles = ", ".join(member.roles)
     parts = (member.name, member.address, roles, outcome)

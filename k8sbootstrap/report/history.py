@@ -23,7 +23,7 @@ from k8sbootstrap.run.failure import hook_title
 
 
 @dataclass
-class Step:
+class FinishedStep:
     """Something that the program did itself, or a hook of the user."""
 
     title: str
@@ -40,7 +40,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Work:
+class HostTask:
     """A task on one host."""
 
     host: str
@@ -92,7 +92,7 @@ class Stage:
     """1 for the first."""
     start: float
     end: float
-    works: list[Work] = field(default_factory=list)
+    works: list[HostTask] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
 
     @property
@@ -121,7 +121,7 @@ class History:
 
     start: float = 0.0
     end: float = 0.0
-    steps: list[Step] = field(default_factory=list)
+    steps: list[FinishedStep] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     board: Board = field(default_factory=Board)
 
@@ -136,7 +136,7 @@ class History:
         return tuple(self.board.hosts)
 
     @property
-    def works(self) -> Iterable[Work]:
+    def works(self) -> Iterable[HostTask]:
         """All tasks on all hosts."""
         return (work for stage in self.stages for work in stage.works)
 
@@ -174,9 +174,9 @@ class _Reader:
     def _take_step(self, event: Event) -> None:
         steps = self.history.steps
         if isinstance(event, StepStarted):
-            steps.append(Step(event.title, event.time, event.time))
+            steps.append(FinishedStep(event.title, event.time, event.time))
         elif isinstance(event, HookStarted):
-            steps.append(Step(hook_title(event), event.time, event.time))
+            steps.append(FinishedStep(hook_title(event), event.time, event.time))
         elif isinstance(event, StepNote) and steps:
             steps[-1].notes.append(event.text)
         elif isinstance(event, StepFinished) and steps:
@@ -193,7 +193,7 @@ class _Reader:
         if self._task is not None and history.stages:
             task = self._task
             for host in self._waiting:
-                self._put(Work(host, task.task, task.role, task.time, history.end, None))
+                self._put(HostTask(host, task.task, task.role, task.time, history.end, None))
         return history
 
     def _begin(self, event: PlayStarted) -> None:
@@ -204,7 +204,7 @@ class _Reader:
             stages.append(Stage(event.phase, len(stages) + 1, event.time, event.time))
             self._open = True
 
-    def _end_hook(self, step: Step, event: HookFinished) -> None:
+    def _end_hook(self, step: FinishedStep, event: HookFinished) -> None:
         step.end = event.time
         step.outcome = "ok"
         if event.failure:
@@ -216,11 +216,11 @@ class _Reader:
         if self.history.stages:
             stage = self.history.stages[-1]
             start = max(stage.start, event.time - event.seconds)
-            self._put(Work(event.host, event.task, event.role, start, event.time, event))
+            self._put(HostTask(event.host, event.task, event.role, start, event.time, event))
         if event.status in ("failed", "unreachable") and not event.ignored:
             self._members = tuple(name for name in self._members if name != event.host)
 
-    def _put(self, work: Work) -> None:
+    def _put(self, work: HostTask) -> None:
         stage = self.history.stages[-1]
         stage.works.append(work)
         stage.end = work.end

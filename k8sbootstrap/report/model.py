@@ -11,7 +11,7 @@ from k8sbootstrap.report.checks import CheckTable, check_table
 from k8sbootstrap.report.drawing import Drawing, draw_topology
 from k8sbootstrap.report.failures import FailureCard, failure_cards
 from k8sbootstrap.report.history import History, read_history
-from k8sbootstrap.report.pace import Part, SlowTask, parts, slowest_tasks
+from k8sbootstrap.report.pace import SlowTask, TimedPart, parts, slowest_tasks
 from k8sbootstrap.report.recorded import Recorded
 from k8sbootstrap.report.runs import UNFINISHED
 from k8sbootstrap.report.timeline import Timeline, draw_timeline
@@ -65,7 +65,7 @@ class Page:
     """What to know of the run before reading on: that it only planned, and what its record lacks."""
     failures: tuple[FailureCard, ...]
     timeline: Timeline
-    parts: tuple[Part, ...]
+    parts: tuple[TimedPart, ...]
     slowest: tuple[SlowTask, ...]
     drawings: tuple[Drawing, ...]
     """The topology for wide and for narrow screens; empty when the run kept no inventory."""

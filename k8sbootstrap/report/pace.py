@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from k8sbootstrap.formats.text import clock, count, duration
-from k8sbootstrap.report.history import History, Stage, Step
+from k8sbootstrap.report.history import FinishedStep, History, Stage
 
 SLOWEST = 15
 """Tasks in the list of the slowest."""
 
 
 @dataclass(frozen=True)
-class Part:
+class TimedPart:
     """A step or a phase."""
 
     number: str
@@ -37,9 +37,9 @@ class SlowTask:
     outcome: str
 
 
-def parts(history: History) -> tuple[Part, ...]:
+def parts(history: History) -> tuple[TimedPart, ...]:
     """Steps and phases in the order in which they began."""
-    found: list[tuple[float, Part]] = [(step.start, _step(history, step)) for step in history.steps]
+    found: list[tuple[float, TimedPart]] = [(step.start, _step(history, step)) for step in history.steps]
     found += [(stage.start, _stage(history, stage)) for stage in history.stages]
     return tuple(part for _, part in sorted(found, key=lambda pair: pair[0]))
 
@@ -54,8 +54,8 @@ def slowest_tasks(history: History) -> tuple[SlowTask, ...]:
     )
 
 
-def _step(history: History, step: Step) -> Part:
-    return Part(
+def _step(history: History, step: FinishedStep) -> TimedPart:
+    return TimedPart(
         number="",
         title=step.title,
         began=clock(step.start - history.start),
@@ -67,7 +67,7 @@ def _step(history: History, step: Step) -> Part:
     )
 
 
-def _stage(history: History, stage: Stage) -> Part:
+def _stage(history: History, stage: Stage) -> TimedPart:
     outcomes = [work.outcome for work in stage.works]
     failed = sum(outcome in {"failed", "unreachable"} for outcome in outcomes)
     changed = len({work.host for work in stage.works if work.outcome == "changed"})
@@ -77,7 +77,7 @@ def _stage(history: History, stage: Stage) -> Part:
         outcome = "unfinished"
     else:
         outcome = f"{count(changed, 'host')} changed" if changed else "ok"
-    return Part(
+    return TimedPart(
         number=str(stage.number),
         title=stage.title,
         began=clock(stage.start - history.start),

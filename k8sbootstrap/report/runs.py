@@ -17,7 +17,7 @@ _SUMMARY = TypeAdapter(Summary)
 
 
 @dataclass(frozen=True)
-class Run:
+class RecordedRun:
     """One run in a few words."""
 
     directory: Path
@@ -45,7 +45,7 @@ def read_summary(directory: Path) -> Summary | None:
         return None
 
 
-def list_runs(state: State) -> list[Run]:
+def list_runs(state: State) -> list[RecordedRun]:
     """Every run that the state directory holds, newest first."""
     if not state.runs.is_dir():
         return []
@@ -53,7 +53,7 @@ def list_runs(state: State) -> list[Run]:
     return [_run(directory) for directory in reversed(directories)]
 
 
-def find_run(state: State, cluster: str, wanted: str | None) -> Run:
+def find_run(state: State, cluster: str, wanted: str | None) -> RecordedRun:
     """The run that the user means.
 
     Args:
@@ -81,13 +81,13 @@ def find_run(state: State, cluster: str, wanted: str | None) -> Run:
     return found[0]
 
 
-def _run(directory: Path) -> Run:
+def _run(directory: Path) -> RecordedRun:
     summary = read_summary(directory)
     if summary is not None:
-        return Run(directory, summary.command, summary.outcome, summary.seconds)
+        return RecordedRun(directory, summary.command, summary.outcome, summary.seconds)
     try:
         with (directory / "events.jsonl").open(encoding="utf-8", errors="replace") as file:
             first = parse(file.readline())
     except (OSError, ValueError):
         first = None
-    return Run(directory, first.command if isinstance(first, RunStarted) else "", UNFINISHED, None)
+    return RecordedRun(directory, first.command if isinstance(first, RunStarted) else "", UNFINISHED, None)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from k8sbootstrap.formats.text import clock, count, duration
-from k8sbootstrap.report.history import History, Step, Turn, Work
+from k8sbootstrap.report.history import FinishedStep, History, HostTask, Turn
 
 SHOWN = 24
 """Hosts shown at once; in larger clusters the others are folded away."""
@@ -98,7 +98,7 @@ def draw_timeline(history: History) -> Timeline:
     """Lay out a run."""
     scale = _Scale(history)
     waits = _waits(history)
-    works: dict[str, list[Work]] = {host: [] for host in history.hosts}
+    works: dict[str, list[HostTask]] = {host: [] for host in history.hosts}
     for work in history.works:
         if work.outcome != "skipped":
             works.setdefault(work.host, []).append(work)
@@ -132,7 +132,7 @@ def _waits(history: History) -> dict[str, list[Turn]]:
     return found
 
 
-def _most_telling(works: dict[str, list[Work]], waits: dict[str, list[Turn]]) -> set[str]:
+def _most_telling(works: dict[str, list[HostTask]], waits: dict[str, list[Turn]]) -> set[str]:
     """The hosts to show: those that failed, those that everything waited for longest, then the busiest."""
 
     def rank(host: str) -> tuple[bool, float, float]:
@@ -143,7 +143,7 @@ def _most_telling(works: dict[str, list[Work]], waits: dict[str, list[Turn]]) ->
     return {_CONTROLLER, *sorted(works, key=rank, reverse=True)[:SHOWN]}
 
 
-def _controller_rows(scale: _Scale, steps: list[Step]) -> Iterable[Row]:
+def _controller_rows(scale: _Scale, steps: list[FinishedStep]) -> Iterable[Row]:
     bars = tuple(
         scale.bar(
             step.start,
@@ -158,7 +158,7 @@ def _controller_rows(scale: _Scale, steps: list[Step]) -> Iterable[Row]:
         yield Row(_CONTROLLER, f"{count(len(bars), 'step')}, {spent}", bars, ())
 
 
-def _host_row(scale: _Scale, host: str, works: list[Work], waits: list[Turn]) -> Row:
+def _host_row(scale: _Scale, host: str, works: list[HostTask], waits: list[Turn]) -> Row:
     bars = tuple(
         scale.bar(
             work.start,

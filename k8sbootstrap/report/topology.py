@@ -16,7 +16,7 @@ _RELEASE = re.compile(r"/(?P<name>[^/]+)/(?P<version>[^/]*\d[^/]*)/(?:amd64|arm6
 
 
 @dataclass(frozen=True)
-class Member:
+class ClusterHost:
     """One host of the cluster."""
 
     name: str
@@ -42,7 +42,7 @@ class Member:
 class Topology:
     """The hosts, and how they reach the API."""
 
-    members: tuple[Member, ...]
+    members: tuple[ClusterHost, ...]
     endpoint: str
     """Load balancer in front of the API servers that the user runs; empty when there is none."""
     local_port: int | None
@@ -51,22 +51,22 @@ class Topology:
     """What was installed, and in which version."""
 
     @property
-    def masters(self) -> tuple[Member, ...]:
+    def masters(self) -> tuple[ClusterHost, ...]:
         """Hosts with an API server."""
         return tuple(member for member in self.members if member.master)
 
     @property
-    def etcd_members(self) -> tuple[Member, ...]:
+    def etcd_members(self) -> tuple[ClusterHost, ...]:
         """Hosts with etcd."""
         return tuple(member for member in self.members if member.etcd)
 
     @property
-    def etcd_hosts(self) -> tuple[Member, ...]:
+    def etcd_hosts(self) -> tuple[ClusterHost, ...]:
         """Hosts with etcd that are no masters."""
         return tuple(member for member in self.members if member.etcd and not member.master)
 
     @property
-    def workers(self) -> tuple[Member, ...]:
+    def workers(self) -> tuple[ClusterHost, ...]:
         """Nodes that are no masters."""
         return tuple(member for member in self.members if not member.master and not member.etcd)
 
@@ -92,12 +92,12 @@ def read_topology(inventory: Path) -> Topology | None:
     )
 
 
-def _member(name: str, inventory: Path, groups: Mapping[str, list[str]]) -> Member:
+def _member(name: str, inventory: Path, groups: Mapping[str, list[str]]) -> ClusterHost:
     variables = _load(inventory / "host_vars" / f"{name}.yml")
     own = ("kubelet_address", "kube_apiserver_address", "etcd_address", "ansible_host")
     addresses = [str(variables[key]) for key in own if variables.get(key)]
     taints = variables.get("kubelet_taints")
-    return Member(
+    return ClusterHost(
         name=name,
         address=addresses[0] if addresses else "",
         master=name in groups.get("masters", ()),

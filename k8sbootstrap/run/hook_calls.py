@@ -15,7 +15,7 @@ from k8sbootstrap.formats.text import printable
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run.events import HookFinished, HookStarted, When
 from k8sbootstrap.run.failure import describe_hook, hook_title
-from k8sbootstrap.run.hook_event import About, Result
+from k8sbootstrap.run.hook_event import About, PhaseOutcome
 from k8sbootstrap.run.hook_process import Ended, run_command
 from k8sbootstrap.run.listener import RunView
 from k8sbootstrap.run.record import open_private
@@ -48,7 +48,7 @@ class HookCalls:
             if point in hook.before:
                 self._call(hook, "before", point, event)
 
-    def after(self, point: HookPoint, hosts: Sequence[str], result: Result) -> None:
+    def after(self, point: HookPoint, hosts: Sequence[str], result: PhaseOutcome) -> None:
         """Call the hooks after ``point``: all of them, because one may undo what another did before it.
 
         Raises:

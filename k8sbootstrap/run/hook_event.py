@@ -50,7 +50,7 @@ class About:
 
 
 @dataclass(frozen=True)
-class Result:
+class PhaseOutcome:
     """How a phase or the whole run went."""
 
     outcome: Outcome

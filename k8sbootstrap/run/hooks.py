@@ -22,7 +22,7 @@ from k8sbootstrap.plan.phases import PHASES
 from k8sbootstrap.run.events import Event, PhaseDue, TaskResult
 from k8sbootstrap.run.failure import describe
 from k8sbootstrap.run.hook_calls import HookCalls
-from k8sbootstrap.run.hook_event import Result
+from k8sbootstrap.run.hook_event import PhaseOutcome
 from k8sbootstrap.run.listener import RunView
 from k8sbootstrap.run.phase_gate import Gate
 from k8sbootstrap.run.record import Outcome
@@ -145,7 +145,7 @@ class Hooks:
         board = self._run.board
         state = board.phases.get(phase.name)
         errors = [describe(failure) for failure in board.fatal() if failure.phase == phase.name]
-        result = Result(
+        result = PhaseOutcome(
             outcome="failed" if errors and exc is None else _outcome(exc),
             seconds=(state.finished or time.time()) - state.started if state else 0.0,
             error="\n".join([*errors, *_words(exc)]),
@@ -155,7 +155,7 @@ class Hooks:
         self._calls.after(phase.name, phase.hosts, result)
 
     def _end_run(self, name: HookPoint, exc: BaseException | None) -> None:
-        result = Result(
+        result = PhaseOutcome(
             outcome=_outcome(exc),
             seconds=(datetime.now(UTC) - self._run.record.started).total_seconds(),
             error="\n".join(_words(exc)),

@@ -10,7 +10,7 @@ from k8sbootstrap.run.progress import Reporter
 from k8sbootstrap.run.record import RunRecord
 
 
-class Listener(Protocol):
+class RunListener(Protocol):
     """Takes part in a run: it may stop ``ansible-playbook`` before each phase."""
 
     def around_phases(self) -> AbstractContextManager[Gate | None]:
@@ -30,7 +30,7 @@ class RunView(Protocol):
     record: RunRecord
     reporter: Reporter
     board: Board
-    listener: Listener | None
+    listener: RunListener | None
 
     def note(self, event: Event) -> None:
         """Record and show an event of this program itself."""

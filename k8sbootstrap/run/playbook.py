@@ -9,7 +9,7 @@ from k8sbootstrap.formats.bounded import load_own_yaml
 from k8sbootstrap.plan.phases import NODE_ROLES, PHASES, UPGRADE, Phase
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.survey.todo import Survey
-from k8sbootstrap.survey.upgrade.models import Upgrade
+from k8sbootstrap.survey.upgrade.models import PendingUpgrade
 
 PLUGINS = {
     "ANSIBLE_ACTION_PLUGINS": "action_plugins",
@@ -76,7 +76,9 @@ def _phases(survey: Survey) -> Iterator[Phase]:
             yield UPGRADE
 
 
-def _upgrade(source: Sequence[dict[str, Any]], survey: Survey, upgrade: Upgrade) -> Iterator[dict[str, Any]]:
+def _upgrade(
+    source: Sequence[dict[str, Any]], survey: Survey, upgrade: PendingUpgrade
+) -> Iterator[dict[str, Any]]:
     """The plays of nodes that are upgraded: those of masters, then those of workers."""
     for play, nodes, serial in zip(
         source, (upgrade.masters, upgrade.workers), (1, upgrade.max_unavailable), strict=True

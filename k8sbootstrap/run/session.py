@@ -20,7 +20,7 @@ from k8sbootstrap.run import ansible, lock
 from k8sbootstrap.run.board import Board
 from k8sbootstrap.run.events import Event, RunStarted, StepFinished, StepNote, StepStarted, parse
 from k8sbootstrap.run.failure import describe
-from k8sbootstrap.run.listener import Listener
+from k8sbootstrap.run.listener import RunListener
 from k8sbootstrap.run.progress import Reporter
 from k8sbootstrap.run.record import RunRecord, Summary
 from k8sbootstrap.state import State
@@ -38,7 +38,7 @@ class Run:
     record: RunRecord
     reporter: Reporter
     board: Board = field(default_factory=Board)
-    listener: Listener | None = None
+    listener: RunListener | None = None
     """The user's hooks, if cluster.yaml has any."""
     summary: Summary | None = None
     """Set when the run has ended."""

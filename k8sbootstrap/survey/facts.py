@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from k8sbootstrap.survey.os_release import os_release
-from k8sbootstrap.survey.owners_settings import Docker, OwnedFile, RawDocker, read_docker
+from k8sbootstrap.survey.owners_settings import DockerSettings, OwnedFile, RawDocker, read_docker
 
 _SOCKET = re.compile(
     r"^\S+\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+(?:\s+users:\((?P<users>.*)\))?"
@@ -105,7 +105,7 @@ class Facts:
     """Paths that a cluster leaves."""
     settings: Mapping[str, OwnedFile]
     """Files of settings that the cluster has too, by path, where they are there."""
-    docker: Docker
+    docker: DockerSettings
     removed: tuple[str, ...]
     """Packages that apt would have to remove for those that the host lacks."""
     runtimes: Mapping[str, str]

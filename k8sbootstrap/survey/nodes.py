@@ -6,12 +6,12 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
-from k8sbootstrap.survey.record import Finding
+from k8sbootstrap.survey.record import HostFinding
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
-def with_unplanned(plan: ClusterPlan, findings: Mapping[str, Finding]) -> ClusterPlan:
+def with_unplanned(plan: ClusterPlan, findings: Mapping[str, HostFinding]) -> ClusterPlan:
     """``plan`` with the nodes that a host taken out of cluster.yaml has left, as a master reports them.
 
     A node whose name, address or range can't be right is left out: its kubelet itself says what they are.
@@ -19,7 +19,7 @@ def with_unplanned(plan: ClusterPlan, findings: Mapping[str, Finding]) -> Cluste
     return replace(plan, unplanned_nodes=tuple(_unplanned(plan, findings)))
 
 
-def missing(plan: ClusterPlan, findings: Mapping[str, Finding]) -> tuple[str, ...]:
+def missing(plan: ClusterPlan, findings: Mapping[str, HostFinding]) -> tuple[str, ...]:
     """Planned nodes that have joined once and that the API no longer has."""
     known = pod_cidrs(plan, findings)
     if known is None:
@@ -28,7 +28,7 @@ def missing(plan: ClusterPlan, findings: Mapping[str, Finding]) -> tuple[str, ..
     return tuple(host for host in joined if host not in known and findings[host].digests.get("kubelet"))
 
 
-def joining(plan: ClusterPlan, findings: Mapping[str, Finding]) -> tuple[str, ...]:
+def joining(plan: ClusterPlan, findings: Mapping[str, HostFinding]) -> tuple[str, ...]:
     """Planned nodes that the API does not have: new ones, those that a failed run left out, deleted ones."""
     known = pod_cidrs(plan, findings)
     if known is None:
@@ -36,19 +36,19 @@ def joining(plan: ClusterPlan, findings: Mapping[str, Finding]) -> tuple[str, ..
     return tuple(host.name for host in plan.nodes if host.name in findings and host.name not in known)
 
 
-def pod_cidrs(plan: ClusterPlan, findings: Mapping[str, Finding]) -> Mapping[str, str] | None:
+def pod_cidrs(plan: ClusterPlan, findings: Mapping[str, HostFinding]) -> Mapping[str, str] | None:
     """Every node's podCIDR; None where no master could say."""
     master = _witness(plan, findings)
     return master.pod_cidrs if master else None
 
 
-def _witness(plan: ClusterPlan, findings: Mapping[str, Finding]) -> Finding | None:
+def _witness(plan: ClusterPlan, findings: Mapping[str, HostFinding]) -> HostFinding | None:
     """The first master that has asked its API server: other hosts are not asked for nodes."""
     masters = [findings[host.name] for host in plan.masters if host.name in findings]
     return next((found for found in masters if found.pod_cidrs is not None), None)
 
 
-def _unplanned(plan: ClusterPlan, findings: Mapping[str, Finding]) -> Iterator[UnplannedNode]:
+def _unplanned(plan: ClusterPlan, findings: Mapping[str, HostFinding]) -> Iterator[UnplannedNode]:
     master = _witness(plan, findings)
     if master is None or master.pod_cidrs is None:
         return

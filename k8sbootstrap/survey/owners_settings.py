@@ -21,7 +21,7 @@ class OwnedFile:
 
 
 @dataclass(frozen=True)
-class Docker:
+class DockerSettings:
     """How docker runs."""
 
     command_lines: tuple[str, ...] = ()
@@ -41,12 +41,12 @@ class RawDocker:
     containers: str
 
 
-def read_docker(raw: RawDocker) -> Docker:
+def read_docker(raw: RawDocker) -> DockerSettings:
     """docker, as far as its engine says what it is expected to say."""
     info = _json(raw.info, {})
     state = info.get("Swarm") if isinstance(info, dict) else None
     containers = _json(raw.containers, [])
-    return Docker(
+    return DockerSettings(
         tuple(raw.command_lines),
         {"Swarm": {"LocalNodeState": str(state.get("LocalNodeState", ""))}}
         if isinstance(state, dict)

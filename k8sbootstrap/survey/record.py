@@ -32,15 +32,15 @@ _MANY = 100
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One host as its own record and eyes have it."""
+class HostFinding:
+    """What one host says: its record, and what differs from it now."""
 
     cluster: str
     """Name of the cluster that this program put there; empty on a bare host."""
     digests: Mapping[str, str]
-    """Role to the digest that was applied completely."""
+    """Digest of each role that was applied completely."""
     drift: Mapping[str, tuple[Change, ...]]
-    """Role to what somebody changed since, and to restarts that a killed run still owes."""
+    """By role: what somebody changed since, and restarts that a killed run did not come to."""
     routes: Mapping[str, str]
     """Other nodes' addresses to the podCIDRs that this host routes there."""
     pod_cidrs: Mapping[str, str] | None
@@ -61,10 +61,10 @@ class Finding:
     """What the host has of etcd."""
 
 
-_FINDING = TypeAdapter(Finding)
+_FINDING = TypeAdapter(HostFinding)
 
 
-def probe(host: str, session: Session) -> Finding:
+def probe(host: str, session: Session) -> HostFinding:
     """See one host. Changes nothing there.
 
     Raises:

@@ -11,8 +11,8 @@ from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
 from k8sbootstrap.plan.phases import CLUSTER_ROLES, PHASES, RETIRABLE
 from k8sbootstrap.survey.etcd_members import judge_etcd
 from k8sbootstrap.survey.nodes import joining, missing, pod_cidrs
-from k8sbootstrap.survey.record import Finding, probe
-from k8sbootstrap.survey.upgrade.models import Upgrade
+from k8sbootstrap.survey.record import HostFinding, probe
+from k8sbootstrap.survey.upgrade.models import PendingUpgrade
 
 IN_CLUSTER = ("node", "object")
 """Kinds of things that are in the cluster, and on no host."""
@@ -42,7 +42,7 @@ class Survey:
     """Hosts that the role etcd asks before members start without data; empty where none does."""
     unplanned: tuple[UnplannedNode, ...] = ()
     """Nodes that cluster.yaml does not name."""
-    upgrade: Upgrade | None = None
+    upgrade: PendingUpgrade | None = None
     """How the cluster gets from the release that it runs to another one, where it does."""
 
     @property
@@ -64,25 +64,25 @@ class Survey:
 
 
 @dataclass(frozen=True)
-class Seen:
+class HostFindings:
     """What hosts answered."""
 
-    findings: Mapping[str, Finding]
+    findings: Mapping[str, HostFinding]
     """By host; those that did not answer are missing."""
     unreachable: Mapping[str, K8sBootstrapError] = field(default_factory=dict)
     """Hosts that could not be looked at, and why."""
 
 
-def look_at_hosts(plan: ClusterPlan, pool: Pool) -> Seen:
+def look_at_hosts(plan: ClusterPlan, pool: Pool) -> HostFindings:
     """Look at all hosts at once. Changes nothing on them."""
     answers = pool.on_all((host.ssh for host in plan.hosts), probe)
-    return Seen(
-        {host: found for host, found in answers.items() if isinstance(found, Finding)},
+    return HostFindings(
+        {host: found for host, found in answers.items() if isinstance(found, HostFinding)},
         {host: error for host, error in answers.items() if isinstance(error, K8sBootstrapError)},
     )
 
 
-def compare(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]], seen: Seen) -> Survey:
+def compare(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]], seen: HostFindings) -> Survey:
     """See what is to do.
 
     Args:
@@ -133,7 +133,7 @@ def change_cause(change: Change) -> str:
     return "cluster" if change.kind in IN_CLUSTER else "drift"
 
 
-def _why(finding: Finding, role: str, digest: str) -> Work | None:
+def _why(finding: HostFinding, role: str, digest: str) -> Work | None:
     drift = tuple(finding.drift.get(role, ()))
     applied = finding.digests.get(role)
     causes = [] if applied == digest else ["configuration" if applied else "new"]
@@ -162,7 +162,7 @@ def _on_one_master(
     plan: ClusterPlan,
     role: str,
     digests: Mapping[str, Mapping[str, str]],
-    findings: Mapping[str, Finding],
+    findings: Mapping[str, HostFinding],
     gone: Collection[str],
 ) -> Iterator[tuple[str, Work]]:
     """Which master, if any, a role that changes Kubernetes objects has to run on."""
@@ -181,7 +181,7 @@ def _on_one_master(
             yield host, why
 
 
-def _with_other_routes(plan: ClusterPlan, findings: Mapping[str, Finding]) -> Iterator[str]:
+def _with_other_routes(plan: ClusterPlan, findings: Mapping[str, HostFinding]) -> Iterator[str]:
     """Hosts whose routes, or own range, are not those of the podCIDRs that nodes have."""
     known = pod_cidrs(plan, findings)
     if plan.config.network.plugin != "routed" or known is None:
@@ -198,7 +198,7 @@ def _with_other_routes(plan: ClusterPlan, findings: Mapping[str, Finding]) -> It
                 yield host.name
 
 
-def _with_other_openings(plan: ClusterPlan, findings: Mapping[str, Finding]) -> Iterator[str]:
+def _with_other_openings(plan: ClusterPlan, findings: Mapping[str, HostFinding]) -> Iterator[str]:
     """Hosts whose firewalld lets other things through than it should: other hosts came or went."""
     for host in plan.hosts:
         found = findings.get(host.name)

@@ -24,7 +24,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Entry:
+class BundledFile:
     """A file of the bundle."""
 
     size: int
@@ -46,7 +46,7 @@ class Manifest:
     """References of images that the cluster uses and that are not in the bundle."""
     packages: Mapping[str, tuple[str, ...]]
     """SYSTEM/ARCH, such as debian12/amd64, to what hosts are given; all that it depends on is there too."""
-    files: Mapping[str, Entry] = field(default_factory=dict)
+    files: Mapping[str, BundledFile] = field(default_factory=dict)
     """Path to file, of everything but the manifest itself."""
 
     def text(self) -> str:

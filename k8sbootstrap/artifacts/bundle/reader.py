@@ -11,7 +11,7 @@ from typing import IO
 from k8sbootstrap.artifacts.bundle import manifest as manifests
 from k8sbootstrap.artifacts.bundle.manifest import Manifest
 from k8sbootstrap.errors import BundleError
-from k8sbootstrap.formats.archive import Member
+from k8sbootstrap.formats.archive import TarMember
 
 _CHUNK = 1 << 20
 _MANIFEST_LIMIT = 16 << 20
@@ -84,7 +84,7 @@ def open_bundle(path: Path) -> Bundle:
         BundleError: There is no such bundle, or it is damaged.
     """
     try:
-        with tarfile.open(path, "r:", tarinfo=Member) as tar:
+        with tarfile.open(path, "r:", tarinfo=TarMember) as tar:
             manifest = _manifest(tar)
             places = {member.name: (member.offset_data, member.size) for member in tar if member.isreg()}
     except FileNotFoundError as exc:

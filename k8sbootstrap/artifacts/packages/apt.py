@@ -60,7 +60,7 @@ class Package:
         return f"{self.name}_{self.version.partition(':')[2] or self.version}_{self.arch}.deb"
 
 
-class Apt:
+class AptForSystem:
     """Runs apt's programs for one system on which nothing is installed.
 
     Args:
@@ -120,7 +120,7 @@ class Apt:
 
 
 @contextmanager
-def apt_for(system: str, arch: str) -> Iterator[Apt]:
+def apt_for(system: str, arch: str) -> Iterator[AptForSystem]:
     """Apt for a system such as debian12, from the mirrors that this machine's apt uses.
 
     Raises:
@@ -138,7 +138,7 @@ def apt_for(system: str, arch: str) -> Iterator[Apt]:
                 for pocket, uri in _mirrors().items()
             )
         )
-        apt = Apt(folder, arch)
+        apt = AptForSystem(folder, arch)
         apt.update()
         yield apt
 

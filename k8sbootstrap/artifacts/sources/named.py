@@ -28,7 +28,7 @@ from k8sbootstrap.artifacts.web import Web
 from k8sbootstrap.catalog.models import ArtifactFile
 
 
-class DirectorySource(Source):
+class LocalDirectory(Source):
     """A directory of the controller. Its files are used where they are, and never changed.
 
     Args:
@@ -81,7 +81,7 @@ class DirectorySource(Source):
         return Obtained(path, sha256)
 
 
-class MirrorSource(Source):
+class WebMirror(Source):
     """An HTTP server with the same layout.
 
     Args:

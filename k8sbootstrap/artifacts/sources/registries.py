@@ -27,7 +27,7 @@ from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.config.models.network import Proxy
 from k8sbootstrap.formats import limits
 from k8sbootstrap.formats.bounded import load_json
-from k8sbootstrap.formats.image_archive import Part, digest_of, write_archive
+from k8sbootstrap.formats.image_archive import ImagePart, digest_of, write_archive
 from k8sbootstrap.formats.image_names import registry_host
 from k8sbootstrap.plan.registries import RegistryPlan, endpoints
 
@@ -119,7 +119,7 @@ class RegistriesSource(Source):
 @dataclass(frozen=True)
 class _Image:
     manifest: bytes
-    parts: Sequence[Part]
+    parts: Sequence[ImagePart]
     """Its configuration first, then its layers in order."""
 
 
@@ -173,7 +173,7 @@ class _Place:
                 return _digest(each)
         raise AbsentError(f"the image is not there for {self.arch}")
 
-    def _part(self, described: Mapping[str, Any], report: Report) -> Part:
+    def _part(self, described: Mapping[str, Any], report: Report) -> ImagePart:
         """A part of an image, from the cache where another image or an earlier run left it."""
         digest = _digest(described)
         expected = Expected(digest.removeprefix("sha256:"), "as the image's manifest says")
@@ -184,7 +184,7 @@ class _Place:
                 self.web, self.cache, url, expected, report, most=described["size"], what="a part of it"
             ) as (path, _):
                 kept = self.cache.keep_part(path, digest)
-        return Part(digest, kept)
+        return ImagePart(digest, kept)
 
 
 def _digest(described: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from k8sbootstrap.checks.workload.manifests import PORT
-from k8sbootstrap.hosts.answers import Get, Request, Run
+from k8sbootstrap.hosts.answers import Get, Request, RunCommand
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Pod, Workload
 from k8sbootstrap.survey.cluster.kubectl import argv
@@ -87,7 +87,7 @@ def parse_tries(text: str) -> Tries:
     return Tries(pod, seen)
 
 
-def pod_command(facts: Facts, workload: Workload, pod: Pod) -> Run:
+def pod_command(facts: Facts, workload: Workload, pod: Pod) -> RunCommand:
     """The kubectl command that has one pod ask the DNS, all other pods and both Services."""
     name = f"kubernetes.default.svc.{facts.plan.config.network.dns_domain}"
     look_up = "-" if facts.plan.config.dns.name == "none" else f"{name}={facts.plan.kubernetes_service_ip}"
@@ -97,12 +97,12 @@ def pod_command(facts: Facts, workload: Workload, pod: Pod) -> Run:
         f"{API_SERVICE}=http://{facts.plan.kubernetes_service_ip}:443/",
     ]
     command = argv("--namespace", workload.namespace, "exec", pod.name, "--", "sh", "-c", _POD_SCRIPT, "ask")
-    return Run((*command, look_up, *targets), timeout=30)
+    return RunCommand((*command, look_up, *targets), timeout=30)
 
 
-def logs_command(workload: Workload, pod: Pod) -> Run:
+def logs_command(workload: Workload, pod: Pod) -> RunCommand:
     """The kubectl command that brings one pod's log."""
-    return Run(argv("--namespace", workload.namespace, "logs", pod.name), timeout=15)
+    return RunCommand(argv("--namespace", workload.namespace, "logs", pod.name), timeout=15)
 
 
 def nodeport_targets(facts: Facts, host: HostPlan) -> list[HostPlan]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from k8sbootstrap.errors import HostError, VerifyError
-from k8sbootstrap.hosts.answers import Request, Run, RunAnswer
+from k8sbootstrap.hosts.answers import Request, RunAnswer, RunCommand
 from k8sbootstrap.hosts.ask import shown
 from k8sbootstrap.hosts.pool import Hosts
 from k8sbootstrap.survey.cluster.objects import parse_objects
@@ -117,7 +117,7 @@ class Kubectl:
                 f"kubectl {' '.join(arguments[:3])}: what it printed can't be used: {shown(str(exc), 200)}"
             ) from exc
 
-    def batch(self, commands: Mapping[str, Run], *, timeout: float = 120) -> dict[str, RunAnswer]:
+    def batch(self, commands: Mapping[str, RunCommand], *, timeout: float = 120) -> dict[str, RunAnswer]:
         """Run many kubectl commands at once on one master.
 
         Raises:

@@ -1,6 +1,6 @@
 """What is asked of each host: health endpoints, units and etcd."""
 
-from k8sbootstrap.hosts.answers import Get, Request, Run
+from k8sbootstrap.hosts.answers import Get, Request, RunCommand
 from k8sbootstrap.plan.components import Component, Health, components_of, port_number
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 
@@ -39,10 +39,10 @@ def kubernetes_service_get(plan: ClusterPlan) -> Get:
     return Get(f"https://{plan.kubernetes_service_ip}:443/readyz", ca=_KUBELET_CA, cert=_KUBELET_CLIENT)
 
 
-def etcdctl(*arguments: str) -> Run:
+def etcdctl(*arguments: str) -> RunCommand:
     """An etcdctl command on an etcd host, against its own member, printing JSON."""
     client = f"{_ETCD_PKI}/healthcheck-client"
-    return Run(
+    return RunCommand(
         (
             "/usr/local/bin/etcdctl",
             f"--endpoints={ETCD_URL}",
@@ -63,7 +63,7 @@ def health_request(plan: ClusterPlan, host: HostPlan) -> Request:
         http[API] = api_get(plan, host)
     properties = "--property=Id,ActiveState,SubState,ExecMainStatus"
     run = {
-        UNITS: Run(
+        UNITS: RunCommand(
             ("systemctl", "show", properties, *(component.unit for component in _observed(plan, host)))
         )
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from k8sbootstrap.errors import HostError
-from k8sbootstrap.hosts.answers import Answer, Request, Run
+from k8sbootstrap.hosts.answers import Answer, Request, RunCommand
 from k8sbootstrap.hosts.pool import Hosts, Pool
 from k8sbootstrap.plan.components import components_of
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
@@ -31,7 +31,7 @@ from k8sbootstrap.survey.status.models import (
     Certificate,
     ClusterStatus,
     ComponentStatus,
-    EtcdStatus,
+    EtcdMemberStatus,
     HostStatus,
     NodeStatus,
 )
@@ -52,11 +52,11 @@ def status_request(plan: ClusterPlan, host: HostPlan) -> Request:
     """Verify's health request, and what a host is made of."""
     health = health_request(plan, host)
     run = dict(health.run)
-    run[OS_RELEASE] = Run(("cat", "/etc/os-release"))
-    run[KERNEL] = Run(("uname", "-r"))
+    run[OS_RELEASE] = RunCommand(("cat", "/etc/os-release"))
+    run[KERNEL] = RunCommand(("uname", "-r"))
     for component in components_of(plan, host):
         if component.observed:
-            run[_version_key(component.name)] = Run(component.version_command)
+            run[_version_key(component.name)] = RunCommand(component.version_command)
     return replace(health, run=run, certificates=CERTIFICATES)
 
 
@@ -131,16 +131,16 @@ def _certificates(answer: Answer, now: datetime) -> tuple[Certificate, ...]:
     return tuple(sorted(found, key=lambda certificate: (certificate.not_after, certificate.path)))
 
 
-def _etcd(facts: Facts, host: HostPlan) -> EtcdStatus:
+def _etcd(facts: Facts, host: HostPlan) -> EtcdMemberStatus:
     answer = facts.answers.get(host.name)
     if answer is None:
-        return EtcdStatus(host.name, healthy=False, message="the host cannot be reached")
+        return EtcdMemberStatus(host.name, healthy=False, message="the host cannot be reached")
     trouble = etcd_unhealthy(answer.run[ENDPOINT_HEALTH])
     try:
         status = etcd_status(answer.run[ENDPOINT_STATUS])
     except ValueError as error:
-        return EtcdStatus(host.name, healthy=False, message=trouble or str(error))
-    return EtcdStatus(
+        return EtcdMemberStatus(host.name, healthy=False, message=trouble or str(error))
+    return EtcdMemberStatus(
         host=host.name,
         healthy=not trouble,
         message=trouble,

@@ -53,7 +53,7 @@ class HostStatus:
 
 
 @dataclass(frozen=True)
-class EtcdStatus:
+class EtcdMemberStatus:
     """One etcd member."""
 
     host: str
@@ -93,5 +93,5 @@ class ClusterStatus:
     api_error: str
     """Why no API server answered; empty when one did."""
     hosts: tuple[HostStatus, ...]
-    etcd: tuple[EtcdStatus, ...]
+    etcd: tuple[EtcdMemberStatus, ...]
     nodes: tuple[NodeStatus, ...]

@@ -6,7 +6,7 @@ from k8sbootstrap.catalog.data import numbers
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.plan.phases import NODE_ROLES
 from k8sbootstrap.survey.todo import Survey
-from k8sbootstrap.survey.upgrade.models import Upgrade
+from k8sbootstrap.survey.upgrade.models import PendingUpgrade
 from k8sbootstrap.survey.upgrade.observe import Running
 
 _VERSIONED = ("etcd", "kube_apiserver", "kube_controller_manager", "kube_scheduler", *NODE_ROLES)
@@ -24,7 +24,7 @@ def may_be_one(todo: Survey) -> bool:
 
 def find_upgrade(
     plan: ClusterPlan, running: Running, todo: Survey, ignored: Collection[str]
-) -> Upgrade | None:
+) -> PendingUpgrade | None:
     """The upgrade in what is to do, if there is one.
 
     Args:
@@ -56,7 +56,7 @@ def find_upgrade(
     }
     if not (others or etcd_others or nodes):
         return None
-    return Upgrade(
+    return PendingUpgrade(
         version=target,
         before=tuple(sorted(others, key=numbers)),
         etcd=etcd,

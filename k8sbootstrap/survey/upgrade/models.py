@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Upgrade:
+class PendingUpgrade:
     """What is to do on a cluster, or on a part of it, that does not run the release of cluster.yaml yet."""
 
     version: str

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from k8sbootstrap.errors import VerifyError
-from k8sbootstrap.hosts.answers import Answer, Get, Request, Run
+from k8sbootstrap.hosts.answers import Answer, Get, Request, RunCommand
 from k8sbootstrap.hosts.pool import Hosts, Pool
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts
@@ -35,7 +35,7 @@ class Running:
     """Master to the release that its API server says it is; without those that did not say."""
     deprecated: tuple[parse.DeprecatedApi, ...] = ()
     """APIs asked for since the API servers started that a later release no longer has."""
-    bare_pods: tuple[parse.Pod, ...] = ()
+    bare_pods: tuple[parse.BarePod, ...] = ()
     """Pods on nodes that nothing makes again when they are gone."""
     budgets: tuple[parse.Budget, ...] = ()
     """All PodDisruptionBudgets."""
@@ -97,7 +97,9 @@ def _request(plan: ClusterPlan, host: HostPlan) -> Request:
         f" get --raw /metrics | grep '^{parse.DEPRECATED_METRIC}{{'"
     )
     http: dict[str, Get] = {**asked.http, _VERSION: replace(ready, url=f"{server}/version")}
-    return replace(asked, http=http, run={**asked.run, _DEPRECATED: Run(("sh", "-c", script), timeout=15)})
+    return replace(
+        asked, http=http, run={**asked.run, _DEPRECATED: RunCommand(("sh", "-c", script), timeout=15)}
+    )
 
 
 def _api_servers(answers: Mapping[str, Answer]) -> dict[str, str]:
@@ -119,7 +121,7 @@ def _deprecated(answers: Mapping[str, Answer]) -> tuple[parse.DeprecatedApi, ...
     return tuple(dict.fromkeys(uses))
 
 
-def _workload(kubectl: Kubectl) -> tuple[tuple[parse.Pod, ...], tuple[parse.Budget, ...]]:
+def _workload(kubectl: Kubectl) -> tuple[tuple[parse.BarePod, ...], tuple[parse.Budget, ...]]:
     """Pods that nothing makes again, and budgets; nothing where the API cannot say."""
     try:
         text = kubectl.text("get", "pods", "-A", "--no-headers", "-o", f"custom-columns={_PODS}")

@@ -25,7 +25,7 @@ class DeprecatedApi:
 
 
 @dataclass(frozen=True)
-class Pod:
+class BarePod:
     """A pod on a node."""
 
     name: str
@@ -71,11 +71,11 @@ def deprecated_apis(metrics: str) -> Iterator[DeprecatedApi]:
             yield DeprecatedApi(".".join(part for part in parts if part), labels["removed_release"])
 
 
-def bare_pods(table: str) -> tuple[Pod, ...]:
+def bare_pods(table: str) -> tuple[BarePod, ...]:
     """Pods without an owner that have not finished, from lines of namespace, name, node, phase, owners."""
     rows = [line.split() for line in table.splitlines()]
     return tuple(
-        Pod(f"{row[0]}/{row[1]}", row[2])
+        BarePod(f"{row[0]}/{row[1]}", row[2])
         for row in rows
         if row[4:] == [_NONE] and row[2] != _NONE and row[3] not in _FINISHED
     )

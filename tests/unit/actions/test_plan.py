@@ -18,12 +18,12 @@ from k8sbootstrap.plan.models import UnplannedNode
 from k8sbootstrap.run.events import TaskResult
 from k8sbootstrap.run.playbook import write_playbook
 from k8sbootstrap.survey.todo import Survey, Work
-from k8sbootstrap.survey.upgrade.models import Upgrade
+from k8sbootstrap.survey.upgrade.models import PendingUpgrade
 from tests.cluster_yaml import cluster_yaml
 from tests.json_form import form_of
 
 WHY = Work(("drift",))
-UPGRADE = Upgrade(
+UPGRADE = PendingUpgrade(
     version="1.36.2",
     before=("1.35.8",),
     etcd="3.6.8",

@@ -33,7 +33,7 @@ from k8sbootstrap.run import lock
 from k8sbootstrap.run.progress import Reporter
 from k8sbootstrap.run.session import Run
 from k8sbootstrap.state import State
-from k8sbootstrap.survey.todo import Seen, Survey, Work
+from k8sbootstrap.survey.todo import HostFindings, Survey, Work
 
 CLUSTER = """
 apiVersion: k8sbootstrap/v1alpha1
@@ -53,7 +53,7 @@ REPORT = PreflightReport(
 )
 VERIFIED = VerifyReport("demo", (Result("nodes", "master1", Status.PASSED, "Ready", 1.5),), 2.0)
 FOUND = Survey({"master1": {"etcd": Work(("new",))}}, exists=False)
-SEEN = Seen({})
+SEEN = HostFindings({})
 LOST = {"worker1": HostError("worker1 (10.0.0.21): no answer within 10 s")}
 
 

@@ -11,7 +11,7 @@ from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.made_with import made_with
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.survey.etcd_members import EtcdReport
-from k8sbootstrap.survey.record import Finding
+from k8sbootstrap.survey.record import HostFinding
 from tests.cluster_yaml import cluster_yaml
 
 CLUSTER = cluster_yaml("etcd1", "master1", "master2", "worker1")
@@ -35,11 +35,11 @@ def with_network(folder: Path, settings: str) -> ClusterPlan:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> dict[str, Finding]:
+def running(tmp_path: Path) -> dict[str, HostFinding]:
     """What the hosts of CLUSTER report when it runs."""
     plan = planned(tmp_path)
     return {
-        host.name: Finding(
+        host.name: HostFinding(
             cluster="demo",
             digests=dict.fromkeys(ROLES[host.name], "x"),
             drift={},
@@ -53,25 +53,25 @@ def running(tmp_path: Path) -> dict[str, Finding]:
     }
 
 
-def but(findings: dict[str, Finding], host: str, **other: Any) -> dict[str, Finding]:
+def but(findings: dict[str, HostFinding], host: str, **other: Any) -> dict[str, HostFinding]:
     """``findings`` with some values of one host's ``made_with`` changed, or other fields."""
     made = {**findings[host].made_with, **other.pop("made", {})}
     fields = {**findings[host].__dict__, "made_with": made, **other}
-    return {**findings, host: Finding(**fields)}
+    return {**findings, host: HostFinding(**fields)}
 
 
-def only(plan: ClusterPlan, findings: dict[str, Finding]) -> Refusal:
+def only(plan: ClusterPlan, findings: dict[str, HostFinding]) -> Refusal:
     (refusal,) = refusals(plan, findings)
     return refusal
 
 
-def test_the_same_file_is_allowed(tmp_path: Path, running: dict[str, Finding]) -> None:
+def test_the_same_file_is_allowed(tmp_path: Path, running: dict[str, HostFinding]) -> None:
     assert refusals(planned(tmp_path), running) == ()
     require_allowed(planned(tmp_path), running)
 
 
 def test_bare_hosts_may_become_anything(tmp_path: Path) -> None:
-    bare = Finding(cluster="", digests={}, drift={}, routes={}, pod_cidrs=None, api_error="")
+    bare = HostFinding(cluster="", digests={}, drift={}, routes={}, pod_cidrs=None, api_error="")
     plan = planned(tmp_path)
     assert refusals(plan, {host.name: bare for host in plan.hosts}) == ()
 
@@ -88,7 +88,7 @@ def test_bare_hosts_may_become_anything(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_cluster_is_made_with(
-    tmp_path: Path, running: dict[str, Finding], settings: str, said: str
+    tmp_path: Path, running: dict[str, HostFinding], settings: str, said: str
 ) -> None:
     key, value = settings.split(": ")
     refusal = only(with_network(tmp_path, settings), running)
@@ -96,7 +96,7 @@ def test_what_a_cluster_is_made_with(
     assert refusal.hint.startswith(f"network.{key}: Set it back to ")
 
 
-def test_another_container_runtime(tmp_path: Path, running: dict[str, Finding]) -> None:
+def test_another_container_runtime(tmp_path: Path, running: dict[str, HostFinding]) -> None:
     refusal = only(planned(tmp_path, CLUSTER + "runtime: {name: containerd}\n"), running)
     assert refusal.text.startswith("master1: its containers run in docker, and ")
 
@@ -104,13 +104,15 @@ def test_another_container_runtime(tmp_path: Path, running: dict[str, Finding]) 
 @pytest.mark.parametrize(
     "flag", ["service-account-issuer: https://issuer.example.com", "etcd-prefix: /other"]
 )
-def test_flags_that_a_cluster_is_made_with(tmp_path: Path, running: dict[str, Finding], flag: str) -> None:
+def test_flags_that_a_cluster_is_made_with(
+    tmp_path: Path, running: dict[str, HostFinding], flag: str
+) -> None:
     args = f"{{version: 1.36.2, extraArgs: {{kube-apiserver: {{{flag}}}}}}}"
     refusal = only(edited(tmp_path, "{version: 1.36.2}", args), running)
     assert f"kubernetes.extraArgs.kube-apiserver.{flag}" in refusal.text
 
 
-def test_what_may_be_changed(tmp_path: Path, running: dict[str, Finding]) -> None:
+def test_what_may_be_changed(tmp_path: Path, running: dict[str, HostFinding]) -> None:
     assert refusals(with_network(tmp_path, "podCIDR: 10.240.0.0/12"), running) == ()
     assert refusals(with_network(tmp_path, "kubeProxyMode: nftables"), running) == ()
     assert refusals(edited(tmp_path, "10.0.0.21", "10.0.0.22"), running) == ()
@@ -118,13 +120,13 @@ def test_what_may_be_changed(tmp_path: Path, running: dict[str, Finding]) -> Non
     assert refusals(edited(tmp_path, "worker1", "worker2"), without) == ()
 
 
-def test_none_may_become_a_pod_network(tmp_path: Path, running: dict[str, Finding]) -> None:
+def test_none_may_become_a_pod_network(tmp_path: Path, running: dict[str, HostFinding]) -> None:
     for name in ("master1", "master2", "worker1"):
         running = but(running, name, made={"network.plugin": "none"})
     assert refusals(with_network(tmp_path, "plugin: flannel"), running) == ()
 
 
-def test_calicos_pool_keeps_its_range(tmp_path: Path, running: dict[str, Finding]) -> None:
+def test_calicos_pool_keeps_its_range(tmp_path: Path, running: dict[str, HostFinding]) -> None:
     for name in running:
         running = but(running, name, made={"network.plugin": "calico"})
     refusal = only(with_network(tmp_path, "plugin: calico, podCIDR: 10.240.0.0/12"), running)
@@ -133,7 +135,7 @@ def test_calicos_pool_keeps_its_range(tmp_path: Path, running: dict[str, Finding
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_kube_proxy_that_is_to_be_replaced(
-    tmp_path: Path, running: dict[str, Finding], *, replaced: bool
+    tmp_path: Path, running: dict[str, HostFinding], *, replaced: bool
 ) -> None:
     for name in running:
         running = but(running, name, made={"network.plugin": "cilium"})
@@ -142,7 +144,7 @@ def test_a_kube_proxy_that_is_to_be_replaced(
     assert [refusal.text.split(",")[0] for refusal in found] == ["master1: kube-proxy runs there"] * replaced
 
 
-def test_another_name_for_a_host(tmp_path: Path, running: dict[str, Finding]) -> None:
+def test_another_name_for_a_host(tmp_path: Path, running: dict[str, HostFinding]) -> None:
     running["node-a"] = running.pop("worker1")
     refusal = only(edited(tmp_path, "worker1", "node-a"), running)
     assert refusal.text.startswith(
@@ -151,14 +153,14 @@ def test_another_name_for_a_host(tmp_path: Path, running: dict[str, Finding]) ->
     assert refusal.hint == "hosts[].name: Call the host worker1 again."
 
 
-def test_another_address_for_a_master(tmp_path: Path, running: dict[str, Finding]) -> None:
+def test_another_address_for_a_master(tmp_path: Path, running: dict[str, HostFinding]) -> None:
     refusal = only(edited(tmp_path, "10.0.0.12", "10.0.0.99"), running)
     assert "hosts[master2].privateAddress: 10.0.0.99" in refusal.text
     refusal = only(edited(tmp_path, "10.0.0.31", "10.0.0.99"), running)
     assert refusal.text.startswith("etcd's member etcd1 is at 10.0.0.31")
 
 
-def test_another_name_for_the_cluster(tmp_path: Path, running: dict[str, Finding]) -> None:
+def test_another_name_for_the_cluster(tmp_path: Path, running: dict[str, HostFinding]) -> None:
     found = refusals(edited(tmp_path, "name: demo", "name: other"), running)
     assert [refusal.text.partition(",")[0] for refusal in found] == [
         f"{name} belongs to the cluster demo" for name in ("etcd1", "master1", "master2", "worker1")
@@ -172,11 +174,15 @@ def test_another_name_for_the_cluster(tmp_path: Path, running: dict[str, Finding
         ("0.0.21, roles: [worker]", "0.0.21, roles: [master, worker]", "worker1 is a worker"),
     ],
 )
-def test_other_roles(tmp_path: Path, running: dict[str, Finding], before: str, after: str, said: str) -> None:
+def test_other_roles(
+    tmp_path: Path, running: dict[str, HostFinding], before: str, after: str, said: str
+) -> None:
     assert only(edited(tmp_path, before, after), running).text.startswith(f"{said}, and cluster.yaml says ")
 
 
-def test_masters_are_the_judges_of_what_the_cluster_has(tmp_path: Path, running: dict[str, Finding]) -> None:
+def test_masters_are_the_judges_of_what_the_cluster_has(
+    tmp_path: Path, running: dict[str, HostFinding]
+) -> None:
     """A worker that reports other values neither blocks nor hides anything."""
     lies = {"network.serviceCIDR": "10.112.0.0/16"}
     assert refusals(planned(tmp_path), but(running, "worker1", made=lies)) == ()
@@ -187,7 +193,7 @@ def test_masters_are_the_judges_of_what_the_cluster_has(tmp_path: Path, running:
     assert only(wanted, alone).text.startswith("worker1: Services")
 
 
-def test_all_are_named_in_one_error(tmp_path: Path, running: dict[str, Finding]) -> None:
+def test_all_are_named_in_one_error(tmp_path: Path, running: dict[str, HostFinding]) -> None:
     plan = with_network(tmp_path, "serviceCIDR: 10.112.0.0/16, dnsDomain: other.example")
     with pytest.raises(PreflightError) as caught:
         require_allowed(plan, running, {"worker2": HostError("worker2: no answer within 10 s")})

@@ -18,12 +18,12 @@ from k8sbootstrap.survey.status.models import (
     Certificate,
     ClusterStatus,
     ComponentStatus,
-    EtcdStatus,
+    EtcdMemberStatus,
     HostStatus,
     NodeStatus,
 )
 from k8sbootstrap.survey.upgrade.observe import Running
-from k8sbootstrap.survey.upgrade.parse import Budget, DeprecatedApi, Pod
+from k8sbootstrap.survey.upgrade.parse import BarePod, Budget, DeprecatedApi
 from tests.cluster_yaml import cluster_yaml
 
 MASTERS = ("master1", "master2", "master3")
@@ -53,7 +53,7 @@ def running(version: str = "1.35.6", etcd: str = "3.6.6", **other: Any) -> Runni
         api_endpoint="",
         api_error="",
         hosts=(*hosts, HostStatus("worker1", "", ("worker",), reachable=True, error="")),
-        etcd=tuple(EtcdStatus(name, healthy=True, message="", version=etcd) for name in MASTERS),
+        etcd=tuple(EtcdMemberStatus(name, healthy=True, message="", version=etcd) for name in MASTERS),
         nodes=tuple(
             NodeStatus(name, ready=True, message="", planned=True, version=version)
             for name in (*MASTERS, "worker1")
@@ -167,7 +167,7 @@ def test_deprecated_apis(plan: Callable[..., ClusterPlan]) -> None:
 
 
 def test_pods_that_nothing_makes_again(plan: Callable[..., ClusterPlan]) -> None:
-    found = running(bare_pods=(Pod("default/debug", "worker1"), Pod("x/y", "not-ours")))
+    found = running(bare_pods=(BarePod("default/debug", "worker1"), BarePod("x/y", "not-ours")))
     assert "again: default/debug on worker1." in refused(plan(), found)["upgrade-bare-pods"]
     assert refused(plan(), with_node(found, "worker1", version="1.36.2")) == {}, "it is not drained"
 

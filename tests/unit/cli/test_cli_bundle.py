@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from k8sbootstrap.actions.bundle import Created
-from k8sbootstrap.artifacts.bundle.manifest import Entry, Manifest
+from k8sbootstrap.artifacts.bundle.manifest import BundledFile, Manifest
 from k8sbootstrap.artifacts.bundle.reader import open_bundle
 from k8sbootstrap.artifacts.bundle.writer import write_bundle
 from k8sbootstrap.cli import bundle as command
@@ -30,7 +30,8 @@ REF, GONE = "registry.k8s.io/pause:3.10", "registry.k8s.io/coredns:1.12"
 def write(path: Path, cluster: str = "demo") -> Created:
     """A bundle of ``CONTENT``."""
     files = {
-        name: Entry(len(data), hashlib.sha256(data).hexdigest()) for name, data in sorted(CONTENT.items())
+        name: BundledFile(len(data), hashlib.sha256(data).hexdigest())
+        for name, data in sorted(CONTENT.items())
     }
     packages = {"debian12/amd64": ("socat",)}
     manifest = Manifest(cluster, "1.36.2", ("amd64",), {PAUSE: REF}, (GONE,), packages, files)

@@ -20,7 +20,7 @@ from k8sbootstrap.run.progress import Reporter
 from k8sbootstrap.run.session import running
 from k8sbootstrap.state import State
 from k8sbootstrap.survey.todo import Survey, Work
-from k8sbootstrap.survey.upgrade.models import Upgrade
+from k8sbootstrap.survey.upgrade.models import PendingUpgrade
 
 UNIT = "/etc/systemd/system/kubelet.service"
 DIFF = f"--- {UNIT}\n+++ {UNIT}\n@@ -1 +1 @@\n-RestartSec=7\n+RestartSec=2\n"
@@ -36,7 +36,7 @@ CHANGES: list[dict[str, Any]] = [
     {"kind": "node", "action": "set", "name": "worker1", "causes": ["drift"]},
     {"kind": "node", "action": "drain", "name": "worker1"},
 ]
-UPGRADE = Upgrade("1.36.2", ("1.35.8",), "3.6.8", (), ("master1",), ("master1",), ("worker1",), 1)
+UPGRADE = PendingUpgrade("1.36.2", ("1.35.8",), "3.6.8", (), ("master1",), ("master1",), ("worker1",), 1)
 LOST = HostError("master1: no answer")
 
 

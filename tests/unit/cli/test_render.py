@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from k8sbootstrap.artifacts.bundle.manifest import Entry, Manifest
+from k8sbootstrap.artifacts.bundle.manifest import BundledFile, Manifest
 from k8sbootstrap.artifacts.bundle.writer import write_bundle
 from k8sbootstrap.inventory.read import read_digests
 from k8sbootstrap.plan.build import load_plan
@@ -143,8 +143,10 @@ def test_all_comes_from_a_bundle(run, folder: Path) -> None:
     files = {str(path.relative_to(folder / "files")): path for path in (folder / "files").rglob("*/*/*/*")}
     packages = {"packages/debian12/amd64/Packages": b"the index"}
     hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
-    entries = {name: Entry(files[name].stat().st_size, sha256) for name, sha256 in hashes.items()}
-    entries |= {name: Entry(len(data), hashlib.sha256(data).hexdigest()) for name, data in packages.items()}
+    entries = {name: BundledFile(files[name].stat().st_size, sha256) for name, sha256 in hashes.items()}
+    entries |= {
+        name: BundledFile(len(data), hashlib.sha256(data).hexdigest()) for name, data in packages.items()
+    }
     manifest = Manifest("demo", "1.36.2", ("amd64",), {}, (), {"debian12/amd64": ("socat",)}, entries)
     write_bundle(folder / "b.tar", manifest, {**files, **packages}, lambda _: None)
     assert run("render", "--output", "before").code == 0

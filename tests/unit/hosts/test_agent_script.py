@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from k8sbootstrap.errors import HostError
-from k8sbootstrap.hosts.answers import ANSWER, Answer, Get, Request, Run
+from k8sbootstrap.hosts.answers import ANSWER, Answer, Get, Request, RunCommand
 from k8sbootstrap.hosts.ask import PYTHON, read
 from k8sbootstrap.hosts.scripts import agent
 
@@ -153,11 +153,11 @@ def test_commands(tmp_path):
     answer = ask(
         Request(
             run={
-                "good": Run(("echo", "it's; $HOME")),
-                "bad": Run(("sh", "-c", "echo words >&2; exit 3")),
-                "absent": Run(("/nonexistent/etcdctl",)),
-                "slow": Run(("sleep", "5"), timeout=0.2),
-                "stdin": Run(("cat",)),
+                "good": RunCommand(("echo", "it's; $HOME")),
+                "bad": RunCommand(("sh", "-c", "echo words >&2; exit 3")),
+                "absent": RunCommand(("/nonexistent/etcdctl",)),
+                "slow": RunCommand(("sleep", "5"), timeout=0.2),
+                "stdin": RunCommand(("cat",)),
             }
         )
     )
@@ -184,7 +184,7 @@ def test_certificates_come_without_their_keys(pair):
 
 def test_a_request_longer_than_a_command_line(tmp_path):
     words = "x" * 300_000
-    answer = ask(Request(run={words: Run(("true",))}))
+    answer = ask(Request(run={words: RunCommand(("true",))}))
     assert answer.run[words].rc == 0
 
 

@@ -25,7 +25,7 @@ from k8sbootstrap.state import State
 from k8sbootstrap.survey.authorities import recover_pki
 from k8sbootstrap.survey.status.collect import collect
 from k8sbootstrap.survey.todo import look_at_hosts
-from k8sbootstrap.survey.upgrade.models import Upgrade
+from k8sbootstrap.survey.upgrade.models import PendingUpgrade
 from k8sbootstrap.survey.upgrade.observe import Running, look_at
 from tests.unit.hosts.ssh_server import learn, target_of
 
@@ -149,7 +149,7 @@ def running(plan, pool, _):
 
 def snapshot(plan, pool, _):
     member = SimpleNamespace(healthy=True, leader=False, host="m1")
-    upgrade = Upgrade("1.21.0", ("1.20.2",), "3.4.13", (), (), (), (), 1)
+    upgrade = PendingUpgrade("1.21.0", ("1.20.2",), "3.4.13", (), (), (), (), 1)
     take_snapshot(plan, pool, Running(SimpleNamespace(etcd=(member,))), upgrade)
 
 

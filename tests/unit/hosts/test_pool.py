@@ -4,7 +4,7 @@ import pytest
 
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts import bastions, client
-from k8sbootstrap.hosts.answers import Request, Run, RunAnswer
+from k8sbootstrap.hosts.answers import Request, RunAnswer, RunCommand
 from k8sbootstrap.hosts.host_keys import ensure_known
 from k8sbootstrap.hosts.pool import Hosts, Pool
 from tests.unit.checks.cluster.healthy import make_plan
@@ -24,7 +24,7 @@ def test_all_hosts_answer_over_one_connection_each(targets):
         opened.append(LocalSession(target))
         return opened[-1]
 
-    requests = {target.host: Request(run={"say": Run(("echo", target.host))}) for target in targets}
+    requests = {target.host: Request(run={"say": RunCommand(("echo", target.host))}) for target in targets}
     with Pool(connect) as pool:
         hosts = Hosts(pool, targets)
         for _ in range(2):

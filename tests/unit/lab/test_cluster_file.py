@@ -7,9 +7,9 @@ import pytest
 from k8sbootstrap.config.load import load_cluster
 from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab import cluster_file
-from k8sbootstrap.lab.cluster_file import Host
+from k8sbootstrap.lab.cluster_file import ListedHost
 
-HOSTS = [Host("master1", "10.86.0.11", ("master",)), Host("worker1", "10.86.0.12", ("worker",))]
+HOSTS = [ListedHost("master1", "10.86.0.11", ("master",)), ListedHost("worker1", "10.86.0.12", ("worker",))]
 
 
 def _write(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.k8sbootstrap.images import registry
 
-from k8sbootstrap.formats.image_archive import Part, digest_of, write_archive
+from k8sbootstrap.formats.image_archive import ImagePart, digest_of, write_archive
 from k8sbootstrap.lab.image_tar import write_image
 from k8sbootstrap.plan.registries import name_in_local
 
@@ -115,7 +115,7 @@ def test_an_image_from_a_registry_keeps_its_digest(tmp_path: Path, recorder: Rec
     for name, content in (("config", b'{"architecture": "amd64"}'), ("layer", b"a layer")):
         paths[name] = tmp_path / name
         paths[name].write_bytes(content)
-    config, layer = (Part(digest_of(path.read_bytes()), path) for path in paths.values())
+    config, layer = (ImagePart(digest_of(path.read_bytes()), path) for path in paths.values())
     described = [{"digest": each.digest, "size": each.path.stat().st_size} for each in (config, layer)]
     manifest = json.dumps({"schemaVersion": 2, "config": described[0], "layers": described[1:]}).encode()
     archive = tmp_path / "image.tar"

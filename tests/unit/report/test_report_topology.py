@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from k8sbootstrap.report.drawing import SHOWN, Drawing, draw_topology
-from k8sbootstrap.report.topology import Member, Topology, read_topology
+from k8sbootstrap.report.topology import ClusterHost, Topology, read_topology
 from tests.report_runs import INVENTORY
 
 
@@ -13,8 +13,8 @@ def inventory(tmp_path: Path) -> Path:
     return Path(shutil.copytree(INVENTORY, tmp_path / "inventory"))
 
 
-def member(name: str, roles: set[str], api: str = "") -> Member:
-    return Member(
+def member(name: str, roles: set[str], api: str = "") -> ClusterHost:
+    return ClusterHost(
         name=name,
         address="10.0.0.1",
         master="master" in roles,

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from k8sbootstrap.errors import HostError
-from k8sbootstrap.hosts.answers import Run, RunAnswer
+from k8sbootstrap.hosts.answers import RunAnswer, RunCommand
 from k8sbootstrap.hosts.pool import Hosts, Pool
 from k8sbootstrap.survey.cluster.kubectl import ApiUnavailableError, Kubectl, KubectlError, unavailable
 from tests.unit.hosts.sessions import ScriptedSession
@@ -73,7 +73,7 @@ def test_a_batch_moves_on_only_when_the_api_server_is_gone(plan):
     failed = RunAnswer(1, "", "Error from server: container not found")
     mixed = batch_reply({"a": REFUSED, "b": failed})
     runner = kubectl(plan, {"m1": batch_reply({"a": REFUSED, "b": REFUSED}), "m2": mixed, "m3": NODES}, asked)
-    assert runner.batch({"a": Run(("x",)), "b": Run(("y",))})["b"] == failed
+    assert runner.batch({"a": RunCommand(("x",)), "b": RunCommand(("y",))})["b"] == failed
     assert asked == ["m1", "m2"]
 
 

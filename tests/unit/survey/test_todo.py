@@ -16,8 +16,8 @@ from k8sbootstrap.state import State
 from k8sbootstrap.survey import todo_text
 from k8sbootstrap.survey.etcd_members import EtcdReport
 from k8sbootstrap.survey.nodes import with_unplanned
-from k8sbootstrap.survey.record import Finding
-from k8sbootstrap.survey.todo import Seen, Survey, compare
+from k8sbootstrap.survey.record import HostFinding
+from k8sbootstrap.survey.todo import HostFindings, Survey, compare
 from tests.cluster_yaml import cluster_yaml
 
 CLUSTER = cluster_yaml("master1", "master2", "master3", "worker1")
@@ -42,7 +42,7 @@ def wanted(plan: ClusterPlan) -> dict[str, dict[str, str]]:
     }
 
 
-def found(plan: ClusterPlan, name: str, **other: Any) -> Finding:
+def found(plan: ClusterPlan, name: str, **other: Any) -> HostFinding:
     """A host where all is as it should be, but for ``other``."""
     addresses = {str(host.private_address): CIDRS[host.name] for host in plan.hosts if host.name != name}
     digests = {
@@ -60,7 +60,7 @@ def found(plan: ClusterPlan, name: str, **other: Any) -> Finding:
         "pod_cidrs": cidrs,
         "api_error": "",
     }
-    return Finding(**fields | other)
+    return HostFinding(**fields | other)
 
 
 def seen(plan: ClusterPlan, **hosts: Any) -> Survey:
@@ -71,7 +71,7 @@ def seen(plan: ClusterPlan, **hosts: Any) -> Survey:
         if hosts.get(host.name, {}) is not None
     }
     lost = {name: HostError(f"{name}: no answer") for name, other in hosts.items() if other is None}
-    return compare(plan, wanted(plan), Seen(findings, lost))
+    return compare(plan, wanted(plan), HostFindings(findings, lost))
 
 
 def todo(survey: Survey) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -189,16 +189,16 @@ def test_a_host_taken_out_of_the_file_stays_a_node(plan: ClusterPlan) -> None:
     )
     assert shared_variables(wider, State(Path("/none")), [])["addresses"]["worker2"] == "10.0.0.22"
     assert "10.0.0.22" in firewall(wider, wider.hosts[0])["sources"]
-    survey = compare(wider, wanted(plan), Seen(findings))
+    survey = compare(wider, wanted(plan), HostFindings(findings))
     assert todo(survey) == {host.name: {"pod_network": ("cluster",)} for host in plan.hosts}
     assert todo_text.summary(survey)[-1].startswith(
         "worker2 (10.0.0.22) is a node of the cluster, and cluster.yaml"
     )
     routed = {
-        name: Finding(**each.__dict__ | {"routes": each.routes | {"10.0.0.22": "10.244.7.0/24"}})
+        name: HostFinding(**each.__dict__ | {"routes": each.routes | {"10.0.0.22": "10.244.7.0/24"}})
         for name, each in findings.items()
     }
-    assert compare(wider, wanted(plan), Seen(routed)).settled
+    assert compare(wider, wanted(plan), HostFindings(routed)).settled
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_deprecated_apis() -> None:
 
 
 def test_bare_pods() -> None:
-    assert parse.bare_pods(PODS) == (parse.Pod("default/debug", "worker1"),)
+    assert parse.bare_pods(PODS) == (parse.BarePod("default/debug", "worker1"),)
 
 
 def test_budgets() -> None:

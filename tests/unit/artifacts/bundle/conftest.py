@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from k8sbootstrap.artifacts.bundle.manifest import Entry, Manifest
+from k8sbootstrap.artifacts.bundle.manifest import BundledFile, Manifest
 from k8sbootstrap.artifacts.bundle.writer import Content, write_bundle
 
 Make = Callable[..., Path]
@@ -17,7 +17,9 @@ def make(tmp_path: Path) -> Make:
     """Makes a bundle with these contents."""
 
     def make(content: dict[str, bytes], name: str = "bundle.tar", **more: object) -> Path:
-        files = {path: Entry(len(data), hashlib.sha256(data).hexdigest()) for path, data in content.items()}
+        files = {
+            path: BundledFile(len(data), hashlib.sha256(data).hexdigest()) for path, data in content.items()
+        }
         systems = {
             path.split("/")[1] + "/amd64": ("hello",) for path in content if path.startswith("packages/")
         }

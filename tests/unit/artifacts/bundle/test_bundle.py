@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from k8sbootstrap.artifacts.bundle.manifest import Entry, Manifest
+from k8sbootstrap.artifacts.bundle.manifest import BundledFile, Manifest
 from k8sbootstrap.artifacts.bundle.reader import open_bundle
 from k8sbootstrap.artifacts.bundle.writer import write_bundle
 from k8sbootstrap.errors import BundleError
@@ -104,7 +104,7 @@ def test_a_manifest_that_lies_is_refused(make: Make, tmp_path: Path, change: dic
 @pytest.mark.parametrize("now", [b"other", b"longer", b"l"])
 def test_a_file_that_changes_meanwhile_makes_no_bundle(tmp_path: Path, now: bytes) -> None:
     (tmp_path / "kubelet").write_bytes(now)
-    files = {KUBELET: Entry(5, hashlib.sha256(b"whole").hexdigest())}
+    files = {KUBELET: BundledFile(5, hashlib.sha256(b"whole").hexdigest())}
     manifest = Manifest("demo", "1.36.4", ("amd64",), {}, (), {}, files)
     with pytest.raises(BundleError, match="changed while the bundle was written"):
         write_bundle(tmp_path / "out.tar", manifest, {KUBELET: tmp_path / "kubelet"}, lambda _: None)

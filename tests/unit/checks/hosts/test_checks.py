@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from k8sbootstrap.artifacts.bundle.manifest import Entry, Manifest
+from k8sbootstrap.artifacts.bundle.manifest import BundledFile, Manifest
 from k8sbootstrap.artifacts.bundle.writer import write_bundle
 from k8sbootstrap.checks.hosts.models import Status
 
@@ -498,7 +498,7 @@ def test_a_runtime_that_is_installed_counts_not_the_one_that_could_be(judge, mak
 @pytest.mark.parametrize(("version", "status"), [("12", Status.FAILED), ("13", Status.OK)])
 def test_packages_of_a_bundle(judge, make_plan, tmp_path, version, status):
     index = b"an index"
-    files = {"packages/debian13/amd64/Packages": Entry(len(index), hashlib.sha256(index).hexdigest())}
+    files = {"packages/debian13/amd64/Packages": BundledFile(len(index), hashlib.sha256(index).hexdigest())}
     manifest = Manifest("demo", "1.20.2", ("amd64",), {}, (), {"debian13/amd64": ("socat",)}, files)
     write_bundle(tmp_path / "b.tar", manifest, {"packages/debian13/amd64/Packages": index}, lambda _: None)
     plan = make_plan(artifacts={"bundle": "b.tar"})
