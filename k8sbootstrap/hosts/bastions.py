@@ -9,7 +9,7 @@ import paramiko
 from k8sbootstrap.errors import HostError, K8sBootstrapError
 from k8sbootstrap.hosts.endpoint import Place, of_bastion
 from k8sbootstrap.hosts.known_hosts import KnownHosts
-from k8sbootstrap.hosts.transport import enter, reach, shown_key
+from k8sbootstrap.hosts.transport import end, enter, reach, shown_key
 from k8sbootstrap.plan.models import SSHTarget
 
 
@@ -98,5 +98,5 @@ class Bastions:
     @staticmethod
     def _drop(bastion: _Bastion) -> None:
         if bastion.transport is not None:
-            bastion.transport.close()
+            end(bastion.transport)
             bastion.transport = None

@@ -11,7 +11,7 @@ from k8sbootstrap.hosts.bastions import Bastions
 from k8sbootstrap.hosts.command import CommandResult, Exchange, SudoRefusedError, TooMuchError
 from k8sbootstrap.hosts.endpoint import of_host
 from k8sbootstrap.hosts.known_hosts import KnownHosts
-from k8sbootstrap.hosts.transport import enter, reach, shown_key
+from k8sbootstrap.hosts.transport import end, enter, reach, shown_key
 from k8sbootstrap.plan.models import SSHTarget
 
 __all__ = ["CommandResult", "SSHSession"]
@@ -72,7 +72,7 @@ class SSHSession:
     def close(self) -> None:
         """End the connection."""
         if self._transport is not None:
-            self._transport.close()
+            end(self._transport)
             self._transport = None
         if self._alone:
             self._bastions.close()

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import paramiko
@@ -61,6 +62,12 @@ def enter(transport: paramiko.Transport, place: Place, known: KnownHosts, key: P
             hint="Its journal says why: journalctl -u ssh. Too many keys in the agent is a usual cause; "
             "ssh.key in cluster.yaml names the one to use.",
         ) from exc
+
+
+def end(transport: paramiko.Transport) -> None:
+    """Close a connection, also one whose way through a bastion broke before."""
+    with suppress(paramiko.SSHException, EOFError, OSError):
+        transport.close()
 
 
 def shown_key(transport: paramiko.Transport, place: Place) -> paramiko.PKey:
@@ -142,8 +149,9 @@ def _start(
         transport.start_client()
     except (paramiko.SSHException, EOFError, OSError) as exc:
         if transport is not None:
-            transport.close()
-        link.close()
+            end(transport)
+        with suppress(EOFError, OSError):
+            link.close()
         raise HostError(
             f"{place}: what answers does not speak SSH as expected: {str(exc) or 'it hung up'}",
             hint=f"Check that it is an SSH server that listens on port {place.port}, and not overloaded.",

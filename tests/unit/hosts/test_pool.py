@@ -142,3 +142,17 @@ def test_hosts_behind_a_dead_bastion_share_its_failure(two, monkeypatch):
         f"the bastion (127.0.0.1:{servers[0].port}): no answer"
     }
     assert len(tried) == 1
+
+
+def test_connections_end_quietly_after_their_bastion_went_away(two, monkeypatch):
+    targets, _ = two
+
+    def broken(_transport):
+        raise EOFError
+
+    with Pool(timeout=2) as pool:
+        ensure_known(pool, targets, accept_new=True, ask=None)
+        pool.on_all(targets, command)
+        monkeypatch.setattr("paramiko.Transport.close", broken)
+    monkeypatch.undo()
+    assert pool._sessions == {}
