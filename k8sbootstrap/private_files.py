@@ -62,7 +62,7 @@ def _make_private(folder: Path, root: Path) -> None:
 
 
 def replace(path: Path, content: bytes, mode: int = PRIVATE) -> None:
-    """Write a file in one step: whoever reads it sees all of the old content or all of the new.
+    """Write a file in one step: a reader sees all of the old content or all of the new.
 
     Args:
         path: The file; its folder is there already.

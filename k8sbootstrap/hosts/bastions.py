@@ -63,7 +63,7 @@ class Bastions:
         bastion = self._of(target)
         with bastion.lock:
             if bastion.failure and bastion.failed_at >= asked:
-                raise bastion.failure
+                raise _on_the_way_to(target, bastion.failure)
             try:
                 transport = self._reached(bastion, target)
                 if not transport.is_authenticated():
@@ -71,7 +71,7 @@ class Bastions:
             except K8sBootstrapError as exc:
                 self._drop(bastion)
                 bastion.failure, bastion.failed_at = exc, time.monotonic()
-                raise
+                raise _on_the_way_to(target, exc) from exc
             return transport
 
     def close(self) -> None:
@@ -100,3 +100,8 @@ class Bastions:
         if bastion.transport is not None:
             end(bastion.transport)
             bastion.transport = None
+
+
+def _on_the_way_to(target: SSHTarget, failure: K8sBootstrapError) -> K8sBootstrapError:
+    """The failure of a bastion, as one of a host behind it: ``m1: the bastion (192.0.2.1:22): ...``."""
+    return type(failure)(f"{target.host}: {failure}", failure.hint)

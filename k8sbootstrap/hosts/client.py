@@ -1,5 +1,6 @@
 """SSH sessions with hosts: commands as the login user or as root."""
 
+import threading
 import time
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,7 @@ class SSHSession:
         self._alone = bastions is None
         self._bastions = bastions or Bastions(timeout)
         self._transport: paramiko.Transport | None = None
+        self._counting = threading.Lock()
         self._running = 0
         self._last_used = 0.0
 
@@ -113,6 +115,8 @@ class SSHSession:
     ) -> CommandResult:
         """Run a shell command, in the C locale.
 
+        A connection on which a command did not end as it should is closed: the host may go on sending.
+
         Args:
             command: For ``sh -c``.
             stdin: What it reads.
@@ -130,7 +134,7 @@ class SSHSession:
         if transport is None:
             raise HostError(f"{self._place}: the connection is not open")
         sudo = root and self.target.sudo
-        self._running += 1
+        self._count(1)
         try:
             channel = transport.open_session(timeout=self._timeout)
             with channel:
@@ -138,20 +142,28 @@ class SSHSession:
                 exchange = Exchange(channel, command, stdin, sudo=sudo, password=password)
                 return self._ended(exchange, transport, timeout)
         except TimeoutError as exc:
+            self.close()
             raise HostError(
                 f"{self._place}: a command did not end within {timeout:g} s",
                 hint="The host may be overloaded; look at it and run again.",
             ) from exc
         except TooMuchError as exc:
+            self.close()
             raise HostError(
                 f"{self._place}: a command writes without end; the connection was closed",
                 hint="See what runs there at login, and whether it is the right host.",
             ) from exc
         except (paramiko.SSHException, EOFError, OSError) as exc:
+            self.close()
             raise self._lost() from exc
         finally:
-            self._running -= 1
+            self._count(-1)
             self._last_used = time.monotonic()
+
+    def _count(self, change: int) -> None:
+        """Count the commands that run: threads may run several at once."""
+        with self._counting:
+            self._running += change
 
     def _ended(self, exchange: Exchange, transport: paramiko.Transport, timeout: float) -> CommandResult:
         try:

@@ -30,7 +30,7 @@ class _Stop:
 def ensure_known(pool: Pool, targets: Iterable[SSHTarget], *, accept_new: bool, ask: Ask | None) -> None:
     """Look at the key of every host and bastion; write new ones that are trusted to the known_hosts file.
 
-    A host that cannot be reached or entered is passed over: whoever connects to it next reports that better.
+    A host that cannot be reached is passed over: the step that needs it next says why.
 
     Args:
         pool: Connections to the hosts; those that are made here are used for what comes next.

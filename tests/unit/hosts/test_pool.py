@@ -1,9 +1,14 @@
+import socket
+import threading
 import time
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts import bastions, client
+from k8sbootstrap.hosts import command as hosts_command
 from k8sbootstrap.hosts.answers import Request, RunAnswer, RunCommand
 from k8sbootstrap.hosts.host_keys import ensure_known
 from k8sbootstrap.hosts.pool import Hosts, Pool
@@ -138,21 +143,83 @@ def test_hosts_behind_a_dead_bastion_share_its_failure(two, monkeypatch):
     monkeypatch.setattr(bastions, "reach", reach)
     with Pool(timeout=2) as pool:
         found = pool.on_all(targets, command)
-    assert {str(error) for error in found.values()} == {
-        f"the bastion (127.0.0.1:{servers[0].port}): no answer"
-    }
+    place = f"the bastion (127.0.0.1:{servers[0].port})"
+    assert {str(error) for error in found.values()} == {f"{name}: {place}: no answer" for name in found}
+    assert sorted(found) == ["m1", "m2"]
     assert len(tried) == 1
 
 
-def test_connections_end_quietly_after_their_bastion_went_away(two, monkeypatch):
+def test_connections_end_quietly_after_their_bastion_went_away(two):
     targets, _ = two
-
-    def broken(_transport):
-        raise EOFError
-
     with Pool(timeout=2) as pool:
         ensure_known(pool, targets, accept_new=True, ask=None)
         pool.on_all(targets, command)
-        monkeypatch.setattr("paramiko.Transport.close", broken)
-    monkeypatch.undo()
-    assert pool._sessions == {}
+        for target in targets:
+            pool._bastions.way_to(target).sock.close()
+
+
+@pytest.mark.parametrize("words", ["without end", "did not end"])
+def test_a_connection_is_closed_where_a_command_does_not_end(target, server, monkeypatch, words):
+    """Its host would go on sending, and nobody would read it."""
+    monkeypatch.setattr(hosts_command, "MAX_OUT", 1 << 20)
+    endless = "yes" if words == "without end" else "sleep 30"
+    with Pool(timeout=2) as pool:
+        ensure_known(pool, [target], accept_new=True, ask=None)
+        found = pool.on_all([target], lambda _host, session: session.run(endless, timeout=1))
+        assert words in str(found["m1"])
+        wait_until(lambda: not server.transports[0].is_active())
+        assert pool.on_all([target], command) == {"m1": "hi\n"}
+
+
+def test_a_connection_that_a_firewall_dropped_without_a_word_is_opened_again(target, server, monkeypatch):
+    monkeypatch.setattr(client, "_QUIET", 0.0)
+    with Pool(timeout=1) as pool, Firewall(server.port) as firewall:
+        behind = replace(target, port=firewall.port)
+        ensure_known(pool, [behind], accept_new=True, ask=None)
+        assert pool.on_all([behind], command) == {"m1": "hi\n"}
+        firewall.forget()
+        assert pool.on_all([behind], command) == {"m1": "hi\n"}
+    assert len(server.transports) == 2
+
+
+class Firewall:
+    """Passes connections on to a port of this machine, until it forgets those that there are."""
+
+    def __init__(self, port):
+        self._to = port
+        self._forgotten = threading.Event()
+        self._links = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._listener.close()
+        for link in self._links:
+            link.close()
+
+    def forget(self):
+        """From now on nothing passes on the connections that there are; they stay open."""
+        self._forgotten.set()
+        self._forgotten = threading.Event()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self._to))
+            self._links += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._pass, args=(one, other, self._forgotten), daemon=True).start()
+
+    @staticmethod
+    def _pass(one, other, forgotten):
+        with suppress(OSError):
+            while data := one.recv(32768):
+                if not forgotten.is_set():
+                    other.sendall(data)
