@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -137,7 +139,7 @@ class SSHSession:
         self._count(1)
         try:
             channel = transport.open_session(timeout=self._timeout)
-            with channel:
+            with _closed_afterwards(channel):
                 password = self.target.sudo_password
                 exchange = Exchange(channel, command, stdin, sudo=sudo, password=password)
                 return self._ended(exchange, transport, timeout)
@@ -206,3 +208,13 @@ class SSHSession:
             f"{self._place}: user {user} cannot become root with sudo: {said or 'it said nothing'}",
             hint=f"Log in as {user} and see what sudo -v says.",
         )
+
+
+@contextmanager
+def _closed_afterwards(channel: paramiko.Channel) -> Iterator[None]:
+    """Close the channel at the end. Where the connection is gone by then, what happened before counts."""
+    try:
+        yield
+    finally:
+        with suppress(paramiko.SSHException, EOFError, OSError):
+            channel.close()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -99,6 +100,7 @@ class Server:
         self.authorized = authorized
         self.forwards = True
         self.transports = []
+        self.processes = []
         self.environment = {
             **os.environ,
             "SUDO_MODE": "nopasswd",
@@ -141,7 +143,9 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            start_new_session=True,
         )
+        self.processes.append(process)
 
         def feed():
             pump(channel.recv, process.stdin.write)
@@ -156,9 +160,10 @@ class Server:
             reader.start()
         for reader in readers:
             reader.join()
-        if (rc := process.wait()) >= 0:
-            channel.send_exit_status(rc)
-        channel.close()
+        with contextlib.suppress(OSError, EOFError):  # the client is gone
+            if (rc := process.wait()) >= 0:
+                channel.send_exit_status(rc)
+            channel.close()
 
     def cut(self):
         for transport in self.transports:
@@ -169,6 +174,10 @@ class Server:
             self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self.listener.close()
         self.cut()
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
 def forward(read, channel):
@@ -180,7 +189,7 @@ def pump(read, write):
     try:
         while data := read(32768):
             write(data)
-    except OSError:
+    except (OSError, EOFError):
         pass
 
 

@@ -10,7 +10,9 @@ import paramiko
 import pytest
 
 from k8sbootstrap.errors import HostError, HostKeyError, SudoError
+from k8sbootstrap.hosts import client
 from k8sbootstrap.hosts.client import SSHSession
+from k8sbootstrap.hosts.command import TooMuchError
 from k8sbootstrap.hosts.pool import Pool
 from tests.unit.hosts.ssh_server import bastion_of, learn, make_key, target_of
 
@@ -68,6 +70,16 @@ def test_a_connection_that_breaks(target, server):
     threading.Timer(0.3, server.cut).start()
     with SSHSession(target) as session, pytest.raises(HostError, match="broke while a command ran"):
         session.run("sleep 20")
+
+
+def test_why_a_command_ended_is_reported_where_the_connection_is_gone_by_then(target, monkeypatch):
+    def run(_exchange, _timeout):
+        session._transport.packetizer.close()  # what a thread that closes the connection does first
+        raise TooMuchError
+
+    monkeypatch.setattr(client.Exchange, "run", run)
+    with SSHSession(target) as session, pytest.raises(HostError, match="writes without end"):
+        session.run("true")
 
 
 def test_root_without_a_password(target):

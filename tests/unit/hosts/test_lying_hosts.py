@@ -79,9 +79,9 @@ class Liar:
             while self.endless:
                 channel.sendall(b"x" * 32768)
             channel.send_exit_status(0)
+            channel.close()
         except (OSError, EOFError):
             pass  # it was cut off
-        channel.close()
 
     def _of_agent(self, channel):
         said = b""

@@ -126,9 +126,12 @@ def run(
 
 
 def asleep(process: int) -> list[Process]:
-    """The descendants of ``process``, if the playbook's sleep is among them."""
-    family = descendants(process)
-    return family if any(_words(child.pid)[:1] == [b"sleep"] for child in family) else []
+    """Ansible that ``process`` started, and its descendants, if the playbook's sleep is among them."""
+    for child in descendants(process):
+        family = [child, *descendants(child.pid)]
+        if child.parent == process and any(_words(member.pid)[:2] == [b"sleep", b"300"] for member in family):
+            return family
+    return []
 
 
 def living(family: list[Process]) -> list[int]:
