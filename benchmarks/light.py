@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from k8sbootstrap.inventory.read import read_digests
+from k8sbootstrap.formats import ansible_yaml
 from k8sbootstrap.lab import artifacts, cluster_file, root_image
 from k8sbootstrap.lab.commands import run
 from k8sbootstrap.state import State
@@ -117,7 +117,11 @@ def settle(hosts: list[Host], inventory: Path) -> None:
     share one machine would else take turns at what real ones do at once.
     """
     for host in hosts:
-        digests = read_digests(inventory, host.name)
-        components = {role: {"digest": digest} for role, digest in digests.items()}
+        variables = ansible_yaml.load((inventory / "host_vars" / f"{host.name}.yml").read_text())
+        components = {
+            name.removesuffix("_digest"): {"digest": value}
+            for name, value in variables.items()
+            if name.endswith("_digest")
+        }
         record = {"version": 1, "cluster": cluster_file.CLUSTER_NAME, "components": components}
         (host.folder / "record" / "record.json").write_text(json.dumps(record))

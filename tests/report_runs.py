@@ -9,7 +9,7 @@ from k8sbootstrap.state import State
 from tests.cluster_yaml import cluster_yaml
 
 DATA = Path(__file__).parent / "unit" / "report" / "data"
-INVENTORY = Path(__file__).parent / "unit" / "golden" / "inventory"
+INVENTORY = Path(__file__).parent / "unit" / "inventory" / "golden"
 ID = "20261125T080000Z-0000aa"
 SUMMARY: dict[str, Any] = {
     "id": ID,

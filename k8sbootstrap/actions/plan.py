@@ -135,8 +135,9 @@ def run_plan(
             authorities(run, plan, pool, scratch, allow_authorities)
         upgrading = Upgrading(run, plan, pool)
         upgrading.refuse_early(state.inventory)
-        prepare(plan, cluster_file, scratch, scratch.inventory, run.step)
-        todo = upgrading.found_in(to_do(run, plan, seen, scratch.inventory))
+        inventory = prepare(plan, cluster_file, scratch, scratch.inventory, run.step)
+        run.record.keep_inventory(scratch.inventory)
+        todo = upgrading.found_in(to_do(run, plan, seen, inventory))
         if not todo.settled:
             playbook = write_playbook(todo, run.record.directory / "playbooks")
             run.playbook(playbook, plan.hosts, scratch.inventory, check=True)

@@ -15,9 +15,11 @@ from k8sbootstrap.artifacts.own_images import own_images
 from k8sbootstrap.artifacts.sources.registries import RegistryImages
 from k8sbootstrap.artifacts.transfers import Transfers
 from k8sbootstrap.catalog.models import ArtifactFile, Image
+from k8sbootstrap.inventory.build import build_inventory
 from k8sbootstrap.inventory.logins import read_logins, write_logins
+from k8sbootstrap.inventory.model import Inventory
 from k8sbootstrap.inventory.proxy import write_proxy
-from k8sbootstrap.inventory.render import render_inventory
+from k8sbootstrap.inventory.write import write_inventory
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
@@ -72,15 +74,20 @@ def pulled(plan: ClusterPlan, base: Path) -> RegistryImages:
     )
 
 
-def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path, step: BeginStep) -> None:
+def prepare(
+    plan: ClusterPlan, cluster_file: Path, state: State, directory: Path, step: BeginStep
+) -> Inventory:
     """Fetch files, issue certificates and write the inventory, each only as far as it is not there already.
 
     Args:
         plan: The desired state.
         cluster_file: cluster.yaml; paths in it are relative to its folder.
         state: Where certificates and pinned hashes are kept.
-        inventory: Directory that the inventory goes to.
+        directory: Where the inventory is written to.
         step: Wraps each step.
+
+    Returns:
+        The inventory.
 
     Raises:
         ArtifactError: A file could not be had.
@@ -116,12 +123,13 @@ def prepare(plan: ClusterPlan, cluster_file: Path, state: State, inventory: Path
         fetched = {key: file.path for key, file in files.items()}
         for line in write_addons(plan, cluster_file, fetched, state):
             listener.note(line)
-        render_inventory(
+        inventory = build_inventory(
             plan,
             state,
             files,
-            inventory,
             images_of_own,
             registry_images=images_for_registry,
             repositories=repositories,
         )
+        write_inventory(inventory, directory)
+    return inventory

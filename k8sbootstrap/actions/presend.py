@@ -14,7 +14,7 @@ from pathlib import Path
 from shutil import copyfileobj
 
 from k8sbootstrap.inventory.connection import ssh_command
-from k8sbootstrap.inventory.read import files_to_send
+from k8sbootstrap.inventory.model import Inventory
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.survey.todo import Survey
 
@@ -46,13 +46,13 @@ class Parcel:
 
 
 @contextmanager
-def sent_ahead(plan: ClusterPlan, survey: Survey, inventory: Path) -> Iterator[str]:
+def sent_ahead(plan: ClusterPlan, survey: Survey, inventory: Inventory) -> Iterator[str]:
     """Send hosts the programs of roles that are new there, in the background, while the block runs.
 
     Args:
         plan: The cluster.
         survey: What is to do.
-        inventory: The inventory directory: it names the files.
+        inventory: It names the files.
 
     Yields:
         The folder on hosts that they arrive in, each under its sha256. After the block it is gone.
@@ -62,7 +62,7 @@ def sent_ahead(plan: ClusterPlan, survey: Survey, inventory: Path) -> Iterator[s
     senders = []
     for host in plan.hosts:
         new = [role for role, why in survey.work.get(host.name, {}).items() if "new" in why.causes]
-        parcels = [Parcel(path, digest) for digest, path in files_to_send(inventory, host.name, new).items()]
+        parcels = [Parcel(path, digest) for digest, path in inventory.files_to_send(host.name, new).items()]
         if parcels:
             receive = f"sh -c {shlex.quote(_RECEIVE.format(folder=folder))}"
             senders.append(Sender([*ssh_command(host), receive], parcels, turns))

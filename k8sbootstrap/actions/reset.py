@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from k8sbootstrap.inventory.render import render_connections
+from k8sbootstrap.inventory.build import build_connections
+from k8sbootstrap.inventory.write import write_inventory
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run.ansible import playbook_path
 from k8sbootstrap.run.hooks import hooked
@@ -31,7 +32,7 @@ def run_reset(plan: ClusterPlan, cluster_file: Path, reporter: Reporter) -> Summ
     """
     state = State.beside(cluster_file, plan.config.name)
     with running(state, "k8sbootstrap reset", reporter) as run, hooked(run, "reset", plan, cluster_file):
-        render_connections(plan, state.inventory)
+        write_inventory(build_connections(plan), state.inventory)
         run.record.keep_inventory(state.inventory)
         run.playbook(playbook_path("reset.yml"), plan.hosts, state.inventory)
     return run.result

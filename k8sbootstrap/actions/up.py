@@ -17,7 +17,7 @@ from k8sbootstrap.checks.refusals import require_allowed
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.host_keys import Ask, ensure_known
 from k8sbootstrap.hosts.pool import Pool
-from k8sbootstrap.inventory.read import read_digests
+from k8sbootstrap.inventory.model import Inventory
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run.board import HostCount
 from k8sbootstrap.run.hooks import hooked
@@ -89,8 +89,9 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
             authorities(run, plan, pool, state, options.allow_authorities)
         upgrading = Upgrading(run, plan, pool, options.ignore_preflight, options.limit)
         upgrading.refuse_early(state.inventory)
-        prepare(plan, cluster_file, state, state.inventory, run.step)
-        todo = upgrading.found_in(to_do(run, plan, seen, state.inventory, options.limit))
+        inventory = prepare(plan, cluster_file, state, state.inventory, run.step)
+        run.record.keep_inventory(state.inventory)
+        todo = upgrading.found_in(to_do(run, plan, seen, inventory, options.limit))
         if not todo.settled:
             if not fresh:
                 _preflight(run, plan, pool, options, without=todo.unreachable if todo.exists else ())
@@ -98,7 +99,7 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: UpOptions, reporter: 
             if options.confirm:
                 options.confirm(todo)
             upgrading.snapshot(todo)
-            with sent_ahead(plan, todo, state.inventory) as incoming:
+            with sent_ahead(plan, todo, inventory) as incoming:
                 playbook = write_playbook(todo, run.record.directory / "playbooks", incoming)
                 run.playbook(playbook, plan.hosts, state.inventory)
             _verify(run, plan, pool, todo)
@@ -135,9 +136,9 @@ def look(run: Run, plan: ClusterPlan, pool: Pool) -> HostFindings:
 
 
 def to_do(
-    run: Run, plan: ClusterPlan, seen: HostFindings, inventory: Path, limit: Collection[str] = ()
+    run: Run, plan: ClusterPlan, seen: HostFindings, inventory: Inventory, limit: Collection[str] = ()
 ) -> Survey:
-    """See what is to do on which hosts. The record keeps the inventory, whatever is to do.
+    """See what is to do on which hosts.
 
     Args:
         run: The run.
@@ -146,9 +147,8 @@ def to_do(
         inventory: The inventory, with the digests of what should be there.
         limit: Names of the only hosts to change; all, if empty.
     """
-    run.record.keep_inventory(inventory)
     with run.step("compare", "Compare with cluster.yaml") as step:
-        found = compare(plan, {host.name: read_digests(inventory, host.name) for host in plan.hosts}, seen)
+        found = compare(plan, inventory.digests, seen)
         for host in plan.hosts:
             run.board.hosts.setdefault(host.name, HostCount())
         todo = found.limited(limit) if limit else found

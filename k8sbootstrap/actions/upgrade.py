@@ -12,7 +12,7 @@ from k8sbootstrap.checks.upgrade import Case, judge, may_settle
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.formats.text import megabytes
 from k8sbootstrap.hosts.pool import Pool
-from k8sbootstrap.inventory.read import read_version
+from k8sbootstrap.inventory.last_run import release_of
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run.session import Run
 from k8sbootstrap.survey.todo import Survey
@@ -57,7 +57,7 @@ class Upgrading:
         Raises:
             PreflightError: It is not.
         """
-        before = read_version(inventory)
+        before = release_of(inventory)
         if before and before != self._plan.release.version:
             try:
                 self._look()

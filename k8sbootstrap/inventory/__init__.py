@@ -1,5 +1,5 @@
 """The one place where configuration becomes Ansible variables.
 
-``render.render_inventory`` writes a directory that ``ansible-playbook -i`` takes. It holds paths to secrets,
-never secrets.
+``build.build_inventory`` makes a value of it, ``write.write_inventory`` writes that as a directory that
+``ansible-playbook -i`` takes. Neither holds secrets, only paths to them.
 """

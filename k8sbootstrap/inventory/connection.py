@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from k8sbootstrap.formats.ansible_yaml import Template
 from k8sbootstrap.plan.models import HostPlan
 
 CIPHERS = "^aes128-gcm@openssh.com"
@@ -27,11 +28,20 @@ def ssh_command(host: HostPlan) -> list[str]:
 
 
 def connection_variables(host: HostPlan) -> dict[str, Any]:
-    """What the templates say of the way to a host."""
-    return {
-        "ssh_arguments": _ssh_arguments(host),
-        "sudo_password_variable": sudo_password_variable(host.name),
+    """How Ansible reaches a host."""
+    variables = {
+        "ansible_host": host.address,
+        "ansible_port": host.ssh.port,
+        "ansible_user": host.ssh.user,
+        "ansible_ssh_common_args": _ssh_arguments(host),
+        "ansible_become": host.ssh.sudo,
     }
+    if host.ssh.sudo_password is not None:
+        variable = sudo_password_variable(host.name)
+        variables["ansible_become_password"] = Template(
+            f"{{{{ lookup('ansible.builtin.env', '{variable}') }}}}"
+        )
+    return variables
 
 
 def openssh_options(known_hosts: Path, key: Path | None) -> list[str]:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from k8sbootstrap.inventory.model import Sections, Variables
 from k8sbootstrap.inventory.role_code import files_of
 from k8sbootstrap.resources import data_dir
 
@@ -26,12 +27,12 @@ class Digests:
     """Computes digests for the hosts of one inventory.
 
     Args:
-        shared: Variables that all hosts have.
+        shared: Role to the variables that all hosts have.
         pki: The state's PKI folder; what roles copy from it counts by content.
     """
 
-    def __init__(self, shared: Mapping[str, Any], pki: Path) -> None:
-        self._shared = {role: _of_role(role, shared) for role in roles()}
+    def __init__(self, shared: Sections, pki: Path) -> None:
+        self._shared = {role: _counting(shared.get(role, {})) for role in roles()}
         self._pki = pki
         self._common = {
             str(path.relative_to(pki)): _sha256(path)
@@ -39,21 +40,23 @@ class Digests:
             if path.relative_to(pki).parts[0] != "hosts"
         }
 
-    def of_host(self, host: str, variables: Mapping[str, Any]) -> dict[str, str]:
+    def of_host(self, host: str, own: Sections) -> dict[str, str]:
         """Role to digest, for one host.
 
         Args:
             host: Its name.
-            variables: Those of the host alone.
+            own: Role to the variables of the host alone.
         """
-        own = {str(path.relative_to(self._pki)): _sha256(path) for path in _files(self._pki / "hosts" / host)}
-        return {role: self._digest(role, own, _of_role(role, variables)) for role in self._shared}
+        files = {
+            str(path.relative_to(self._pki)): _sha256(path) for path in _files(self._pki / "hosts" / host)
+        }
+        return {role: self._digest(role, files, _counting(own.get(role, {}))) for role in self._shared}
 
-    def _digest(self, role: str, own: Mapping[str, str], variables: Mapping[str, Any]) -> str:
+    def _digest(self, role: str, files: Mapping[str, str], variables: Variables) -> str:
         inputs = {**self._shared[role], **variables}
         for variable, value in inputs.items():
             if value == str(self._pki):
-                inputs[variable] = {**self._common, **own}
+                inputs[variable] = {**self._common, **files}
             elif isinstance(value, str) and value.startswith(f"{self._pki}/"):
                 inputs[variable] = self._common.get(value.removeprefix(f"{self._pki}/"))
         return _text_digest([code_digest(role), _portable(inputs)])
@@ -75,11 +78,11 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-def _of_role(role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+def _counting(variables: Variables) -> dict[str, Any]:
     return {
         name: _with_settings(value) if name == _NODES else value
         for name, value in variables.items()
-        if name.startswith(f"{role}_") and name not in (*_ORIGINS, *_APART)
+        if name not in (*_ORIGINS, *_APART)
     }
 
 

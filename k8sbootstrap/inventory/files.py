@@ -35,8 +35,8 @@ def files_of_roles(
 ) -> dict[str, dict[str, Any]]:
     """Role to its variables that name files to install: all that differs between architectures."""
 
-    def binaries(*names: str) -> dict[str, dict[str, dict[str, str | None]]]:
-        return {"binaries": {name: _artifact(release.binaries[name], artifacts) for name in names}}
+    def binaries(*names: str) -> dict[str, dict[str, str | None]]:
+        return {name: _artifact(release.binaries[name], artifacts) for name in names}
 
     loaded = [_image(image, artifacts) for image in images if image.artifact.key in artifacts]
     loaded += [
@@ -46,17 +46,19 @@ def files_of_roles(
     ]
     runtime = binaries(*(name for name in ("cri-dockerd", *release.containerd) if name in release.binaries))
     if release.crictl.key in artifacts:
-        runtime["binaries"]["crictl"] = _artifact(release.crictl, artifacts)
+        runtime["crictl"] = _artifact(release.crictl, artifacts)
     return {
-        "container_runtime": {**runtime, "images": loaded},
-        "etcd": binaries("etcd", "etcdctl"),
-        "kube_apiserver": binaries("kube-apiserver", "kubectl"),
-        "kube_controller_manager": binaries("kube-controller-manager"),
-        "kube_scheduler": binaries("kube-scheduler"),
-        "kubelet": binaries("kubelet"),
-        "kube_proxy": binaries("kube-proxy"),
+        "container_runtime": {"container_runtime_binaries": runtime, "container_runtime_images": loaded},
+        "etcd": {"etcd_binaries": binaries("etcd", "etcdctl")},
+        "kube_apiserver": {"kube_apiserver_binaries": binaries("kube-apiserver", "kubectl")},
+        "kube_controller_manager": {"kube_controller_manager_binaries": binaries("kube-controller-manager")},
+        "kube_scheduler": {"kube_scheduler_binaries": binaries("kube-scheduler")},
+        "kubelet": {"kubelet_binaries": binaries("kubelet")},
+        "kube_proxy": {"kube_proxy_binaries": binaries("kube-proxy")},
         "pod_network": {
-            "binaries": {name: _artifact(file, artifacts) for name, file in release.cni_plugins.items()}
+            "pod_network_binaries": {
+                name: _artifact(file, artifacts) for name, file in release.cni_plugins.items()
+            }
         },
     }
 

@@ -10,9 +10,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from k8sbootstrap.inventory.build import build_inventory
 from k8sbootstrap.inventory.logins import read_logins, write_logins
 from k8sbootstrap.inventory.proxy import write_proxy
-from k8sbootstrap.inventory.render import render_inventory
+from k8sbootstrap.inventory.write import write_inventory
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
@@ -288,7 +289,7 @@ def render_only_inventory(scenario: Scenario, folder: Path) -> ClusterPlan:
     ensure_pki(plan, state)
     write_logins(read_logins(plan.config.runtime.registries, folder), state)
     write_proxy(plan, state)
-    render_inventory(plan, state, artifacts(plan), folder / "inventory")
+    write_inventory(build_inventory(plan, state, artifacts(plan)), folder / "inventory")
     return plan
 
 

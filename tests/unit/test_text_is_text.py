@@ -17,7 +17,8 @@ from k8sbootstrap.artifacts.own_images import own_images
 from k8sbootstrap.config.models.base import DIRECT_HOST, HTTP_URL
 from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.formats import ansible_yaml
-from k8sbootstrap.inventory.render import render_inventory
+from k8sbootstrap.inventory.build import build_inventory
+from k8sbootstrap.inventory.write import write_inventory
 from k8sbootstrap.lab.image_tar import write_image
 from k8sbootstrap.pki import x509
 from k8sbootstrap.pki.issue import ensure_pki
@@ -25,7 +26,7 @@ from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.phases import PHASES
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.state import State
-from tests.unit.test_inventory import fetched
+from tests.unit.inventory.clusters import fetched
 
 FREE_PATTERNS = {HTTP_URL, DIRECT_HOST}
 """Patterns in which a template could be spelled."""
@@ -185,7 +186,8 @@ def test_text_arrives_and_is_never_expanded(folder: Path, tmp_path: Path) -> Non
     named = [*plan.config.runtime.images, *(plan.config.registry.images if plan.config.registry else [])]
     files = {key: replace(file, path=folder / key) for key, file in fetched(plan).items()}
     inventory = folder / "inventory"
-    render_inventory(plan, state, files, inventory, own_images(named, folder, tmp_path / "cache"))
+    images = own_images(named, folder, tmp_path / "cache")
+    write_inventory(build_inventory(plan, state, files, images), inventory)
     (tmp_path / "look.yml").write_text(PLAYBOOK)
     (tmp_path / "ansible.cfg").touch()
     environment = {

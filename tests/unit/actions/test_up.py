@@ -27,6 +27,7 @@ from k8sbootstrap.errors import (
     VerifyError,
 )
 from k8sbootstrap.hosts.pool import Pool
+from k8sbootstrap.inventory.model import Inventory
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run import lock
@@ -54,6 +55,7 @@ REPORT = PreflightReport(
 VERIFIED = VerifyReport("demo", (Result("nodes", "master1", Status.PASSED, "Ready", 1.5),), 2.0)
 FOUND = Survey({"master1": {"etcd": Work(("new",))}}, exists=False)
 SEEN = HostFindings({})
+INVENTORY = Inventory({}, {}, {}, {"master1": {"etcd": "aa"}, "worker1": {}})
 LOST = {"worker1": HostError("worker1 (10.0.0.21): no answer within 10 s")}
 
 
@@ -101,7 +103,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "run_preflight",
         "require",
         "recover_pki",
-        "read_digests",
         "look_at_hosts",
         "require_allowed",
         "compare",
@@ -111,9 +112,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         monkeypatch.setattr(up, name, note(name))
     note_prepare = note("prepare")
 
-    def prepare(*args: Any) -> None:
+    def prepare(*args: Any) -> Inventory:
         note_prepare(*args)
         args[3].mkdir(parents=True, exist_ok=True)
+        return INVENTORY
 
     monkeypatch.setattr(up, "prepare", prepare)
     monkeypatch.setattr(up, "sent_ahead", lambda *_: nullcontext("/var/tmp/ahead"))
@@ -136,7 +138,6 @@ def test_steps_in_order(
         "require",
         "recover_pki",
         "prepare",
-        "read_digests",
         "compare",
         "playbook",
         "run_verify",
@@ -152,7 +153,7 @@ def test_steps_in_order(
     _, playbook, hosts, inventory = calls["playbook"].args
     assert (hosts, inventory) == (plan.hosts, state.inventory)
     assert (playbook.parent / "etcd.yml").exists()
-    assert calls["compare"].args == (plan, {"master1": "read_digests", "worker1": "read_digests"}, SEEN)
+    assert calls["compare"].args == (plan, INVENTORY.digests, SEEN)
     assert calls["run_verify"].named["short"] is True
     assert (summary.outcome, summary.command) == ("ok", "k8sbootstrap up")
     assert [timing.name for timing in summary.steps] == [
@@ -166,7 +167,7 @@ def test_steps_in_order(
 
 
 def names(calls: dict[str, Any]) -> list[str]:
-    return [name for name in calls if name not in {"errors", "results", "read_digests"}]
+    return [name for name in calls if name not in {"errors", "results"}]
 
 
 def settled(plan: ClusterPlan, cluster_file: Path, calls: dict[str, Any], found: Survey) -> None:

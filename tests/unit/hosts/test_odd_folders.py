@@ -61,7 +61,8 @@ def test_ansible(scene, tmp_path):
     ssh.write_text(f"#!/bin/sh\nfor word; do printf '%s\\0' \"$word\"; done >'{given}'\n")
     ssh.chmod(0o755)
     for target in targets(scene):
-        words = connection_variables(SimpleNamespace(name="m1", ssh=target))["ssh_arguments"]
+        host = SimpleNamespace(name="m1", address=target.address, ssh=target)
+        words = connection_variables(host)["ansible_ssh_common_args"]
         inventory.write_text(dump_line({"all": {"hosts": {"m1": {"ansible_ssh_common_args": words}}}}))
         subprocess.run(
             [Path(sys.executable).with_name("ansible"), "all", "-i", inventory, "-m", "raw", "-a", "true"],

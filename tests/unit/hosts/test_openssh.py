@@ -46,4 +46,4 @@ def test_nothing_is_forwarded_and_no_other_known_hosts_count(host):
 
 
 def test_ansible_is_told_the_same(host):
-    assert connection_variables(host)["ssh_arguments"].startswith("-F none ")
+    assert connection_variables(host)["ansible_ssh_common_args"].startswith("-F none ")

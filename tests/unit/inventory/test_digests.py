@@ -26,7 +26,15 @@ def pki(tmp_path: Path) -> Path:
 
 def digests(pki: Path, host: str = "one", shared: Any = None, own: Any = None) -> dict[str, str]:
     variables = {"etcd_pki_dir": str(pki), "etcd_binaries": {"etcd": ARTIFACT}} | (shared or {})
-    return Digests(variables, pki).of_host(host, own or {})
+    return Digests(by_role(variables), pki).of_host(host, by_role(own or {}))
+
+
+def by_role(variables: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Role to its variables."""
+    return {
+        role: {name: value for name, value in variables.items() if name.startswith(f"{role}_")}
+        for role in roles()
+    }
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:

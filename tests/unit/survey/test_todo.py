@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from k8sbootstrap.errors import HostError
-from k8sbootstrap.inventory.variables import firewall, shared_variables
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.changes import Change
+from k8sbootstrap.plan.firewall import firewall
 from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
 from k8sbootstrap.plan.phases import CLUSTER_ROLES, PHASES, runs_on
-from k8sbootstrap.state import State
 from k8sbootstrap.survey import todo_text
 from k8sbootstrap.survey.etcd_members import EtcdReport
 from k8sbootstrap.survey.nodes import with_unplanned
@@ -187,7 +186,6 @@ def test_a_host_taken_out_of_the_file_stays_a_node(plan: ClusterPlan) -> None:
     assert wider.unplanned_nodes == (
         UnplannedNode("worker2", IPv4Address("10.0.0.22"), IPv4Network("10.244.7.0/24")),
     )
-    assert shared_variables(wider, State(Path("/none")), [])["addresses"]["worker2"] == "10.0.0.22"
     assert "10.0.0.22" in firewall(wider, wider.hosts[0])["sources"]
     survey = compare(wider, wanted(plan), HostFindings(findings))
     assert todo(survey) == {host.name: {"pod_network": ("cluster",)} for host in plan.hosts}
