@@ -1,8 +1,7 @@
 """The list of checks as a page of the documentation, made from the checks themselves."""
 
 from k8sbootstrap.checks import upgrade as upgrade_checks
-from k8sbootstrap.checks.hosts import CHECKS
-from k8sbootstrap.checks.hosts.run import ACCESS_CHECKS
+from k8sbootstrap.checks.hosts import ACCESS_CHECKS, CHECKS
 
 _INTRODUCTION = """\
 # Preflight checks
@@ -35,7 +34,7 @@ anything is changed ([Upgrades](upgrade.md)). They are ignored by name as those 
 
 def page() -> str:
     """The page docs/preflight.md, as Markdown."""
-    rows = {**ACCESS_CHECKS, **{check.name: check.description for check in CHECKS}}
+    rows = {check.name: check.description for checks in (ACCESS_CHECKS, CHECKS) for check in checks}
     upgrade = {check.name: check.description for check in upgrade_checks.CHECKS}
     return _INTRODUCTION + _table(rows) + _UPGRADE + _table(upgrade)
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from k8sbootstrap.actions.prepare import prepare
 from k8sbootstrap.actions.presend import sent_ahead
 from k8sbootstrap.actions.upgrade import Upgrading
+from k8sbootstrap.checks import framework
 from k8sbootstrap.checks.cluster.formats import as_json
 from k8sbootstrap.checks.cluster.models import Result, Status
 from k8sbootstrap.checks.cluster.run import conclude, run_verify
 from k8sbootstrap.checks.cluster.shared import NO_NETWORK
-from k8sbootstrap.checks.hosts import models as preflight
-from k8sbootstrap.checks.hosts.run import CHECK_NAMES, require, run_preflight
+from k8sbootstrap.checks.framework import require
+from k8sbootstrap.checks.hosts import CHECK_NAMES
+from k8sbootstrap.checks.hosts.run import run_preflight
 from k8sbootstrap.checks.refusals import require_allowed
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.host_keys import Ask, ensure_known
@@ -166,7 +168,7 @@ def _preflight(
     with run.step("preflight", "Preflight") as step:
         ignore = tuple(name for name in options.ignore_preflight if name in CHECK_NAMES)
         report = run_preflight(plan, pool, ignore=ignore, without=without)
-        for result in report.having(preflight.Status.WARNING, preflight.Status.IGNORED):
+        for result in report.having(framework.Status.WARNING, framework.Status.IGNORED):
             step.note(f"{result.host}: {result.check}: {result.status}: {result.message}")
         require(report)
 

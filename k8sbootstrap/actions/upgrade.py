@@ -1,14 +1,12 @@
 """The part of ``up`` and ``plan`` that belongs to upgrades: look, refuse or let pass, take a snapshot."""
 
-import time
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 from k8sbootstrap.actions.snapshot import take_snapshot
-from k8sbootstrap.checks.hosts.models import Status
-from k8sbootstrap.checks.hosts.run import require
-from k8sbootstrap.checks.upgrade import Case, judge, may_settle
+from k8sbootstrap.checks.framework import CheckReport, Status, require, settle
+from k8sbootstrap.checks.upgrade import UpgradeCase, is_worth_waiting, judge
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.formats.text import megabytes
 from k8sbootstrap.hosts.pool import Pool
@@ -19,9 +17,8 @@ from k8sbootstrap.survey.todo import Survey
 from k8sbootstrap.survey.upgrade.find import find_upgrade, may_be_one
 from k8sbootstrap.survey.upgrade.observe import Running, look_at
 
-SETTLE = 30.0
-"""Seconds that something just restarted or just moved may take to be well."""
 _POLL = 2.0
+"""Seconds between looks while it is not known to be well."""
 
 
 class Upgrading:
@@ -91,16 +88,20 @@ class Upgrading:
     def _look(self, todo: Survey | None = None) -> Running:
         """See what runs. Where that is an upgrade, let pass only one that is allowed."""
         with self._run.step("upgrade", "Upgrade checks") as step:
-            deadline = time.monotonic() + SETTLE
-            while True:
+
+            def look() -> tuple[Running, CheckReport]:
                 running = look_at(self._plan, self._pool)
-                report = judge(Case(self._plan, running, self._left_out), self._ignore)
-                is_one = self._is_one(running, todo)
-                if not is_one or not may_settle(report) or time.monotonic() > deadline:
-                    break
-                step.status("; ".join(f"{result.check}: {result.message}" for result in report.failed))
-                time.sleep(_POLL)
-            if is_one:
+                return running, judge(UpgradeCase(self._plan, running, self._left_out), self._ignore)
+
+            def waits(seen: tuple[Running, CheckReport]) -> bool:
+                running, report = seen
+                waiting = is_worth_waiting(report) and self._is_one(running, todo)
+                if waiting:
+                    step.status("; ".join(f"{result.check}: {result.message}" for result in report.failures))
+                return waiting
+
+            running, report = settle(look, waits, _POLL)
+            if self._is_one(running, todo):
                 for result in report.having(Status.IGNORED):
                     step.note(f"{result.check}: {result.status}: {result.message}")
                 require(report)

@@ -1,12 +1,10 @@
 """May the cluster go to the release of cluster.yaml? Named checks of what runs now; they change nothing."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from inspect import getdoc
 
 from k8sbootstrap.catalog.data import numbers
-from k8sbootstrap.checks.hosts.models import CheckResult, PreflightReport, Status, Verdict, failed, ok
+from k8sbootstrap.checks.framework import Check, CheckReport, Verdict, apply, failed, may_settle, passed
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.survey.upgrade.observe import Running
 
@@ -17,7 +15,7 @@ _SHOWN = 4
 
 
 @dataclass(frozen=True)
-class Case:
+class UpgradeCase:
     """The cluster under examination."""
 
     plan: ClusterPlan
@@ -31,22 +29,7 @@ class Case:
         return self.plan.release.version
 
 
-@dataclass(frozen=True)
-class Check:
-    """A named check."""
-
-    name: str
-    judge: Callable[[Case], Verdict]
-    settles: bool = False
-    """What it is about may be well in a moment: just restarted, just elected, just moved."""
-
-    @cached_property
-    def description(self) -> str:
-        """What it is about: the first paragraph of the function's docstring."""
-        return " ".join((getdoc(self.judge) or "").split("\n\n")[0].split())
-
-
-def version(case: Case) -> Verdict:
+def version(case: UpgradeCase) -> Verdict:
     """API servers go up by one minor at most, and nothing goes back to an older release."""
     target, versions = case.target, case.running.versions()
     newer = {
@@ -70,10 +53,10 @@ def version(case: Case) -> Verdict:
             f"Set kubernetes.version to a release of {major}.{minor + 1}, run up, and go on from there, one "
             "minor at a time.",
         )
-    return ok(f"from {oldest} to {target}")
+    return passed(f"from {oldest} to {target}")
 
 
-def skew(case: Case) -> Verdict:
+def skew(case: UpgradeCase) -> Verdict:
     """With the API servers on the new release, every kubelet that stays as it is is still recent enough."""
     versions = case.running.versions()
     servers = {_minor(each) for each in versions.get("kube-apiserver", {}).values()}
@@ -97,10 +80,10 @@ def skew(case: Case) -> Verdict:
             "API servers",
             "Upgrade these nodes too, or take them out of the cluster.",
         )
-    return ok(f"no kubelet is left more than {behind} minors behind")
+    return passed(f"no kubelet is left more than {behind} minors behind")
 
 
-def etcd_version(case: Case) -> Verdict:
+def etcd_version(case: UpgradeCase) -> Verdict:
     """Etcd goes up by one minor at most, and never back."""
     target = case.plan.release.binaries["etcd"].version
     for host, running in sorted(case.running.etcd().items(), key=lambda item: numbers(item[1])):
@@ -116,10 +99,10 @@ def etcd_version(case: Case) -> Verdict:
                 f"Go to a release that comes with etcd {major}.{minor + 1} first, or name one: "
                 f"releases: {{VERSION: {{etcd: {major}.{minor + 1}.x}}}}",
             )
-    return ok(target)
+    return passed(target)
 
 
-def hosts(case: Case) -> Verdict:
+def hosts(case: UpgradeCase) -> Verdict:
     """Every master and etcd host takes part, answers over SSH, and its components are well."""
     problems = []
     for host in case.running.status.hosts:
@@ -137,18 +120,18 @@ def hosts(case: Case) -> Verdict:
             ]
     if problems:
         return failed(_few(problems), "Fix these first: the others go on only while all are well.")
-    return ok("all well")
+    return passed("all well")
 
 
-def etcd_health(case: Case) -> Verdict:
+def etcd_health(case: UpgradeCase) -> Verdict:
     """Every etcd member is healthy: each of them has to be restarted while the others keep the quorum."""
     sick = [f"{member.host}: {member.message}" for member in case.running.status.etcd if not member.healthy]
     if sick:
         return failed(_few(sick), "Fix the members: journalctl -u etcd there says what is wrong.")
-    return ok(f"{len(case.running.status.etcd)} members")
+    return passed(f"{len(case.running.status.etcd)} members")
 
 
-def nodes(case: Case) -> Verdict:
+def nodes(case: UpgradeCase) -> Verdict:
     """Every node is Ready."""
     status = case.running.status
     if status.api_error:
@@ -160,10 +143,10 @@ def nodes(case: Case) -> Verdict:
     ]
     if waiting:
         return failed(_few(waiting), "Bring them back, or take them out of cluster.yaml and the cluster.")
-    return ok(f"{len(status.nodes)} nodes")
+    return passed(f"{len(status.nodes)} nodes")
 
 
-def certificates(case: Case) -> Verdict:
+def certificates(case: UpgradeCase) -> Verdict:
     """No certificate on the hosts ends within 7 days."""
     ending = [
         f"{host.name}: {certificate.path} ends on {certificate.not_after:%Y-%m-%d}"
@@ -176,10 +159,10 @@ def certificates(case: Case) -> Verdict:
             _few(ending),
             "Run k8sbootstrap up with the release that runs now first: it makes new certificates.",
         )
-    return ok(f"all are good for {CERTIFICATE_DAYS} days at least")
+    return passed(f"all are good for {CERTIFICATE_DAYS} days at least")
 
 
-def deprecated_apis(case: Case) -> Verdict:
+def deprecated_apis(case: UpgradeCase) -> Verdict:
     """Nobody asked since the API servers started for an API that the new release no longer has."""
     gone = [
         f"{use.resource} (removed in {use.removed})"
@@ -192,10 +175,10 @@ def deprecated_apis(case: Case) -> Verdict:
             "Move its users to the newer version of the API. Entries with k8s.io/deprecated in "
             "/var/log/kubernetes/audit.log on masters name them.",
         )
-    return ok("none in use")
+    return passed("none in use")
 
 
-def bare_pods(case: Case) -> Verdict:
+def bare_pods(case: UpgradeCase) -> Verdict:
     """No pod that nothing would make again runs on a node to be drained."""
     lost = [f"{pod.name} on {pod.node}" for pod in case.running.bare_pods if _changes(case, pod.node)]
     if lost:
@@ -204,13 +187,13 @@ def bare_pods(case: Case) -> Verdict:
             "Remove them or run them from a Deployment. Ignoring this removes them with the drain of their "
             "node.",
         )
-    return ok("none")
+    return passed("none")
 
 
-def budgets(case: Case) -> Verdict:
+def budgets(case: UpgradeCase) -> Verdict:
     """Every PodDisruptionBudget lets a pod go now: else draining would wait in vain."""
     if not any(_changes(case, host.name) for host in case.plan.nodes):
-        return ok("no node is drained")
+        return passed("no node is drained")
     tight = [
         f"{budget.name} ({budget.healthy} of {budget.pods} pods are healthy, {budget.wanted} must be)"
         for budget in case.running.budgets
@@ -222,10 +205,10 @@ def budgets(case: Case) -> Verdict:
             "Let more pods run, or let the budget allow a disruption. Ignoring this waits for "
             "upgrade.drainTimeout.",
         )
-    return ok(f"{len(case.running.budgets)} budgets")
+    return passed(f"{len(case.running.budgets)} budgets")
 
 
-CHECKS: tuple[Check, ...] = (
+CHECKS = (
     Check("upgrade-version", version),
     Check("upgrade-skew", skew),
     Check("upgrade-etcd-version", etcd_version),
@@ -241,29 +224,23 @@ CHECKS: tuple[Check, ...] = (
 NAMES = tuple(check.name for check in CHECKS)
 
 
-def judge(case: Case, ignore: Collection[str] = ()) -> PreflightReport:
+def judge(case: UpgradeCase, ignore: Collection[str] = ()) -> CheckReport:
     """Apply all checks.
 
     Args:
         case: The cluster.
         ignore: Names of checks whose failures do not count.
     """
-    return PreflightReport(tuple(_result(case, check, ignore) for check in CHECKS))
+    name = case.plan.config.name
+    return CheckReport(name, tuple(apply(CHECKS, case, name, ignore)))
 
 
-def may_settle(report: PreflightReport) -> bool:
+def is_worth_waiting(report: CheckReport) -> bool:
     """Whether a moment may fix all that stands in the way."""
-    settling = {check.name for check in CHECKS if check.settles}
-    return bool(report.failed) and all(result.check in settling for result in report.failed)
+    return bool(report.failures) and may_settle(CHECKS, report.results) == list(report.failures)
 
 
-def _result(case: Case, check: Check, ignore: Collection[str]) -> CheckResult:
-    verdict = check.judge(case)
-    status = Status.IGNORED if verdict.status is Status.FAILED and check.name in ignore else verdict.status
-    return CheckResult(case.plan.config.name, check.name, status, verdict.message, verdict.fix)
-
-
-def _changes(case: Case, node: str) -> bool:
+def _changes(case: UpgradeCase, node: str) -> bool:
     """Whether a node is drained: its kubelet is another release's."""
     kubelet = case.running.versions().get("kubelet", {}).get(node, "")
     known = {host.name for host in case.plan.nodes} - case.left_out

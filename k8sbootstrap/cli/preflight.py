@@ -1,22 +1,17 @@
 """``k8sbootstrap preflight``."""
 
-import json
 import sys
-from collections.abc import Iterator
-from itertools import groupby
 
 import click
-from rich.text import Text
 
-from k8sbootstrap.checks.hosts.models import CheckResult, PreflightReport, Status
-from k8sbootstrap.checks.hosts.run import CHECK_NAMES, run_preflight
+from k8sbootstrap.checks.formats import PREFLIGHT, as_json, text_by_host
+from k8sbootstrap.checks.hosts import CHECK_NAMES
+from k8sbootstrap.checks.hosts.run import run_preflight
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.errors import PreflightError
 from k8sbootstrap.hosts.host_keys import ensure_known
 from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.build import load_plan
-
-_STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red"}
 
 
 @click.command("preflight")
@@ -63,11 +58,11 @@ def command(
         )
         report = run_preflight(plan, pool, ignore=ignore)
     if output == "json":
-        click.echo(json.dumps(report.to_json(), indent=2))
+        click.echo(as_json(report, PREFLIGHT))
     else:
-        for line in _lines(report, everything=options.verbosity > 0):
+        for line in text_by_host(report, PREFLIGHT, every=options.verbosity > 0):
             options.console.print(line)
-    return PreflightError.exit_code if report.failed else 0
+    return PreflightError.exit_code if report.failures else 0
 
 
 def _ask(host: str, address: str, key_type: str, fingerprint: str) -> bool:
@@ -75,21 +70,3 @@ def _ask(host: str, address: str, key_type: str, fingerprint: str) -> bool:
         f"{host} ({address}) is new here. Its {key_type} key has the fingerprint {fingerprint}.", err=True
     )
     return click.confirm("Is that the key you expect?", err=True)
-
-
-def _lines(report: PreflightReport, *, everything: bool) -> Iterator[Text]:
-    """The report by host: problems with their fixes, or ``everything``; then the summary."""
-    quiet = set() if everything else {Status.OK, Status.SKIPPED}
-    shown = [result for result in report.results if result.status not in quiet]
-    for host, results in groupby(shown, key=lambda result: result.host):
-        yield Text(host, style="bold")
-        for result in results:
-            yield from _entry(result)
-    yield Text(report.summary)
-
-
-def _entry(result: CheckResult) -> Iterator[Text]:
-    line = Text("  ").append(f"{result.status:<8}", style=_STYLES.get(result.status, "dim"))
-    yield line.append(f" {result.check}: {result.message}")
-    if result.fix:
-        yield Text(f"           {result.fix}")

@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from k8sbootstrap.actions.up import UpOptions, run_up
-from k8sbootstrap.checks.hosts.run import CHECK_NAMES
+from k8sbootstrap.checks.hosts import CHECK_NAMES
 from k8sbootstrap.checks.upgrade import NAMES as UPGRADE_CHECK_NAMES
 from k8sbootstrap.cli.authorities import allower
 from k8sbootstrap.cli.bundle_option import bundle_option

@@ -1,9 +1,15 @@
 """The checks, in the order of the report. Adding one here is all that it takes."""
 
-from k8sbootstrap.checks.hosts import identity, leftovers, network, settings, system
-from k8sbootstrap.checks.hosts.base import Check
+from k8sbootstrap.checks.framework import Check
+from k8sbootstrap.checks.hosts import access, identity, leftovers, network, settings, system
 
-CHECKS: tuple[Check, ...] = (
+ACCESS_CHECKS = (
+    Check("ssh", access.ssh),
+    Check("sudo", access.sudo),
+    Check("python", access.python),
+)
+"""Checks that come before all others: without them nothing can be seen on a host."""
+CHECKS = (
     Check("os", system.os),
     Check("packages", system.packages),
     Check("arch", system.arch),
@@ -27,4 +33,6 @@ CHECKS: tuple[Check, ...] = (
     Check("settings", settings.settings),
     Check("leftovers", leftovers.leftovers),
 )
-"""Checks of what was seen on a host. Three more come before them: ssh, sudo and python."""
+"""Checks of what was seen on a host."""
+CHECK_NAMES = tuple(check.name for checks in (ACCESS_CHECKS, CHECKS) for check in checks)
+"""All names that can be ignored, in the order of the report."""

@@ -1,11 +1,8 @@
-"""What a check is and what it gets to see."""
+"""What checks of a host get to see."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from inspect import getdoc
 
-from k8sbootstrap.checks.hosts.models import Verdict
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.survey.facts import Facts
 
@@ -22,7 +19,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Case:
+class HostCase:
     """One host under examination."""
 
     plan: ClusterPlan
@@ -46,19 +43,6 @@ class Case:
         return [
             name for name, other in self.seen.items() if name != self.host.name and value(other.facts) == mine
         ]
-
-
-@dataclass(frozen=True)
-class Check:
-    """A named check."""
-
-    name: str
-    judge: Callable[[Case], Verdict]
-
-    @cached_property
-    def description(self) -> str:
-        """What it is about: the first paragraph of the function's docstring."""
-        return " ".join((getdoc(self.judge) or "").split("\n\n")[0].split())
 
 
 def names(hosts: list[str]) -> str:

@@ -1,15 +1,15 @@
 """Checks that no two hosts are taken for one another."""
 
-from k8sbootstrap.checks.hosts.base import Case, names
-from k8sbootstrap.checks.hosts.models import Verdict, failed, ok, skipped
+from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
+from k8sbootstrap.checks.hosts.base import HostCase, names
 
 
-def hostname_unique(case: Case) -> Verdict:
+def hostname_unique(case: HostCase) -> Verdict:
     """No other host has the same host name."""
     others = case.others_with(lambda facts: facts.hostname)
     name = case.facts.hostname
     if not others:
-        return ok(name)
+        return passed(name)
     return failed(
         f"the host name {name} is also that of {names(others)}",
         f"Give {names(others)} a host name of its own."
@@ -18,7 +18,7 @@ def hostname_unique(case: Case) -> Verdict:
     )
 
 
-def machine_id_unique(case: Case) -> Verdict:
+def machine_id_unique(case: HostCase) -> Verdict:
     """The host has an /etc/machine-id, and no other host has the same: copies of one image often do."""
     fix = "rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
     identity = case.facts.machine_id
@@ -31,17 +31,17 @@ def machine_id_unique(case: Case) -> Verdict:
             f"If these are copies of one image, run on all of them but one: {fix}. "
             "If they are the same machine, list it once in cluster.yaml.",
         )
-    return ok(identity)
+    return passed(identity)
 
 
-def address_present(case: Case) -> Verdict:
+def address_present(case: HostCase) -> Verdict:
     """The address for cluster traffic (privateAddress) is on one of the host's interfaces."""
     addresses, wanted = case.facts.addresses, case.host.private_address
     if addresses is None:
         return skipped("the ip command is not installed there")
     for address in addresses:
         if address.interface.ip == wanted:
-            return ok(f"{wanted} on {address.device}")
+            return passed(f"{wanted} on {address.device}")
     found = ", ".join(str(address.interface.ip) for address in addresses if address.device != "lo")
     return failed(
         f"no interface has the address {wanted}",
@@ -49,7 +49,7 @@ def address_present(case: Case) -> Verdict:
     )
 
 
-def address_unique(case: Case) -> Verdict:
+def address_unique(case: HostCase) -> Verdict:
     """No other host has this host's address for cluster traffic."""
     wanted = case.host.private_address
     others = [
@@ -59,7 +59,7 @@ def address_unique(case: Case) -> Verdict:
         and wanted in {address.interface.ip for address in seen.facts.addresses or ()}
     ]
     if not others:
-        return ok(str(wanted))
+        return passed(str(wanted))
     return failed(
         f"the address {wanted} is also on an interface of {names(others)}",
         f"Take the address off {names(others)}, or correct privateAddress in cluster.yaml.",

@@ -2,8 +2,8 @@
 
 from pathlib import PurePosixPath
 
-from k8sbootstrap.checks.hosts.base import Case
-from k8sbootstrap.checks.hosts.models import Verdict, failed, ok, warning
+from k8sbootstrap.checks.framework import Verdict, failed, passed, warning
+from k8sbootstrap.checks.hosts.base import HostCase
 
 _SHOWN = 4
 _CNI = "/etc/cni/net.d/"
@@ -26,7 +26,7 @@ _PACKAGES = {
 """How names of files begin that packages bring along, and whose they are."""
 
 
-def leftovers(case: Case) -> Verdict:
+def leftovers(case: HostCase) -> Verdict:
     """Nothing of another cluster is there: no configuration, etcd data, kubelet data or CNI configuration.
 
     CNI configuration of other programs may stay where container runtimes take the cluster's before it.
@@ -44,7 +44,7 @@ def leftovers(case: Case) -> Verdict:
         if not _recorded(path, facts.recorded) and not (in_cluster and path.startswith(_CNI))
     ]
     if not foreign:
-        return ok(f"only what belongs to {name}" if facts.leftovers else "none")
+        return passed(f"only what belongs to {name}" if facts.leftovers else "none")
     if case.ours:  # a run that was killed may not have got round to recording its last files
         return warning(
             f"not recorded as put there by k8sbootstrap: {_listed(foreign)}", "See whether they are needed."

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from k8sbootstrap.checks.hosts.base import Case, names
-from k8sbootstrap.checks.hosts.models import Verdict, failed, ok, skipped, warning
+from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped, warning
+from k8sbootstrap.checks.hosts.base import HostCase, names
 from k8sbootstrap.plan.components import components_of, port_number
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.survey.facts import Facts, Listener
@@ -26,7 +26,7 @@ class _Port:
     """Needed on 127.0.0.1 alone."""
 
 
-def ports(case: Case) -> Verdict:
+def ports(case: HostCase) -> Verdict:
     """Every TCP port that the host's components need is free, or held by this cluster's own component."""
     listeners = case.facts.listeners
     if listeners is None:
@@ -41,14 +41,14 @@ def ports(case: Case) -> Verdict:
         and not (case.ours and listener.unit == port.unit)
     ]
     if not taken:
-        return ok(", ".join(str(number) for number in sorted({port.number for port in wanted})))
+        return passed(", ".join(str(number) for number in sorted({port.number for port in wanted})))
     return failed(
         f"taken: {'; '.join(dict.fromkeys(taken))}",
         "Stop and disable what listens there, or have it listen on another port.",
     )
 
 
-def cidr_overlap(case: Case) -> Verdict:
+def cidr_overlap(case: HostCase) -> Verdict:
     """No address or route of the host lies in podCIDR or serviceCIDR."""
     network = case.plan.config.network
     ranges = {"podCIDR": network.pod_cidr, "serviceCIDR": network.service_cidr}
@@ -73,16 +73,16 @@ def cidr_overlap(case: Case) -> Verdict:
             f"{'; '.join(wider)}: what that route leads to cannot be reached at these addresses",
             "Choose another range in cluster.yaml if something there is needed.",
         )
-    return ok(f"{network.pod_cidr}, {network.service_cidr}")
+    return passed(f"{network.pod_cidr}, {network.service_cidr}")
 
 
-def firewall(case: Case) -> Verdict:
+def firewall(case: HostCase) -> Verdict:
     """No firewall stands between the cluster's hosts and pods: firewalld is opened by up, ufw is not."""
     plan, facts = case.plan, case.facts
     if facts.firewalld:
-        return ok("firewalld: what the cluster needs is opened there")
+        return passed("firewalld: what the cluster needs is opened there")
     if not facts.ufw:
-        return ok("neither firewalld nor ufw is active")
+        return passed("neither firewalld nor ufw is active")
     pods = [str(plan.config.network.pod_cidr)] if case.host.is_node else []
     sources = [str(host.private_address) for host in plan.hosts if host is not case.host] + pods
     commands = [f"ufw allow from {source}" for source in sources if source not in facts.ufw]
@@ -91,27 +91,27 @@ def firewall(case: Case) -> Verdict:
     if case.host.is_master and port not in facts.ufw:
         commands.append(f"ufw allow {port}")
     if not commands:
-        return ok("ufw has rules for the cluster's hosts and pods")
+        return passed("ufw has rules for the cluster's hosts and pods")
     return warning(
         f"ufw is active, and has no rules for {', '.join(command.split()[-1] for command in commands)}",
         f"Run on the host: {'; '.join(commands)}.",
     )
 
 
-def name_servers(case: Case) -> Verdict:
+def name_servers(case: HostCase) -> Verdict:
     """CoreDNS has servers to ask for names outside of the cluster: the host's, or those of dns.upstream."""
     dns, settings = case.plan.config.dns, case.plan.config.kubernetes
     if not case.host.is_node or dns.name != "coredns":
-        return ok("CoreDNS does not run there")
+        return passed("CoreDNS does not run there")
     if dns.upstream is not None:
-        return ok(f"dns.upstream: {', '.join(dns.upstream) or 'none wanted'}")
+        return passed(f"dns.upstream: {', '.join(dns.upstream) or 'none wanted'}")
     own = settings.extra_args.get("kubelet", {}).get("resolv-conf")
     own = own or settings.extra_config.get("kubelet", {}).get("resolvConf")
     if own:
-        return ok(f"those in {own}, as the kubelet's settings in cluster.yaml say")
+        return passed(f"those in {own}, as the kubelet's settings in cluster.yaml say")
     there = case.facts.name_servers
     if any(not _is_loopback(server) for server in there):
-        return ok(", ".join(there))
+        return passed(", ".join(there))
     seen = f"only {names(list(there))}, which in a pod is the pod itself" if there else "none"
     return failed(
         f"pods would get no name server that they could ask: /etc/resolv.conf has {seen}",

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import jinja2
 from pydantic_core import from_json
 
-from k8sbootstrap.checks.hosts.base import Case
-from k8sbootstrap.checks.hosts.models import Verdict, failed, ok, warning
+from k8sbootstrap.checks.framework import Verdict, failed, passed, warning
+from k8sbootstrap.checks.hosts.base import HostCase
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.resources import data_dir, shared_rules
 
@@ -22,14 +22,14 @@ _REGISTRY = "/etc/docker/registry/config.yml"
 _FIX = "Change that on the host, or use another host."
 
 
-def settings(case: Case) -> Verdict:
+def settings(case: HostCase) -> Verdict:
     """What the host's owner set in docker, containerd, haproxy and docker-registry can stay, or be merged.
 
     Refused are a swarm, flags that daemon.json has too, containers that would lose their network, values that
     the cluster needs otherwise, and a haproxy or docker-registry that serves something else.
     """
     if case.ours:
-        return ok("the cluster's")
+        return passed("the cluster's")
     files = {path: file for path, file in case.facts.settings.items() if not file.stock}
     problems, kept, fix = [], [], _FIX
     for kind, path in (("docker", _DOCKER), ("containerd", _CONTAINERD)):
@@ -52,10 +52,10 @@ def settings(case: Case) -> Verdict:
         return warning(
             f"kept beside what the cluster sets: {', '.join(kept)}", "k8sbootstrap plan shows the file."
         )
-    return ok("none of the host's own")
+    return passed("none of the host's own")
 
 
-def _docker(case: Case, ours: bytes) -> list[str]:
+def _docker(case: HostCase, ours: bytes) -> list[str]:
     docker = case.facts.docker
     found: list[str] = shared_rules("host.merge").docker_problems(
         list(docker.command_lines), dict(docker.info), list(docker.containers), ours

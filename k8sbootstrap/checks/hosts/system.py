@@ -7,8 +7,8 @@ from k8sbootstrap.artifacts.bundle.reader import open_bundle
 from k8sbootstrap.catalog.data import ARCHITECTURES, MACHINES
 from k8sbootstrap.catalog.distributions import platform_of, supported
 from k8sbootstrap.catalog.runtimes import misfit
-from k8sbootstrap.checks.hosts.base import Case
-from k8sbootstrap.checks.hosts.models import Verdict, failed, ok, skipped, warning
+from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped, warning
+from k8sbootstrap.checks.hosts.base import HostCase
 from k8sbootstrap.config.models.network import Network
 
 GIB = 1024**3
@@ -29,15 +29,15 @@ _MEMORY = {"etcd": (0.25, 1), "worker": (0.5, 1), "master": (1, 1.7)}
 """GiB of memory: fails below the first, warns below the second."""
 
 
-def os(case: Case) -> Verdict:
+def os(case: HostCase) -> Verdict:
     """The distribution is one of [those that are supported](distributions.md)."""
     facts = case.facts
     if platform_of(facts.os_id, facts.os_version):
-        return ok(facts.os_name)
+        return passed(facts.os_name)
     return failed(f"{facts.os_name} is not supported", f"Install one of these on the host: {supported()}.")
 
 
-def packages(case: Case) -> Verdict:
+def packages(case: HostCase) -> Verdict:
     """There are packages for all that the host needs, and none of the host's own would have to go for them.
 
     Some distributions have no container runtime. A bundle has packages for the systems that it was made for.
@@ -62,14 +62,14 @@ def packages(case: Case) -> Verdict:
             _without(case),
         )
     if not lacking:
-        return ok(", ".join(names) or "none are needed")
+        return passed(", ".join(names) or "none are needed")
     fix = f"Install one of these on the host: {supported(purposes)}."
     if lacking == ["containerd"]:
         fix = "Set runtime.source: upstream in cluster.yaml."
     return failed(f"{facts.os_name} has no package for {' or '.join(lacking)}", fix)
 
 
-def _without(case: Case) -> str:
+def _without(case: HostCase) -> str:
     """What to do where packages of the host stand in the way."""
     fix = "Use a host without these, or remove them yourself before"
     runtime = case.plan.config.runtime
@@ -85,11 +85,11 @@ def _bundled(bundle: Path) -> tuple[str, ...]:
     return tuple(sorted(open_bundle(bundle).manifest.packages))
 
 
-def arch(case: Case) -> Verdict:
+def arch(case: HostCase) -> Verdict:
     """The processor is of the host's architecture in cluster.yaml (arch), which its binaries are for."""
     found, wanted = MACHINES.get(case.facts.machine, case.facts.machine), case.host.arch
     if found == wanted:
-        return ok(found)
+        return passed(found)
     return failed(
         f"the processor is {found}, the binaries are for {wanted}",
         f"Write arch: {found} at this host in cluster.yaml."
@@ -98,21 +98,21 @@ def arch(case: Case) -> Verdict:
     )
 
 
-def systemd(case: Case) -> Verdict:
+def systemd(case: HostCase) -> Verdict:
     """The host was booted with systemd, which runs all components."""
     if case.facts.systemd:
-        return ok("systemd is running")
+        return passed("systemd is running")
     return failed("systemd is not running as the first process", "Boot the host with systemd.")
 
 
-def cgroup(case: Case) -> Verdict:
+def cgroup(case: HostCase) -> Verdict:
     """The control groups are of a version that the release's kubelet takes: version 2 from 1.35 on."""
     if not case.host.is_node:
-        return ok("no pods run here")
+        return passed("no pods run here")
     if case.facts.cgroup_v2:
-        return ok("version 2")
+        return passed("version 2")
     if not case.plan.release.minor.fail_cgroup_v1:
-        return ok("version 1")
+        return passed("version 1")
     version = case.plan.release.version
     if case.plan.config.kubernetes.extra_config.get("kubelet", {}).get("failCgroupV1") is False:
         return warning(
@@ -127,29 +127,29 @@ def cgroup(case: Case) -> Verdict:
     )
 
 
-def runtime(case: Case) -> Verdict:
+def runtime(case: HostCase) -> Verdict:
     """The container runtime, as installed or as the distribution has it, works with the release."""
     wanted = case.plan.config.runtime
     if not case.host.is_node:
-        return ok("no pods run here")
+        return passed("no pods run here")
     if wanted.source == "upstream":
-        return ok(f"{wanted.name} {case.plan.release.containerd['containerd'].version}, upstream's")
+        return passed(f"{wanted.name} {case.plan.release.containerd['containerd'].version}, upstream's")
     found = case.facts.runtimes.get(wanted.name)
     if found is None:
         return skipped(f"it is not known which {wanted.name} the host would get")
     wrong = misfit(wanted.name, found, case.plan.release.minor)
     if not wrong:
-        return ok(f"{wanted.name} {found}")
+        return passed(f"{wanted.name} {found}")
     other = "runtime.source: upstream" if wanted.name == "containerd" else "runtime.name: containerd"
     return failed(wrong, f"Install that on the host, or set {other} in cluster.yaml.")
 
 
-def kernel(case: Case) -> Verdict:
+def kernel(case: HostCase) -> Verdict:
     """The kernel is new enough: Linux 5.13 for network.kubeProxyMode nftables, 5.10 for cilium."""
     found, network = case.facts.kernel, case.plan.config.network
     mode = network.kube_proxy_mode
     if not case.host.is_node:
-        return ok(f"Linux {_dotted(found)}")
+        return passed(f"Linux {_dotted(found)}")
     if case.plan.has_kube_proxy and found < KERNEL_OF_MODE[mode]:
         return failed(
             f"Linux {_dotted(found)}: kube-proxy's mode {mode} needs {_dotted(KERNEL_OF_MODE[mode])}",
@@ -160,19 +160,19 @@ def kernel(case: Case) -> Verdict:
             f"Linux {_dotted(found)}: cilium needs {_dotted(KERNEL_OF_CILIUM)}",
             "Boot a newer kernel, or set another network.plugin in cluster.yaml.",
         )
-    return ok(f"Linux {_dotted(found)}")
+    return passed(f"Linux {_dotted(found)}")
 
 
-def kernel_modules(case: Case) -> Verdict:
+def kernel_modules(case: HostCase) -> Verdict:
     """The kernel has overlay, br_netfilter, nf_conntrack, and what networks and DNS need (vxlan, dummy)."""
     if not case.host.is_node:
-        return ok("no pods run here")
+        return passed("no pods run here")
     network = case.plan.config.network
     cache = _CACHE_MODULES if case.plan.config.dns.node_local_cache else []
     wanted = [*WANTED_MODULES, *_tunnel(network), *cache]
     missing = [name for name in wanted if name not in case.facts.modules]
     if not missing:
-        return ok(", ".join(wanted))
+        return passed(", ".join(wanted))
     if missing == ["vxlan"] and network.plugin == "routed":
         return warning(
             "vxlan is missing: pods reach only pods of nodes on the same network",
@@ -207,7 +207,7 @@ def _tunnel(network: Network) -> list[str]:
     return ["vxlan"] if network.plugin == "routed" else []
 
 
-def swap(case: Case) -> Verdict:
+def swap(case: HostCase) -> Verdict:
     """Swap is off: a kubelet does not start with it, unless told otherwise in cluster.yaml."""
     settings = case.plan.config.kubernetes
     tolerated = (
@@ -215,10 +215,10 @@ def swap(case: Case) -> Verdict:
         or settings.extra_args.get("kubelet", {}).get("fail-swap-on") == "false"
     )
     if not case.facts.swaps:
-        return ok("off")
+        return passed("off")
     devices = ", ".join(case.facts.swaps)
     if tolerated or not case.host.is_node:
-        return ok(f"on ({devices}), which is tolerated here")
+        return passed(f"on ({devices}), which is tolerated here")
     return failed(
         f"swap is on: {devices}",
         "Run swapoff -a on the host and take the swap lines out of /etc/fstab (and systemd's swap units), so "
@@ -226,19 +226,19 @@ def swap(case: Case) -> Verdict:
     )
 
 
-def memory(case: Case) -> Verdict:
+def memory(case: HostCase) -> Verdict:
     """There is enough memory: 1 GiB on masters, 0.5 on workers, 0.25 on hosts that only hold etcd."""
     return _enough("of memory", case.facts.memory, _MEMORY[_role(case)], "Give the host more memory.")
 
 
-def disk(case: Case) -> Verdict:
+def disk(case: HostCase) -> Verdict:
     """There is room at /var/lib: 2 GiB free on nodes, 1 GiB on hosts that only hold etcd."""
     least, comfortable = _DISK["node" if case.host.is_node else "etcd"]
     limits = (_DISK_OF_INSTALLED if case.ours else least, comfortable)
     return _enough("free at /var/lib", case.facts.disk_free, limits, "Free some space, or enlarge the disk.")
 
 
-def clock_skew(case: Case) -> Verdict:
+def clock_skew(case: HostCase) -> Verdict:
     """The clock is within 5 seconds of this machine's, as exactly as the network lets it be told."""
     seen = case.seen[case.host.name]
     begun, ended = seen.facts.clock
@@ -248,7 +248,7 @@ def clock_skew(case: Case) -> Verdict:
     ahead, behind = ended - seen.answered, seen.asked - begun
     skew = max(ahead, behind, 0.0)
     if skew <= SKEW_WARNS:
-        return ok("in step")
+        return passed("in step")
     message = (
         f"the clock is at least {skew:.1f} s {'ahead of' if ahead > behind else 'behind'} this machine's"
     )
@@ -256,7 +256,7 @@ def clock_skew(case: Case) -> Verdict:
     return failed(message, fix) if skew > SKEW_FAILS else warning(message, fix)
 
 
-def _kernel(case: Case) -> str:
+def _kernel(case: HostCase) -> str:
     platform = platform_of(case.facts.os_id, case.facts.os_version)
     return platform.kernel.format(arch=case.host.arch) if platform else "whichever packages these are in"
 
@@ -265,7 +265,7 @@ def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def _role(case: Case) -> str:
+def _role(case: HostCase) -> str:
     return "master" if case.host.is_master else "worker" if case.host.is_node else "etcd"
 
 
@@ -276,4 +276,4 @@ def _enough(what: str, found: int, limits: tuple[float, float], fix: str) -> Ver
         return failed(f"{amount:.1f} GiB {what}, {least:g} needed", fix)
     if amount < comfortable:
         return warning(f"{amount:.1f} GiB {what}, {comfortable:g} recommended", fix)
-    return ok(f"{amount:.1f} GiB {what}")
+    return passed(f"{amount:.1f} GiB {what}")

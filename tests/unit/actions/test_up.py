@@ -13,10 +13,10 @@ from rich.console import Console
 
 from k8sbootstrap.actions import up
 from k8sbootstrap.actions.up import UpOptions, run_up
+from k8sbootstrap.checks import framework
 from k8sbootstrap.checks.cluster.formats import as_json
 from k8sbootstrap.checks.cluster.models import Result, Status, VerifyReport
-from k8sbootstrap.checks.hosts import models as preflight
-from k8sbootstrap.checks.hosts.models import CheckResult, PreflightReport
+from k8sbootstrap.checks.framework import CheckReport, CheckResult
 from k8sbootstrap.errors import (
     HostError,
     HostKeyError,
@@ -46,11 +46,12 @@ hosts:
   - {name: worker1, address: 10.0.0.21, roles: [worker]}
 """
 
-REPORT = PreflightReport(
+REPORT = CheckReport(
+    "demo",
     (
-        CheckResult("master1", "swap", preflight.Status.IGNORED, "swap is on", "turn it off"),
-        CheckResult("master1", "clock", preflight.Status.OK, "no skew", ""),
-    )
+        CheckResult("swap", "master1", framework.Status.IGNORED, "swap is on", "turn it off"),
+        CheckResult("clock", "master1", framework.Status.PASSED, "no skew", ""),
+    ),
 )
 VERIFIED = VerifyReport("demo", (Result("nodes", "master1", Status.PASSED, "Ready", 1.5),), 2.0)
 FOUND = Survey({"master1": {"etcd": Work(("new",))}}, exists=False)

@@ -12,6 +12,7 @@ from rich.console import Console
 from k8sbootstrap.actions import upgrade
 from k8sbootstrap.actions.snapshot import Snapshot
 from k8sbootstrap.actions.upgrade import Upgrading
+from k8sbootstrap.checks import framework
 from k8sbootstrap.errors import PreflightError
 from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.build import load_plan
@@ -47,7 +48,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[Running]:
     """What each look finds, the last one for ever; what was looked at is taken off."""
     found: list[Running] = []
     monkeypatch.setattr(upgrade, "look_at", lambda *_: found.pop(0) if len(found) > 1 else found[0])
-    monkeypatch.setattr(upgrade.time, "sleep", lambda _: None)
+    monkeypatch.setattr(framework.time, "sleep", lambda _: None)
     return found
 
 
@@ -133,7 +134,7 @@ def test_what_has_not_settled_is_waited_for(plan: ClusterPlan, run: Run, looks: 
 def test_what_does_not_settle_is_refused(
     plan: ClusterPlan, run: Run, looks: list[Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upgrade, "SETTLE", 0.0)
+    monkeypatch.setattr(framework, "SETTLE", 0.0)
     looks.append(cluster("1.35.6", ready=False))
     with pytest.raises(PreflightError, match="upgrade-nodes: master1: not Ready"):
         Upgrading(run, plan, POOL).found_in(TODO)

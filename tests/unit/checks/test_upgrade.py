@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from k8sbootstrap.checks.hosts.models import Status
-from k8sbootstrap.checks.hosts.run import require
-from k8sbootstrap.checks.upgrade import CHECKS, Case, judge, may_settle
+from k8sbootstrap.checks.framework import Status, require
+from k8sbootstrap.checks.upgrade import CHECKS, UpgradeCase, is_worth_waiting, judge
 from k8sbootstrap.errors import PreflightError
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
@@ -75,10 +74,10 @@ def with_host(found: Running, name: str, **changes: Any) -> Running:
 
 def refused(plan: ClusterPlan, found: Running, left_out: frozenset[str] = frozenset()) -> dict[str, str]:
     """Check to message and mend, of those that fail."""
-    report = judge(Case(plan, found, left_out))
+    report = judge(UpgradeCase(plan, found, left_out))
     assert [result.check for result in report.results] == [check.name for check in CHECKS]
-    assert all(result.fix for result in report.failed)
-    return {result.check: f"{result.message}. {result.fix}" for result in report.failed}
+    assert all(result.fix for result in report.failures)
+    return {result.check: f"{result.message}. {result.fix}" for result in report.failures}
 
 
 @pytest.mark.parametrize(
@@ -150,8 +149,8 @@ def test_a_sick_member_and_a_node_that_is_not_ready(plan: Callable[..., ClusterP
     said = refused(plan(), found)
     assert set(said) == {"upgrade-etcd-health", "upgrade-nodes"}
     assert "worker1: not Ready (KubeletNotReady)" in said["upgrade-nodes"]
-    assert may_settle(judge(Case(plan(), found)))
-    assert not may_settle(judge(Case(plan("1.34.9"), found)))
+    assert is_worth_waiting(judge(UpgradeCase(plan(), found)))
+    assert not is_worth_waiting(judge(UpgradeCase(plan("1.34.9"), found)))
 
 
 def test_a_certificate_that_ends_soon(plan: Callable[..., ClusterPlan]) -> None:
@@ -180,15 +179,15 @@ def test_a_budget_that_lets_no_pod_go(plan: Callable[..., ClusterPlan]) -> None:
 
 def test_failures_are_ignored_by_name_alone(plan: Callable[..., ClusterPlan]) -> None:
     found = running("1.36.3", "3.6.8", budgets=(Budget("default/web", 0, 2, 2, 2),))
-    report = judge(Case(plan(), found), ["upgrade-budgets"])
-    assert [result.check for result in report.failed] == ["upgrade-version"]
+    report = judge(UpgradeCase(plan(), found), ["upgrade-budgets"])
+    assert [result.check for result in report.failures] == ["upgrade-version"]
     assert [result.check for result in report.having(Status.IGNORED)] == ["upgrade-budgets"]
 
 
 def test_the_refusal_word_by_word(plan: Callable[..., ClusterPlan]) -> None:
     found = running("1.36.3", "3.6.8", budgets=(Budget("default/web", 0, 2, 2, 2),))
     with pytest.raises(PreflightError) as refusal:
-        require(judge(Case(plan(), found)))
+        require(judge(UpgradeCase(plan(), found)))
     assert str(refusal.value).splitlines() == [
         "2 preflight checks failed, and nothing was changed:",
         (

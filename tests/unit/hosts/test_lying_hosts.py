@@ -121,7 +121,7 @@ def no_waiting(monkeypatch):
 
 def preflight(plan, pool, _):
     report = run_preflight(plan, pool)
-    raise HostError("\n".join(f"{result.host}: {result.message}" for result in report.failed))
+    raise HostError("\n".join(f"{result.host}: {result.message}" for result in report.failures))
 
 
 def drift(plan, pool, _):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from k8sbootstrap.checks.hosts import CHECKS
-from k8sbootstrap.checks.hosts.base import Case, Seen
+from k8sbootstrap.checks.hosts.base import HostCase, Seen
 from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.plan.build import build_plan
 from k8sbootstrap.survey.facts import parse
@@ -49,6 +49,6 @@ def judge(make_plan, recording):
         seen = {host.name: Seen(parse(recording(base, **changes)), asked, answered)}
         for name, other in (others or {}).items():
             seen[name] = Seen(parse(recording(**other)), asked, answered)
-        return JUDGES[check](Case(plan, host, seen))
+        return JUDGES[check](HostCase(plan, host, seen))
 
     return run

@@ -5,7 +5,7 @@ import pytest
 
 from k8sbootstrap.artifacts.bundle.manifest import BundledFile, Manifest
 from k8sbootstrap.artifacts.bundle.writer import write_bundle
-from k8sbootstrap.checks.hosts.models import Status
+from k8sbootstrap.checks.framework import Status
 
 GIB = 1024**3
 WORKER = [
@@ -60,7 +60,7 @@ def addresses(*links):
 def test_a_good_host_passes(judge, check, base):
     """Before the cluster is there and with the cluster running."""
     verdict = judge(check, base=base)
-    assert verdict.status is Status.OK, verdict
+    assert verdict.status is Status.PASSED, verdict
     assert verdict.message
 
 
@@ -136,8 +136,8 @@ def test_what_cannot_be_seen_is_skipped(judge, check, gone):
 @pytest.mark.parametrize(
     ("clock", "status", "says"),
     [
-        ([1000.0, 1001.0], Status.OK, "in step"),
-        ([1001.9, 1002.0], Status.OK, "in step"),
+        ([1000.0, 1001.0], Status.PASSED, "in step"),
+        ([1001.9, 1002.0], Status.PASSED, "in step"),
         ([1007.4, 1007.5], Status.FAILED, "at least 6.5 s ahead"),
         ([993.5, 993.6], Status.FAILED, "at least 6.5 s behind"),
         ([997.0, 997.1], Status.WARNING, "at least 3.0 s behind"),
@@ -151,15 +151,15 @@ def test_clock_skew(judge, clock, status, says):
 
 
 def test_a_slow_answer_is_no_skew(judge):
-    assert judge("clock-skew", asked=1000.0, answered=1020.0, clock=[1017.0, 1017.1]).status is Status.OK
+    assert judge("clock-skew", asked=1000.0, answered=1020.0, clock=[1017.0, 1017.1]).status is Status.PASSED
 
 
 @pytest.mark.parametrize(
     ("version", "v2", "extra", "status"),
     [
-        ("1.20.2", False, {}, Status.OK),
-        ("1.34.11", False, {}, Status.OK),
-        ("1.36.4", True, {}, Status.OK),
+        ("1.20.2", False, {}, Status.PASSED),
+        ("1.34.11", False, {}, Status.PASSED),
+        ("1.36.4", True, {}, Status.PASSED),
         ("1.36.4", False, {}, Status.FAILED),
         ("1.36.4", False, {"failCgroupV1": False}, Status.WARNING),
     ],
@@ -168,15 +168,15 @@ def test_cgroup(judge, make_plan, *, version, v2, extra, status):
     plan = make_plan(version, kubernetes={"extraConfig": {"kubelet": extra}}, runtime={"name": "containerd"})
     verdict = judge("cgroup", plan=plan, cgroup_v2=v2)
     assert verdict.status is status
-    assert bool(verdict.fix) is (status is not Status.OK)
+    assert bool(verdict.fix) is (status is not Status.PASSED)
 
 
 @pytest.mark.parametrize(
     ("mode", "kernel", "status"),
     [
-        ("iptables", "4.19.0-27-amd64", Status.OK),
-        ("nftables", "5.13.0", Status.OK),
-        ("nftables", "6.1.0-18-amd64", Status.OK),
+        ("iptables", "4.19.0-27-amd64", Status.PASSED),
+        ("nftables", "5.13.0", Status.PASSED),
+        ("nftables", "6.1.0-18-amd64", Status.PASSED),
         ("nftables", "5.10.0-33-amd64", Status.FAILED),
         ("nftables", "unknown", Status.FAILED),
     ],
@@ -200,7 +200,7 @@ def test_kernel(judge, make_plan, *, mode, kernel, status):
 def test_kernel_for_cilium(judge, make_plan, settings, kernel, fix):
     plan = make_plan("1.36.4", network={"plugin": "cilium", **settings}, runtime={"name": "containerd"})
     verdict = judge("kernel", plan=plan, kernel=kernel)
-    assert verdict.status is (Status.FAILED if fix else Status.OK)
+    assert verdict.status is (Status.FAILED if fix else Status.PASSED)
     assert fix in verdict.fix
 
 
@@ -212,13 +212,13 @@ def test_kernel_for_cilium(judge, make_plan, settings, kernel, fix):
     ],
 )
 def test_swap_that_the_kubelet_tolerates(judge, make_plan, settings):
-    assert judge("swap", plan=make_plan(kubernetes=settings), swaps=SWAP).status is Status.OK
+    assert judge("swap", plan=make_plan(kubernetes=settings), swaps=SWAP).status is Status.PASSED
 
 
 @pytest.mark.parametrize("check", ["swap", "kernel", "kernel-modules", "cgroup"])
 def test_etcd_alone_asks_for_less(judge, make_plan, check):
     plan = make_plan("1.36.4", ETCD, runtime={"name": "containerd"})
-    assert judge(check, plan=plan, swaps=SWAP, modules=[], cgroup_v2=False).status is Status.OK
+    assert judge(check, plan=plan, swaps=SWAP, modules=[], cgroup_v2=False).status is Status.PASSED
 
 
 @pytest.mark.parametrize(
@@ -226,8 +226,8 @@ def test_etcd_alone_asks_for_less(judge, make_plan, check):
     [
         ("127.0.0.1", 6443, Status.FAILED),
         ("*", 6443, Status.FAILED),
-        ("192.0.2.11", 6443, Status.OK),
-        ("0.0.0.0", 2379, Status.OK),
+        ("192.0.2.11", 6443, Status.PASSED),
+        ("0.0.0.0", 2379, Status.PASSED),
         ("0.0.0.0", 10256, Status.FAILED),
     ],
 )
@@ -238,12 +238,12 @@ def test_ports_of_a_worker(judge, make_plan, address, port, status):
 
 def test_a_worker_needs_no_api_port_when_there_is_an_endpoint(judge, make_plan):
     plan = make_plan(hosts=WORKER, api={"endpoint": "lb.example.com"})
-    assert judge("ports", plan=plan, sockets=listening("*", 6443)).status is Status.OK
+    assert judge("ports", plan=plan, sockets=listening("*", 6443)).status is Status.PASSED
 
 
 def test_ports_of_a_master_with_another_api_port(judge, make_plan):
     plan = make_plan(api={"port": 8443})
-    assert judge("ports", plan=plan, sockets=listening("*", 6443)).status is Status.OK
+    assert judge("ports", plan=plan, sockets=listening("*", 6443)).status is Status.PASSED
     assert judge("ports", plan=plan, sockets=listening("*", 8443)).status is Status.FAILED
 
 
@@ -280,7 +280,7 @@ def test_hosts_that_share_what_must_be_unique(judge, check, same, says):
 @pytest.mark.parametrize("check", ["hostname-unique", "machine-id-unique", "address-unique"])
 def test_hosts_that_differ(judge, check):
     other = {"hostname": "m2", "machine_id": "b", "addresses": json.dumps([link("eth0", "192.0.2.12/24")])}
-    assert judge(check, others={"m2": other}).status is Status.OK
+    assert judge(check, others={"m2": other}).status is Status.PASSED
 
 
 def test_an_address_of_two_hosts(judge):
@@ -294,7 +294,7 @@ def test_an_address_of_two_hosts(judge):
 def test_pods_of_a_pod_network_write_cni_configuration(judge, make_plan, plugin, good):
     plan = make_plan(network={"plugin": plugin})
     own = {"record": '{"cluster": "demo"}', "leftovers": ["/etc/cni/net.d/10-flannel.conflist"]}
-    assert (judge("leftovers", plan=plan, **own).status is Status.OK) is good
+    assert (judge("leftovers", plan=plan, **own).status is Status.PASSED) is good
     assert judge("leftovers", plan=plan, leftovers=own["leftovers"]).status is Status.FAILED
 
 
@@ -349,7 +349,7 @@ def test_another_architecture_is_mended_in_cluster_yaml(make_plan, judge):
     assert judge("arch", machine="riscv64").fix == "Use hosts of amd64 or arm64."
     host = {"name": "m1", "address": "192.0.2.11", "roles": ["master"], "arch": "arm64"}
     arm = make_plan(hosts=[host])
-    assert judge("arch", plan=arm, machine="aarch64").status is Status.OK
+    assert judge("arch", plan=arm, machine="aarch64").status is Status.PASSED
     assert judge("arch", plan=arm, machine="x86_64").fix == "Write arch: amd64 at this host in cluster.yaml."
 
 
@@ -375,8 +375,8 @@ def test_ufw_is_not_opened_but_told_how(judge, make_plan):
         "ufw route allow from 10.244.0.0/16; ufw route allow to 10.244.0.0/16."
     )
     rules = "Anywhere  ALLOW  192.0.2.12\nAnywhere  ALLOW  10.244.0.0/16\n"
-    assert judge("firewall", plan=plan, ufw=UFW + rules).status is Status.OK
-    assert judge("firewall", plan=plan, ufw="Status: inactive\n").status is Status.OK
+    assert judge("firewall", plan=plan, ufw=UFW + rules).status is Status.PASSED
+    assert judge("firewall", plan=plan, ufw="Status: inactive\n").status is Status.PASSED
 
 
 def test_upstreams_containerd_needs_no_package_of_a_runtime(judge, make_plan):
@@ -385,7 +385,9 @@ def test_upstreams_containerd_needs_no_package_of_a_runtime(judge, make_plan):
     said = judge("packages", plan=make_plan("1.36.4", runtime=runtime), os_release=rocky)
     assert said.fix == "Set runtime.source: upstream in cluster.yaml."
     runtime["source"] = "upstream"
-    assert judge("packages", plan=make_plan("1.36.4", runtime=runtime), os_release=rocky).status is Status.OK
+    assert (
+        judge("packages", plan=make_plan("1.36.4", runtime=runtime), os_release=rocky).status is Status.PASSED
+    )
 
 
 def test_ufw_on_a_master_has_to_let_clients_in(judge, make_plan):
@@ -397,7 +399,7 @@ def test_ufw_on_a_master_has_to_let_clients_in(judge, make_plan):
 @pytest.mark.parametrize(
     ("os_release", "runtime", "status"),
     [
-        ('ID=ubuntu\nVERSION_ID="22.04"\nPRETTY_NAME="Ubuntu 22.04.5 LTS"', "docker", Status.OK),
+        ('ID=ubuntu\nVERSION_ID="22.04"\nPRETTY_NAME="Ubuntu 22.04.5 LTS"', "docker", Status.PASSED),
         ('ID=rocky\nVERSION_ID="9.5"\nPRETTY_NAME="Rocky Linux 9.5"', "docker", Status.FAILED),
         ('ID=rhel\nVERSION_ID="10.0"\nPRETTY_NAME="RHEL 10.0"', "containerd", Status.FAILED),
         ("ID=arch", "docker", Status.SKIPPED),
@@ -410,7 +412,7 @@ def test_packages(judge, make_plan, os_release, runtime, status):
     assert status is not Status.FAILED or f"has no package for {runtime}" in verdict.message
     assert (
         judge("packages", plan=make_plan(hosts=ETCD), os_release='ID=rhel\nVERSION_ID="9"').status
-        is Status.OK
+        is Status.PASSED
     )
 
 
@@ -456,8 +458,8 @@ def test_where_kernel_modules_come_from(judge, os_release, names):
 @pytest.mark.parametrize(
     ("version", "runtime", "seen", "status", "says"),
     [
-        ("1.36.4", {"name": "containerd"}, {}, Status.OK, "containerd 1.6.20"),
-        ("1.36.4", {"name": "docker"}, {"base": "master"}, Status.OK, "docker 20.10.24"),
+        ("1.36.4", {"name": "containerd"}, {}, Status.PASSED, "containerd 1.6.20"),
+        ("1.36.4", {"name": "docker"}, {"base": "master"}, Status.PASSED, "docker 20.10.24"),
         (
             "1.36.4",
             {"name": "containerd"},
@@ -480,7 +482,13 @@ def test_where_kernel_modules_come_from(judge, os_release, names):
             "needs docker below 29.0, not 29.0.1",
         ),
         ("1.20.2", {"name": "containerd"}, {"packages": None}, Status.SKIPPED, "not known"),
-        ("1.36.4", {"name": "containerd", "source": "upstream"}, {"packages": None}, Status.OK, "upstream's"),
+        (
+            "1.36.4",
+            {"name": "containerd", "source": "upstream"},
+            {"packages": None},
+            Status.PASSED,
+            "upstream's",
+        ),
     ],
 )
 def test_runtime(judge, make_plan, version, runtime, seen, status, says):  # noqa: PLR0917 - fixtures and a case
@@ -495,7 +503,7 @@ def test_a_runtime_that_is_installed_counts_not_the_one_that_could_be(judge, mak
     assert verdict.message == "containerd 2.3.4"
 
 
-@pytest.mark.parametrize(("version", "status"), [("12", Status.FAILED), ("13", Status.OK)])
+@pytest.mark.parametrize(("version", "status"), [("12", Status.FAILED), ("13", Status.PASSED)])
 def test_packages_of_a_bundle(judge, make_plan, tmp_path, version, status):
     index = b"an index"
     files = {"packages/debian13/amd64/Packages": BundledFile(len(index), hashlib.sha256(index).hexdigest())}
@@ -507,7 +515,7 @@ def test_packages_of_a_bundle(judge, make_plan, tmp_path, version, status):
     assert verdict.status is status
     if status is Status.FAILED:
         assert "has packages for debian13/amd64, and this host is debian12/amd64" in verdict.message
-    assert judge("packages", plan=plan, base="master", os_release=release).status is Status.OK
+    assert judge("packages", plan=plan, base="master", os_release=release).status is Status.PASSED
 
 
 @pytest.mark.parametrize(("plugin", "good"), [("flannel", True), ("none", True), ("routed", False)])
@@ -517,7 +525,7 @@ def test_a_pod_network_in_the_cluster_makes_addresses_and_routes_of_its_own(judg
         "routes": json.dumps([{"dst": "10.244.7.0/24", "dev": "eth0", "gateway": "192.0.2.12"}]),
     }
     plan = make_plan(network={"plugin": plugin})
-    assert (judge("cidr-overlap", plan=plan, base="master", **seen).status is Status.OK) is good
+    assert (judge("cidr-overlap", plan=plan, base="master", **seen).status is Status.PASSED) is good
     assert judge("cidr-overlap", plan=plan, **seen).status is Status.FAILED
 
 
@@ -544,7 +552,7 @@ def test_what_the_pod_network_needs_of_the_kernel(judge, make_plan, network, mod
         assert verdict.status is Status.FAILED
         assert verdict.message == f"the kernel has no {module}, which {network['plugin']} needs"
         verdict = judge("kernel-modules", plan=plan, modules=[*there, module])
-    assert verdict.status is Status.OK
+    assert verdict.status is Status.PASSED
 
 
 WORKER_FIRST = {"hosts": WORKER}
@@ -575,7 +583,12 @@ def engine(*lines, info=None, containers=()):
         ({}, engine(info={"Swarm": {"LocalNodeState": "active"}}), Status.FAILED, "in a swarm"),
         ({}, engine(info=["Swarm"], containers=[1, {"Names": 2}]), Status.FAILED, "ports: ?."),
         ({}, engine(containers=[{"Names": ["/web"]}]), Status.FAILED, "lose their network and ports: web"),
-        ({"runtime": {"name": "containerd"}}, engine(containers=[{"Names": ["/web"]}]), Status.OK, "none"),
+        (
+            {"runtime": {"name": "containerd"}},
+            engine(containers=[{"Names": ["/web"]}]),
+            Status.PASSED,
+            "none",
+        ),
         (
             {"runtime": {"name": "containerd"}},
             owned("/etc/containerd/config.toml", "version = 2\nroot = '/srv'\n"),
@@ -591,7 +604,7 @@ def engine(*lines, info=None, containers=()):
         (
             {"runtime": {"name": "containerd"}},
             owned("/etc/containerd/config.toml", 'disabled_plugins = ["cri"]\n', stock=True),
-            Status.OK,
+            Status.PASSED,
             "none",
         ),
         (
@@ -600,15 +613,15 @@ def engine(*lines, info=None, containers=()):
             Status.FAILED,
             "haproxy has a configuration of its",
         ),
-        (WORKER_FIRST, owned("/etc/haproxy/haproxy.cfg", stock=True), Status.OK, "none"),
-        ({}, owned("/etc/haproxy/haproxy.cfg"), Status.OK, "none"),
+        (WORKER_FIRST, owned("/etc/haproxy/haproxy.cfg", stock=True), Status.PASSED, "none"),
+        ({}, owned("/etc/haproxy/haproxy.cfg"), Status.PASSED, "none"),
         (
             {"registry": {"host": "m1"}},
             owned("/etc/docker/registry/config.yml"),
             Status.FAILED,
             "docker-registry has a configuration of its own",
         ),
-        ({}, owned("/etc/docker/registry/config.yml"), Status.OK, "none"),
+        ({}, owned("/etc/docker/registry/config.yml"), Status.PASSED, "none"),
     ],
 )
 def test_settings_of_the_hosts_owner(judge, make_plan, config, seen, status, says):  # noqa: PLR0917
@@ -616,4 +629,4 @@ def test_settings_of_the_hosts_owner(judge, make_plan, config, seen, status, say
     assert verdict.status is status, verdict
     assert says in verdict.message
     ours = judge("settings", plan=make_plan(**config), record='{"cluster": "demo"}', **seen)
-    assert ours.status is Status.OK
+    assert ours.status is Status.PASSED

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from k8sbootstrap.checks.framework import CheckReport, CheckResult, Status
+from k8sbootstrap.checks.hosts import CHECK_NAMES
 from k8sbootstrap.checks.hosts.base import Seen
-from k8sbootstrap.checks.hosts.models import CheckResult, PreflightReport, Status
-from k8sbootstrap.checks.hosts.run import CHECK_NAMES
 from k8sbootstrap.cli import preflight
 from k8sbootstrap.cli.main import main
 from k8sbootstrap.errors import HostError
@@ -75,14 +75,15 @@ def test_json_keeps_its_form(tmp_path, recording, monkeypatch, capsys, golden):
     golden(Path(__file__).parent / "golden/preflight.json", form)
 
 
-EVERY_STATUS = PreflightReport(
+EVERY_STATUS = CheckReport(
+    "demo",
     (
-        CheckResult("m1", "ssh", Status.OK, "root@192.0.2.11:22", ""),
-        CheckResult("m1", "swap", Status.IGNORED, "swap is on: [/dev/sda2]", "Run swapoff -a."),
-        CheckResult("w1", "disk", Status.FAILED, "1.0 GiB free", "Free some space."),
-        CheckResult("w1", "clock-skew", Status.WARNING, "2.0 s ahead", "Install chrony."),
-        CheckResult("w1", "ports", Status.SKIPPED, "the ss command is not installed there", ""),
-    )
+        CheckResult("ssh", "m1", Status.PASSED, "root@192.0.2.11:22", ""),
+        CheckResult("swap", "m1", Status.IGNORED, "swap is on: [/dev/sda2]", "Run swapoff -a."),
+        CheckResult("disk", "w1", Status.FAILED, "1.0 GiB free", "Free some space."),
+        CheckResult("clock-skew", "w1", Status.WARNING, "2.0 s ahead", "Install chrony."),
+        CheckResult("ports", "w1", Status.SKIPPED, "the ss command is not installed there", ""),
+    ),
 )
 PROBLEMS = """\
 m1
@@ -123,7 +124,7 @@ def test_text_word_by_word(cluster_file, monkeypatch, capsys, options, text):
 def test_json_word_by_word(cluster_file, monkeypatch, capsys):
     results = EVERY_STATUS.results[1:3]
     monkeypatch.setattr(preflight, "ensure_known", lambda *_, **__: None)
-    monkeypatch.setattr(preflight, "run_preflight", lambda *_, **__: PreflightReport(results))
+    monkeypatch.setattr(preflight, "run_preflight", lambda *_, **__: CheckReport("demo", results))
     assert run(cluster_file, "-o", "json") == 4
     assert (
         capsys.readouterr().out

@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from k8sbootstrap.checks.hosts.models import Status
+from k8sbootstrap.checks.framework import Status
 from k8sbootstrap.survey.facts import parse
 
 ETCD = [
@@ -56,13 +56,13 @@ def test_a_host_without_name_servers(judge, text, says):
 )
 def test_where_it_does_not_matter(judge, make_plan, settings, says):
     verdict = judge("name-servers", plan=make_plan(**settings), resolv_conf="")
-    assert verdict.status is Status.OK
+    assert verdict.status is Status.PASSED
     assert verdict.message == says
 
 
 def test_one_that_pods_can_ask_is_enough(judge):
     verdict = judge("name-servers", resolv_conf="nameserver 127.0.0.1\nnameserver 192.0.2.53\n")
-    assert verdict.status is Status.OK
+    assert verdict.status is Status.PASSED
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_the_cache_on_every_node_needs_the_module_dummy(judge, make_plan):
     assert verdict.status is Status.FAILED
     assert "the kernel has no dummy" in verdict.message
     assert "dns.nodeLocalCache" in verdict.fix
-    assert judge("kernel-modules", plan=plan, modules=[*there, "dummy"]).status is Status.OK
-    assert judge("kernel-modules", modules=there).status is Status.OK
+    assert judge("kernel-modules", plan=plan, modules=[*there, "dummy"]).status is Status.PASSED
+    assert judge("kernel-modules", modules=there).status is Status.PASSED
 
 
 def test_the_cache_on_a_node_has_the_address_of_the_service(judge):
     addresses = json.dumps(
         [{"ifname": "nodelocaldns", "addr_info": [{"local": "10.96.0.10", "prefixlen": 32}]}]
     )
-    assert judge("cidr-overlap", addresses=addresses).status is Status.OK
+    assert judge("cidr-overlap", addresses=addresses).status is Status.PASSED

@@ -1,0 +1,90 @@
+"""A report as text and JSON."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from rich.text import Text
+
+from k8sbootstrap.checks.framework import CheckReport, CheckResult, Status
+
+_STYLES = {Status.PASSED: "green", Status.WARNING: "yellow", Status.FAILED: "bold red"}
+
+
+@dataclass(frozen=True)
+class Form:
+    """How one command shows a report: which keys its JSON has, and which words stand for the statuses.
+
+    Scripts read both, so they stay as they are: preflight says ``ok`` where verify says ``passed``.
+    """
+
+    report: tuple[str, ...]
+    """The keys of its JSON, in order: ``cluster``, ``ok``, ``seconds``, ``counts``, ``results``."""
+    result: tuple[str, ...]
+    """The keys of each result, in order: fields of ``CheckResult``."""
+    words: Mapping[Status, str] = field(default_factory=dict)
+    """Statuses that are called otherwise than by their value."""
+
+    def word(self, status: Status) -> str:
+        """What a status is called."""
+        return self.words.get(status, status.value)
+
+    def counts(self, results: Collection[CheckResult]) -> dict[str, int]:
+        """The word for each status to the number of results that have it."""
+        return {self.word(status): sum(result.status is status for result in results) for status in Status}
+
+    def counted(self, results: Collection[CheckResult]) -> str:
+        """The same in a sentence: ``44 ok, 1 warning``."""
+        return ", ".join(f"{count} {word}" for word, count in self.counts(results).items() if count)
+
+
+PREFLIGHT = Form(
+    report=("ok", "counts", "results"),
+    result=("host", "check", "status", "message", "fix"),
+    words={Status.PASSED: "ok"},
+)
+
+
+def as_json(report: CheckReport, form: Form) -> str:
+    """The report as a JSON object with the keys of its form."""
+    document = {
+        "cluster": report.cluster,
+        "ok": report.ok,
+        "seconds": report.seconds,
+        "counts": form.counts(report.results),
+        "results": [_result(result, form) for result in report.results],
+    }
+    return json.dumps({key: document[key] for key in form.report}, indent=2)
+
+
+def _result(result: CheckResult, form: Form) -> dict[str, object]:
+    values = {**vars(result), "status": form.word(result.status)}
+    return {key: values[key] for key in form.result}
+
+
+def text_by_host(report: CheckReport, form: Form, *, every: bool) -> Iterator[Text]:
+    """Lines for people: below each host its problems and what would fix them, then how many there are.
+
+    Args:
+        report: What to tell.
+        form: Has the words for statuses.
+        every: Also list what passed and what was skipped.
+    """
+    quiet = set() if every else {Status.PASSED, Status.SKIPPED}
+    shown = [result for result in report.results if result.status not in quiet]
+    for host, results in groupby(shown, key=lambda result: result.host):
+        yield Text(host, style="bold")
+        for result in results:
+            yield from _entry(result, form)
+    hosts = len({result.host for result in report.results})
+    checks = len({result.check for result in report.results})
+    counted = form.counted(report.results)
+    yield Text(f"{hosts} {'host' if hosts == 1 else 'hosts'}, {checks} checks each: {counted}")
+
+
+def _entry(result: CheckResult, form: Form) -> Iterable[Text]:
+    line = Text("  ").append(f"{form.word(result.status):<8}", style=_STYLES.get(result.status, "dim"))
+    yield line.append(f" {result.check}: {result.message}")
+    if result.fix:
+        yield Text(f"           {result.fix}")
