@@ -7,12 +7,10 @@ from pathlib import Path
 from k8sbootstrap.actions.prepare import prepare
 from k8sbootstrap.actions.presend import sent_ahead
 from k8sbootstrap.actions.upgrade import Upgrading
-from k8sbootstrap.checks import framework
-from k8sbootstrap.checks.cluster.formats import as_json
-from k8sbootstrap.checks.cluster.models import Result, Status
 from k8sbootstrap.checks.cluster.run import conclude, run_verify
 from k8sbootstrap.checks.cluster.shared import NO_NETWORK
-from k8sbootstrap.checks.framework import require
+from k8sbootstrap.checks.formats import VERIFY, as_json
+from k8sbootstrap.checks.framework import CheckResult, Status, require
 from k8sbootstrap.checks.hosts import CHECK_NAMES
 from k8sbootstrap.checks.hosts.run import run_preflight
 from k8sbootstrap.checks.refusals import require_allowed
@@ -168,7 +166,7 @@ def _preflight(
     with run.step("preflight", "Preflight") as step:
         ignore = tuple(name for name in options.ignore_preflight if name in CHECK_NAMES)
         report = run_preflight(plan, pool, ignore=ignore, without=without)
-        for result in report.having(framework.Status.WARNING, framework.Status.IGNORED):
+        for result in report.having(Status.WARNING, Status.IGNORED):
             step.note(f"{result.host}: {result.check}: {result.status}: {result.message}")
         require(report)
 
@@ -176,14 +174,14 @@ def _preflight(
 def _verify(run: Run, plan: ClusterPlan, pool: Pool, todo: Survey) -> None:
     with run.step("verify", "Verify") as step:
 
-        def show(result: Result) -> None:
+        def show(result: CheckResult) -> None:
             text = f"{result.check} ({result.host})"
             step.status(text)
             if result.status is Status.FAILED or result.message.endswith(NO_NETWORK):
                 step.note(f"{text}: {result.message}")
 
         report = run_verify(plan, pool, short=True, allow_down=tuple(todo.unreachable), on_result=show)
-        run.record.keep("verify.json", as_json(report))
+        run.record.keep("verify.json", as_json(report, VERIFY))
         conclude(report)
 
 

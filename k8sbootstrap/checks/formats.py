@@ -1,13 +1,14 @@
-"""A report as text and JSON."""
+"""A report as text, JSON and JUnit XML."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
+from xml.etree import ElementTree as ET
 
 from rich.text import Text
 
-from k8sbootstrap.checks.framework import CheckReport, CheckResult, Status
+from k8sbootstrap.checks.framework import Case, Check, CheckReport, CheckResult, Status
 
 _STYLES = {Status.PASSED: "green", Status.WARNING: "yellow", Status.FAILED: "bold red"}
 
@@ -43,6 +44,10 @@ PREFLIGHT = Form(
     report=("ok", "counts", "results"),
     result=("host", "check", "status", "message", "fix"),
     words={Status.PASSED: "ok"},
+)
+VERIFY = Form(
+    report=("cluster", "ok", "seconds", "results"),
+    result=("check", "host", "status", "message", "seconds"),
 )
 
 
@@ -88,3 +93,73 @@ def _entry(result: CheckResult, form: Form) -> Iterable[Text]:
     yield line.append(f" {result.check}: {result.message}")
     if result.fix:
         yield Text(f"           {result.fix}")
+
+
+def text_by_check(
+    report: CheckReport, form: Form, checks: Iterable[Check[Case]], *, every: bool = False
+) -> Iterator[Text]:
+    """Lines for people: one for each check, and below it every host on which it failed.
+
+    Args:
+        report: What to tell.
+        form: Has the words for statuses.
+        checks: In the order of the lines; those without results have none.
+        every: Also list what passed and what was skipped.
+    """
+    for check in checks:
+        results = [result for result in report.results if result.check == check.name]
+        if not results:
+            continue
+        seconds = max(result.seconds for result in results)
+        head = f"{form.word(overall(results)):<8} {check.name:<15} {check.title:<38}"
+        yield Text(f"{head} {form.counted(results)} ({seconds:.1f} s)")
+        for result in results:
+            if every or result.status is Status.FAILED:
+                mark = "" if result.status is Status.FAILED else f"{form.word(result.status)}: "
+                yield Text(f"           {result.host}: {mark}{result.message}")
+
+
+def overall(results: Collection[CheckResult]) -> Status:
+    """The one status that stands for all: failed where one failed, skipped only where all were."""
+    statuses = {result.status for result in results}
+    order = (Status.FAILED, Status.WARNING, Status.IGNORED, Status.PASSED, Status.SKIPPED)
+    return next(status for status in order if status in statuses)
+
+
+def as_junit(report: CheckReport, suite: str) -> str:
+    """The report as JUnit XML: one suite of the name ``suite``, one test case for each result."""
+    element = ET.Element(
+        "testsuite",
+        name=suite,
+        tests=str(len(report.results)),
+        failures=str(len(report.failures)),
+        errors="0",
+        skipped=str(len(report.having(Status.SKIPPED))),
+        time=f"{report.seconds:.3f}",
+    )
+    for result in report.results:
+        _test_case(element, report.cluster, result)
+    root = ET.Element("testsuites")
+    root.append(element)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _test_case(suite: ET.Element, cluster: str, result: CheckResult) -> None:
+    case = ET.SubElement(
+        suite,
+        "testcase",
+        classname=f"{cluster}.{result.check}",
+        name=result.host,
+        time=f"{result.seconds:.3f}",
+    )
+    message = _xml(result.message)
+    if result.status is Status.FAILED:
+        ET.SubElement(case, "failure", message=message).text = message
+    elif result.status is Status.SKIPPED:
+        ET.SubElement(case, "skipped", message=message)
+
+
+def _xml(message: str) -> str:
+    """``message`` without the control characters that XML cannot hold."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "?" for char in message)

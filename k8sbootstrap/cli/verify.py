@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 from rich.status import Status as Spinner
 
-from k8sbootstrap.checks.cluster.formats import as_json, as_junit, text
-from k8sbootstrap.checks.cluster.models import Result
+from k8sbootstrap.checks.cluster import ALL_CHECKS
 from k8sbootstrap.checks.cluster.run import conclude, run_verify
+from k8sbootstrap.checks.formats import VERIFY, as_json, as_junit, text_by_check
+from k8sbootstrap.checks.framework import CheckResult
 from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.build import load_plan
@@ -60,20 +61,20 @@ def command(
         raise click.BadParameter(f"{junit.parent} is not a folder", param_hint="--junit")
     with Spinner("asking the hosts", console=settings.errors) as spinner, Pool() as pool:
 
-        def show(result: Result) -> None:
+        def show(result: CheckResult) -> None:
             spinner.update(f"{result.check} {result.host}: {result.status.value}")
 
         report = run_verify(plan, pool, short=short, allow_down=allow_down, on_result=show)
     if junit is not None:
         try:
-            junit.write_text(as_junit(report), encoding="utf-8")
+            junit.write_text(as_junit(report, "k8sbootstrap-verify"), encoding="utf-8")
         except OSError as error:
             raise click.FileError(str(junit), error.strerror) from error
     if output == "json":
-        click.echo(as_json(report))
+        click.echo(as_json(report, VERIFY))
     else:
-        for line in text(report, every=settings.verbosity > 0):
-            settings.console.print(line, markup=False)
+        for line in text_by_check(report, VERIFY, ALL_CHECKS, every=settings.verbosity > 0):
+            settings.console.print(line)
         if report.ok:
             settings.console.print(
                 f"The cluster {report.cluster} works ({report.seconds:.1f} s).", markup=False

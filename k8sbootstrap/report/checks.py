@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from k8sbootstrap.checks.cluster import ALL_CHECKS
-from k8sbootstrap.checks.cluster.models import CLUSTER, Result, Status, VerifyReport
+from k8sbootstrap.checks.formats import VERIFY, overall
+from k8sbootstrap.checks.framework import CLUSTER, CheckReport, CheckResult, Status
 from k8sbootstrap.formats.text import duration
 
 COLUMNS = 16
@@ -31,7 +32,7 @@ class CheckRow:
     summary: str
     cells: tuple[Cell, ...]
     """One for each of the table's hosts."""
-    results: tuple[Result, ...]
+    results: tuple[CheckResult, ...]
     """All of them, those that failed first."""
 
 
@@ -46,10 +47,10 @@ class CheckTable:
     left_out: int
     """Hosts that have no column."""
     rows: tuple[CheckRow, ...]
-    failures: tuple[Result, ...]
+    failures: tuple[CheckResult, ...]
 
 
-def check_table(report: VerifyReport) -> CheckTable:
+def check_table(report: CheckReport) -> CheckTable:
     """Lay out verify's results."""
     hosts = list(dict.fromkeys(result.host for result in report.results))
     failed = {result.host for result in report.failures}
@@ -67,17 +68,15 @@ def check_table(report: VerifyReport) -> CheckTable:
     )
 
 
-def _row(name: str, report: VerifyReport, columns: tuple[str, ...]) -> CheckRow:
+def _row(name: str, report: CheckReport, columns: tuple[str, ...]) -> CheckRow:
     results = [result for result in report.results if result.check == name]
     results.sort(key=lambda result: result.status is not Status.FAILED)
     by_host = {result.host: Cell(result.status.value, result.message) for result in reversed(results)}
-    counts = {status: sum(result.status is status for result in results) for status in Status}
-    worst = next(status for status in (Status.FAILED, Status.PASSED, Status.SKIPPED) if counts[status])
     return CheckRow(
         name=name,
         title=_TITLES.get(name, ""),
-        status=worst.value,
-        summary=", ".join(f"{number} {status.value}" for status, number in counts.items() if number),
+        status=overall(results).value,
+        summary=VERIFY.counted(results),
         cells=tuple(by_host.get(host, Cell("", "")) for host in columns),
         results=tuple(results),
     )

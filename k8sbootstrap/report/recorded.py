@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from k8sbootstrap.checks.cluster.models import VerifyReport
+from k8sbootstrap.checks.framework import CheckReport
 from k8sbootstrap.report.runs import read_summary
 from k8sbootstrap.run.events import Event, RunStarted, parse
 from k8sbootstrap.run.record import Summary
 
-_VERIFY = TypeAdapter(VerifyReport)
+_VERIFY = TypeAdapter(CheckReport)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Recorded:
     events: tuple[Event, ...]
     unreadable: int
     """Lines of the events that are cut off or damaged."""
-    verify: VerifyReport | None
+    verify: CheckReport | None
     """What verify saw; None when the run did not come that far."""
 
     @property
@@ -97,7 +97,7 @@ def _event(document: Any) -> Event | None:
     return parse(json.dumps(document))
 
 
-def _read_verify(path: Path) -> VerifyReport | None:
+def _read_verify(path: Path) -> CheckReport | None:
     try:
         return _VERIFY.validate_json(path.read_bytes())
     except (OSError, ValidationError):

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from k8sbootstrap.checks.cluster.models import Check, Verdict, failed, passed
 from k8sbootstrap.checks.cluster.shared import per_host
+from k8sbootstrap.checks.framework import Verdict, failed, passed
 from k8sbootstrap.hosts.answers import Answer
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts
@@ -16,9 +16,6 @@ def judge(facts: Facts) -> Iterator[Verdict]:
     def one(host: HostPlan, answer: Answer) -> Verdict:
         url = api_get(facts.plan, host).url
         http = answer.http[API]
-        return passed(host.name, url) if http.ok else failed(host.name, f"{url}: {http.said}")
+        return passed(url) if http.ok else failed(f"{url}: {http.said}")
 
     return per_host(facts, facts.plan.nodes, one)
-
-
-CHECK = Check("api-from-nodes", "nodes reach the API", judge)

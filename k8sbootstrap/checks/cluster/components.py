@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from k8sbootstrap.checks.cluster.models import Check, Verdict, failed, passed
 from k8sbootstrap.checks.cluster.shared import per_host
+from k8sbootstrap.checks.framework import Verdict, failed, passed
 from k8sbootstrap.hosts.answers import Answer
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts
@@ -27,10 +27,7 @@ def judge(facts: Facts) -> Iterator[Verdict]:
             elif not state.startswith("active "):
                 troubles.append(f"{name}.service is {state}")
         if troubles:
-            return failed(host.name, "; ".join(troubles))
-        return passed(host.name, f"{', '.join(names)} healthy")
+            return failed("; ".join(troubles))
+        return passed(f"{', '.join(names)} healthy")
 
     return per_host(facts, facts.plan.hosts, one)
-
-
-CHECK = Check("components", "components are healthy", judge)

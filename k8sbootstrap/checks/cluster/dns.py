@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from k8sbootstrap.checks.cluster.models import CLUSTER, Check, Verdict, failed, passed, skipped
 from k8sbootstrap.checks.cluster.shared import per_running_pod
+from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
 from k8sbootstrap.checks.workload.traffic import DNS, parse_tries
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Pod, Workload
@@ -12,7 +12,7 @@ from k8sbootstrap.survey.cluster.facts import Facts, Pod, Workload
 def judge(facts: Facts) -> Iterator[Verdict]:
     """One verdict per node."""
     if facts.plan.config.dns.name == "none":
-        yield skipped(CLUSTER, "cluster.yaml has no DNS (dns.name: none)")
+        yield skipped("cluster.yaml has no DNS (dns.name: none)")
         return
     server = facts.plan.pod_dns
 
@@ -20,15 +20,10 @@ def judge(facts: Facts) -> Iterator[Verdict]:
         ran = workload.execs.get(host.name)
         tries = parse_tries(ran.stdout if ran else "")
         if tries.pod is None:
-            return skipped(host.name, f"kubectl exec {pod.name} does not work")
+            return skipped(f"kubectl exec {pod.name} does not work")
         seen = tries.seen.get(DNS)
         if seen is None or not seen.ok:
-            return failed(
-                host.name, f"its pod gets no name from {server}: {seen.text if seen else 'not tried'}"
-            )
-        return passed(host.name, f"its pod gets {seen.text} from {server}")
+            return failed(f"its pod gets no name from {server}: {seen.text if seen else 'not tried'}")
+        return passed(f"its pod gets {seen.text} from {server}")
 
     yield from per_running_pod(facts, one)
-
-
-CHECK = Check("dns", "pods get names from the cluster's DNS", judge)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from k8sbootstrap.checks.cluster.models import CLUSTER, Check, Verdict, failed, passed
 from k8sbootstrap.checks.cluster.shared import per_host
+from k8sbootstrap.checks.framework import Verdict, failed, passed
 from k8sbootstrap.hosts.answers import Answer
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts
@@ -23,20 +23,20 @@ def judge(facts: Facts) -> Iterator[Verdict]:
     yield _together(facts)
 
 
-def _member(host: HostPlan, answer: Answer) -> Verdict:
+def _member(_: HostPlan, answer: Answer) -> Verdict:
     trouble = etcd_unhealthy(answer.run[ENDPOINT_HEALTH])
     if trouble:
-        return failed(host.name, f"no quorum read through this member: {trouble}")
+        return failed(f"no quorum read through this member: {trouble}")
     try:
         status = etcd_status(answer.run[ENDPOINT_STATUS])
     except ValueError as error:
-        return failed(host.name, f"etcdctl endpoint status: {error}")
+        return failed(f"etcdctl endpoint status: {error}")
     if status.errors:
-        return failed(host.name, f"reports {', '.join(status.errors)}")
+        return failed(f"reports {', '.join(status.errors)}")
     if not status.leader:
-        return failed(host.name, "knows no leader")
+        return failed("knows no leader")
     role = "leader" if status.leader == status.member else "follower"
-    return passed(host.name, f"healthy {role}, etcd {status.version}, {status.db_size / 2**20:.1f} MiB")
+    return passed(f"healthy {role}, etcd {status.version}, {status.db_size / 2**20:.1f} MiB")
 
 
 def _together(facts: Facts) -> Verdict:
@@ -50,7 +50,7 @@ def _together(facts: Facts) -> Verdict:
         except ValueError:
             continue
     if not members:
-        return failed(CLUSTER, "no member tells who the members are")
+        return failed("no member tells who the members are")
     troubles = _membership(facts, members)
     for what, values in (
         ("cluster", {name: f"{status.cluster:x}" for name, status in statuses.items()}),
@@ -61,14 +61,14 @@ def _together(facts: Facts) -> Verdict:
             seen = ", ".join(f"{name} says {value}" for name, value in values.items())
             troubles.append(f"members do not agree on the {what}: {seen}")
     if troubles:
-        return failed(CLUSTER, "; ".join(troubles))
+        return failed("; ".join(troubles))
     status = next(iter(statuses.values()))
     if not status.leader:
-        return failed(CLUSTER, "there is no leader")
+        return failed("there is no leader")
     leader = next((member.name for member in members if member.id == status.leader), "")
     if not leader:
-        return failed(CLUSTER, f"the leader {status.leader:x} is not a member")
-    return passed(CLUSTER, f"{len(members)} members, leader {leader}, raft term {status.term}")
+        return failed(f"the leader {status.leader:x} is not a member")
+    return passed(f"{len(members)} members, leader {leader}, raft term {status.term}")
 
 
 def _membership(facts: Facts, members: tuple[EtcdMember, ...]) -> list[str]:
@@ -85,6 +85,3 @@ def _membership(facts: Facts, members: tuple[EtcdMember, ...]) -> list[str]:
         *(f"{member.name or url} never started" for url, member in seen.items() if not member.name),
         *(f"{member.name} is a learner and does not vote" for member in members if member.learner),
     ]
-
-
-CHECK = Check("etcd", "etcd has quorum and one leader", judge)

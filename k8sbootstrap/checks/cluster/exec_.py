@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from k8sbootstrap.checks.cluster.models import Check, Verdict, failed, passed, skipped
 from k8sbootstrap.checks.cluster.shared import per_running_pod
+from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
 from k8sbootstrap.checks.workload.traffic import parse_tries
 from k8sbootstrap.hosts.answers import shorten
 from k8sbootstrap.plan.models import HostPlan
@@ -16,15 +16,12 @@ def judge(facts: Facts) -> Iterator[Verdict]:
     def one(host: HostPlan, workload: Workload, pod: Pod) -> Verdict:
         answer = workload.execs.get(host.name)
         if answer is None:
-            return skipped(host.name, "no API server was there to ask")
+            return skipped("no API server was there to ask")
         tries = parse_tries(answer.stdout)
         if answer.rc != 0 or tries.pod is None:
-            return failed(host.name, f"kubectl exec {pod.name}: {answer.said}")
+            return failed(f"kubectl exec {pod.name}: {answer.said}")
         if tries.pod != pod.name:
-            return failed(host.name, f"exec into {pod.name} ended up in {shorten(tries.pod)}")
-        return passed(host.name, "kubectl exec works")
+            return failed(f"exec into {pod.name} ended up in {shorten(tries.pod)}")
+        return passed("kubectl exec works")
 
     return per_running_pod(facts, one)
-
-
-CHECK = Check("exec", "kubectl exec works", judge)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from k8sbootstrap.checks.cluster.models import Check, Verdict, failed, passed, skipped
 from k8sbootstrap.checks.cluster.shared import per_running_pod
+from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
 from k8sbootstrap.checks.workload.manifests import LOG_LINE
 from k8sbootstrap.hosts.answers import shorten
 from k8sbootstrap.plan.models import HostPlan
@@ -16,14 +16,11 @@ def judge(facts: Facts) -> Iterator[Verdict]:
     def one(host: HostPlan, workload: Workload, pod: Pod) -> Verdict:
         answer = workload.logs.get(host.name)
         if answer is None:
-            return skipped(host.name, "no API server was there to ask")
+            return skipped("no API server was there to ask")
         if answer.rc != 0:
-            return failed(host.name, f"kubectl logs {pod.name}: {answer.said}")
+            return failed(f"kubectl logs {pod.name}: {answer.said}")
         if LOG_LINE not in answer.stdout:
-            return failed(host.name, f"the log lacks {LOG_LINE!r}: {shorten(answer.stdout) or 'it is empty'}")
-        return passed(host.name, "kubectl logs works")
+            return failed(f"the log lacks {LOG_LINE!r}: {shorten(answer.stdout) or 'it is empty'}")
+        return passed("kubectl logs works")
 
     return per_running_pod(facts, one)
-
-
-CHECK = Check("logs", "kubectl logs works", judge)

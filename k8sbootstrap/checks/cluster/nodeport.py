@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from k8sbootstrap.checks.cluster.models import Check, Verdict, failed, passed, skipped
 from k8sbootstrap.checks.cluster.shared import per_node
+from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
 from k8sbootstrap.checks.workload.traffic import nodeport_key, nodeport_targets
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Workload
@@ -14,10 +14,10 @@ def judge(facts: Facts) -> Iterator[Verdict]:
 
     def one(host: HostPlan, workload: Workload) -> Verdict:
         if not workload.running:
-            return skipped(host.name, "no test pod runs")
+            return skipped("no test pod runs")
         answer = workload.hosts.get(host.name)
         if answer is None:
-            return failed(host.name, "the host did not answer")
+            return failed("the host did not answer")
         targets = nodeport_targets(facts, host)
         pods = {pod.name for pod in workload.pods.values()}
         troubles = []
@@ -27,10 +27,7 @@ def judge(facts: Facts) -> Iterator[Verdict]:
                 place = f"{target.name} ({target.private_address}:{workload.node_port})"
                 troubles.append(f"{place}: {http.said}")
         if troubles:
-            return failed(host.name, f"from this host, no answer by {'; '.join(troubles)}")
-        return passed(host.name, f"port {workload.node_port} of {len(targets)} nodes")
+            return failed(f"from this host, no answer by {'; '.join(troubles)}")
+        return passed(f"port {workload.node_port} of {len(targets)} nodes")
 
     return per_node(facts, one)
-
-
-CHECK = Check("nodeport", "NodePorts answer on every node", judge)

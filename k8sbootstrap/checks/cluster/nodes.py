@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from k8sbootstrap.checks.cluster.models import CLUSTER, Check, Verdict, failed, passed, skipped
 from k8sbootstrap.checks.cluster.shared import DOWN, NO_NETWORK
+from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Object
 from k8sbootstrap.survey.cluster.parse import internal_ips, node_ready
@@ -12,27 +12,27 @@ from k8sbootstrap.survey.cluster.parse import internal_ips, node_ready
 def judge(facts: Facts) -> Iterator[Verdict]:
     """One verdict per node; one for all when the API does not answer."""
     if facts.api_error:
-        yield failed(CLUSTER, facts.api_error)
+        yield failed(facts.api_error)
         return
     for host in facts.plan.nodes:
         if host.name in facts.allow_down:
-            yield skipped(host.name, DOWN)
+            yield skipped(DOWN).on(host.name)
         elif host.name not in facts.nodes:
-            yield failed(host.name, "has not joined: the API has no Node of this name")
+            yield failed("has not joined: the API has no Node of this name").on(host.name)
         else:
             node = facts.nodes[host.name]
             waits = host.name in facts.without_network
             troubles = _troubles(facts.plan, host, node, [] if waits else [node_ready(node)])
             version = node["status"]["nodeInfo"]["kubeletVersion"]
             if troubles:
-                yield failed(host.name, "; ".join(troubles))
+                yield failed("; ".join(troubles)).on(host.name)
             elif waits:
-                yield skipped(host.name, f"kubelet {version} is not Ready: {NO_NETWORK}")
+                yield skipped(f"kubelet {version} is not Ready: {NO_NETWORK}").on(host.name)
             else:
-                yield passed(host.name, f"Ready, kubelet {version}")
+                yield passed(f"Ready, kubelet {version}").on(host.name)
     planned = {host.name for host in facts.plan.hosts}
     for name in sorted(facts.nodes.keys() - planned):
-        yield skipped(name, "a node that cluster.yaml does not name: it is not looked at")
+        yield skipped("a node that cluster.yaml does not name: it is not looked at").on(name)
 
 
 def _troubles(plan: ClusterPlan, host: HostPlan, node: Object, known: Iterable[str]) -> list[str]:
@@ -61,6 +61,3 @@ def _troubles(plan: ClusterPlan, host: HostPlan, node: Object, known: Iterable[s
         elif seen != value:
             troubles.append(f"label {key} is {seen!r}, not {value!r}")
     return troubles
-
-
-CHECK = Check("nodes", "nodes are Ready and as planned", judge)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from k8sbootstrap.checks.cluster.models import Check, Verdict, failed, passed, skipped
 from k8sbootstrap.checks.cluster.shared import per_running_pod
+from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
 from k8sbootstrap.checks.workload.traffic import parse_tries
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Pod, Workload
@@ -15,11 +15,11 @@ def judge(facts: Facts) -> Iterator[Verdict]:
     def one(host: HostPlan, workload: Workload, pod: Pod) -> Verdict:
         others = {other.node: other for other in workload.running.values() if other.node != host.name}
         if not others:
-            return skipped(host.name, "no other node runs a test pod")
+            return skipped("no other node runs a test pod")
         answer = workload.execs.get(host.name)
         tries = parse_tries(answer.stdout) if answer else None
         if tries is None or tries.pod is None:
-            return skipped(host.name, "its pod could not be asked: kubectl exec failed")
+            return skipped("its pod could not be asked: kubectl exec failed")
         troubles = []
         for node, other in others.items():
             seen = tries.seen.get(other.ip)
@@ -28,10 +28,7 @@ def judge(facts: Facts) -> Iterator[Verdict]:
             elif seen.text != other.name:
                 troubles.append(f"{node} ({other.ip}): answered by {seen.text}, not by {other.name}")
         if troubles:
-            return failed(host.name, f"its pod {pod.ip} does not reach the pod on {'; on '.join(troubles)}")
-        return passed(host.name, f"{pod.ip} reaches the pods on {len(others)} other nodes")
+            return failed(f"its pod {pod.ip} does not reach the pod on {'; on '.join(troubles)}")
+        return passed(f"{pod.ip} reaches the pods on {len(others)} other nodes")
 
     return per_running_pod(facts, one)
-
-
-CHECK = Check("pod-network", "pods reach each other across nodes", judge)

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from k8sbootstrap.checks.cluster import ALL_CHECKS, CLEANUP_CHECKS, HEALTH_CHECKS, POD_CHECKS, TRAFFIC_CHECKS
-from k8sbootstrap.checks.cluster.models import Check, Result, Status, VerifyReport
 from k8sbootstrap.checks.cluster.shared import NO_NETWORK
+from k8sbootstrap.checks.framework import CLUSTER, Check, CheckReport, CheckResult, apply, may_settle, settle
 from k8sbootstrap.checks.workload.lifecycle import ProbePods
 from k8sbootstrap.checks.workload.traffic import host_request, logs_command, pod_command
 from k8sbootstrap.errors import VerifyError
@@ -20,10 +20,8 @@ from k8sbootstrap.survey.cluster.observe import look
 from k8sbootstrap.survey.cluster.parse import node_ready
 from k8sbootstrap.survey.cluster.requests import API, health_request
 
-SETTLE = 30.0
-"""Seconds that something just started or just elected may take to be well."""
 POLL = 0.5
-"""Seconds between looks while it is not."""
+"""Seconds between looks while something has not settled."""
 
 
 def run_verify(
@@ -32,8 +30,8 @@ def run_verify(
     *,
     short: bool = False,
     allow_down: Collection[str] = (),
-    on_result: Callable[[Result], None] | None = None,
-) -> VerifyReport:
+    on_result: Callable[[CheckResult], None] | None = None,
+) -> CheckReport:
     """Check a running cluster. Never raises for what is wrong with the cluster: the report says it.
 
     Args:
@@ -53,7 +51,7 @@ def run_verify(
     return _Verification(plan, hosts, frozenset(allow_down), on_result).run(short=short)
 
 
-def conclude(report: VerifyReport) -> None:
+def conclude(report: CheckReport) -> None:
     """Turn a report into the error that it stands for.
 
     Raises:
@@ -81,45 +79,42 @@ class _Verification:
         plan: ClusterPlan,
         hosts: Hosts,
         allow_down: frozenset[str],
-        on_result: Callable[[Result], None] | None,
+        on_result: Callable[[CheckResult], None] | None,
     ) -> None:
         self._hosts = hosts
         self._on_result = on_result
         self._facts = Facts(plan, allow_down)
         self._kubectl = Kubectl(hosts, [host.name for host in plan.masters if host.name not in allow_down])
-        self._results: list[Result] = []
+        self._results: list[CheckResult] = []
         self._start = self._phase_start = time.monotonic()
 
-    def run(self, *, short: bool) -> VerifyReport:
+    def run(self, *, short: bool) -> CheckReport:
         self._settle()
         self._judge(HEALTH_CHECKS)
         if not short:
             self._with_pods()
-        return VerifyReport(
+        return CheckReport(
             self._facts.plan.config.name, tuple(self._results), round(time.monotonic() - self._start, 3)
         )
 
     def _settle(self) -> None:
         """Look until all is well on the hosts that answer, or until it has had its time."""
-        deadline = time.monotonic() + SETTLE
-        while True:
-            self._facts = look(self._facts, self._hosts, health_request, self._kubectl)
-            verdicts = [verdict for check in HEALTH_CHECKS for verdict in check.judge(self._facts)]
-            troubled = {verdict.host for verdict in verdicts if verdict.status is Status.FAILED}
-            if troubled <= self._facts.lost.keys():
-                return
-            if time.monotonic() + POLL > deadline:
-                return
-            time.sleep(POLL)
 
-    def _judge(self, checks: Iterable[Check]) -> None:
+        def is_worth_waiting(facts: Facts) -> bool:
+            troubled = may_settle(HEALTH_CHECKS, apply(HEALTH_CHECKS, facts, CLUSTER))
+            return not {result.host for result in troubled} <= facts.lost.keys()
+
+        self._facts = settle(
+            lambda: look(self._facts, self._hosts, health_request, self._kubectl), is_worth_waiting, POLL
+        )
+
+    def _judge(self, checks: Iterable[Check[Facts]]) -> None:
         seconds = round(time.monotonic() - self._phase_start, 3)
-        for check in checks:
-            for verdict in check.judge(self._facts):
-                result = Result(check.name, verdict.host, verdict.status, verdict.message, seconds)
-                self._results.append(result)
-                if self._on_result is not None:
-                    self._on_result(result)
+        for result in apply(checks, self._facts, CLUSTER):
+            timed = replace(result, seconds=seconds)
+            self._results.append(timed)
+            if self._on_result is not None:
+                self._on_result(timed)
         self._phase_start = time.monotonic()
 
     def _with_pods(self) -> None:

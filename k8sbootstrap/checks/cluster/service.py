@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from k8sbootstrap.checks.cluster.models import Check, Verdict, failed, passed, skipped
 from k8sbootstrap.checks.cluster.shared import per_node
+from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
 from k8sbootstrap.checks.workload.traffic import API_SERVICE, SERVICE, Tries, parse_tries
 from k8sbootstrap.hosts.answers import Answer, shorten
 from k8sbootstrap.plan.models import HostPlan
@@ -15,10 +15,10 @@ def judge(facts: Facts) -> Iterator[Verdict]:
 
     def one(host: HostPlan, workload: Workload) -> Verdict:
         if not workload.running:
-            return skipped(host.name, "no test pod runs")
+            return skipped("no test pod runs")
         answer = workload.hosts.get(host.name)
         if answer is None:
-            return failed(host.name, "the host did not answer")
+            return failed("the host did not answer")
         names = {
             SERVICE: f"the test Service ({workload.cluster_ip})",
             API_SERVICE: f"the Service kubernetes ({facts.plan.kubernetes_service_ip})",
@@ -29,9 +29,9 @@ def judge(facts: Facts) -> Iterator[Verdict]:
         if tries.pod is not None:
             troubles += _from_pod(names, tries)
         if troubles:
-            return failed(host.name, "; ".join(troubles))
+            return failed("; ".join(troubles))
         places = "the host" if tries.pod is None else "the host and its pod"
-        return passed(host.name, f"{workload.cluster_ip} from {places}")
+        return passed(f"{workload.cluster_ip} from {places}")
 
     return per_node(facts, one)
 
@@ -55,6 +55,3 @@ def _from_pod(names: Mapping[str, str], tries: Tries) -> list[str]:
         if seen is None or not seen.ok:
             troubles.append(f"its pod does not reach {name}: {seen.text if seen else 'not tried'}")
     return troubles
-
-
-CHECK = Check("service", "Services answer on every node", judge)

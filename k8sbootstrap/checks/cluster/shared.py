@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from k8sbootstrap.checks.cluster.models import CLUSTER, Verdict, failed, skipped
+from k8sbootstrap.checks.framework import Verdict, failed, skipped
 from k8sbootstrap.hosts.answers import Answer
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Pod, Workload
@@ -18,11 +18,11 @@ def per_host(
     """Judge each host by its agent's answer; without one it is skipped when known to be down, else failed."""
     for host in hosts:
         if host.name in facts.allow_down:
-            yield skipped(host.name, DOWN)
+            yield skipped(DOWN).on(host.name)
         elif host.name in facts.answers:
-            yield judge(host, facts.answers[host.name])
+            yield judge(host, facts.answers[host.name]).on(host.name)
         else:
-            yield failed(host.name, UNREACHABLE)
+            yield failed(UNREACHABLE).on(host.name)
 
 
 def per_node(facts: Facts, judge: Callable[[HostPlan, Workload], Verdict]) -> Iterator[Verdict]:
@@ -30,15 +30,15 @@ def per_node(facts: Facts, judge: Callable[[HostPlan, Workload], Verdict]) -> It
     workload = facts.workload
     if workload is None or workload.error or workload.omitted:
         omitted = workload.omitted if workload else ""
-        yield skipped(CLUSTER, omitted or "there are no test pods")
+        yield skipped(omitted or "there are no test pods")
         return
     for host in facts.plan.nodes:
         if host.name in facts.allow_down:
-            yield skipped(host.name, DOWN)
+            yield skipped(DOWN).on(host.name)
         elif host.name in facts.lost:
-            yield failed(host.name, UNREACHABLE)
+            yield failed(UNREACHABLE).on(host.name)
         else:
-            yield judge(host, workload)
+            yield judge(host, workload).on(host.name)
 
 
 def per_running_pod(facts: Facts, judge: Callable[[HostPlan, Workload, Pod], Verdict]) -> Iterator[Verdict]:
@@ -46,6 +46,6 @@ def per_running_pod(facts: Facts, judge: Callable[[HostPlan, Workload, Pod], Ver
 
     def one(host: HostPlan, workload: Workload) -> Verdict:
         pod = workload.running.get(host.name)
-        return judge(host, workload, pod) if pod else skipped(host.name, "its test pod does not run")
+        return judge(host, workload, pod) if pod else skipped("its test pod does not run")
 
     return per_node(facts, one)

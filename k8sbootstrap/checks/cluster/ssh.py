@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from k8sbootstrap.checks.cluster.models import Check, Verdict, failed, passed, skipped
 from k8sbootstrap.checks.cluster.shared import DOWN
+from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
 from k8sbootstrap.survey.cluster.facts import Facts
 
 
@@ -11,11 +11,8 @@ def judge(facts: Facts) -> Iterator[Verdict]:
     """One verdict per host."""
     for host in facts.plan.hosts:
         if host.name in facts.allow_down:
-            yield skipped(host.name, DOWN)
+            yield skipped(DOWN).on(host.name)
         elif host.name in facts.lost:
-            yield failed(host.name, facts.lost[host.name].removeprefix(f"{host.name} "))
+            yield failed(facts.lost[host.name].removeprefix(f"{host.name} ")).on(host.name)
         else:
-            yield passed(host.name, f"{host.ssh.user}@{host.address} answers")
-
-
-CHECK = Check("ssh", "hosts answer over SSH", judge)
+            yield passed(f"{host.ssh.user}@{host.address} answers").on(host.name)

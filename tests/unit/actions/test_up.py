@@ -13,10 +13,8 @@ from rich.console import Console
 
 from k8sbootstrap.actions import up
 from k8sbootstrap.actions.up import UpOptions, run_up
-from k8sbootstrap.checks import framework
-from k8sbootstrap.checks.cluster.formats import as_json
-from k8sbootstrap.checks.cluster.models import Result, Status, VerifyReport
-from k8sbootstrap.checks.framework import CheckReport, CheckResult
+from k8sbootstrap.checks.formats import VERIFY, as_json
+from k8sbootstrap.checks.framework import CheckReport, CheckResult, Status
 from k8sbootstrap.errors import (
     HostError,
     HostKeyError,
@@ -49,11 +47,11 @@ hosts:
 REPORT = CheckReport(
     "demo",
     (
-        CheckResult("swap", "master1", framework.Status.IGNORED, "swap is on", "turn it off"),
-        CheckResult("clock", "master1", framework.Status.PASSED, "no skew", ""),
+        CheckResult("swap", "master1", Status.IGNORED, "swap is on", "turn it off"),
+        CheckResult("clock", "master1", Status.PASSED, "no skew", ""),
     ),
 )
-VERIFIED = VerifyReport("demo", (Result("nodes", "master1", Status.PASSED, "Ready", 1.5),), 2.0)
+VERIFIED = CheckReport("demo", (CheckResult("nodes", "master1", Status.PASSED, "Ready", seconds=1.5),), 2.0)
 FOUND = Survey({"master1": {"etcd": Work(("new",))}}, exists=False)
 SEEN = HostFindings({})
 INVENTORY = Inventory({}, {}, {}, {"master1": {"etcd": "aa"}, "worker1": {}})
@@ -294,10 +292,15 @@ def test_what_verify_found_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def verify(
-        _plan: ClusterPlan, _pool: Pool, *, short: bool, allow_down: Any, on_result: Callable[[Result], None]
-    ) -> VerifyReport:
-        on_result(Result("nodes", "master1", Status.PASSED, "Ready"))
-        on_result(Result("nodes", "worker1", Status.FAILED, "NotReady: the kubelet stopped posting"))
+        _plan: ClusterPlan,
+        _pool: Pool,
+        *,
+        short: bool,
+        allow_down: Any,
+        on_result: Callable[[CheckResult], None],
+    ) -> CheckReport:
+        on_result(CheckResult("nodes", "master1", Status.PASSED, "Ready"))
+        on_result(CheckResult("nodes", "worker1", Status.FAILED, "NotReady: the kubelet stopped posting"))
         return VERIFIED
 
     monkeypatch.setattr(up, "run_verify", verify)
@@ -321,5 +324,5 @@ def test_what_verify_saw_is_kept_however_it_ends(
     with pytest.raises(VerifyError) if error else nullcontext():
         run_up(plan, cluster_file, UpOptions(), reporter)
     (kept,) = State.beside(cluster_file, "demo").runs.glob("*/verify.json")
-    assert json.loads(kept.read_text()) == json.loads(as_json(VERIFIED))
+    assert json.loads(kept.read_text()) == json.loads(as_json(VERIFIED, VERIFY))
     assert kept.stat().st_mode & 0o777 == 0o600

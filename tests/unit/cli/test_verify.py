@@ -13,7 +13,7 @@ CLUSTER = cluster_yaml(
 @pytest.fixture
 def file(tmp_path, monkeypatch):
     """A cluster of one host whose SSH port is closed; cleanly refused, so all of it takes no time."""
-    monkeypatch.setattr("k8sbootstrap.checks.cluster.run.SETTLE", 0)
+    monkeypatch.setattr("k8sbootstrap.checks.framework.SETTLE", 0)
     path = tmp_path / "cluster.yaml"
     path.write_text(CLUSTER)
     return path

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from k8sbootstrap.actions.snapshot import take_snapshot
-from k8sbootstrap.checks.cluster import run as verify
+from k8sbootstrap.checks import framework
+from k8sbootstrap.checks.cluster.run import run_verify
 from k8sbootstrap.checks.hosts.run import run_preflight
 from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.errors import HostError, K8sBootstrapError
@@ -116,7 +117,7 @@ def ask(plan, tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(verify, "SETTLE", 0.0)
+    monkeypatch.setattr(framework, "SETTLE", 0.0)
 
 
 def preflight(plan, pool, _):
@@ -138,7 +139,7 @@ def status(plan, pool, _):
 
 
 def verification(plan, pool, _):
-    report = verify.run_verify(plan, pool)
+    report = run_verify(plan, pool)
     raise HostError("\n".join(f"{result.host}: {result.message}" for result in report.failures))
 
 

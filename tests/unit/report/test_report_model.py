@@ -1,6 +1,6 @@
 import pytest
 
-from k8sbootstrap.checks.cluster.models import Result, Status, VerifyReport
+from k8sbootstrap.checks.framework import CheckReport, CheckResult, Status
 from k8sbootstrap.report import changes
 from k8sbootstrap.report.changes import ShownChange, host_changes
 from k8sbootstrap.report.checks import COLUMNS, check_table
@@ -223,9 +223,9 @@ def test_the_table_of_checks(page) -> None:
 
 def test_checks_of_a_large_cluster_show_what_failed() -> None:
     results = [
-        Result("nodes", f"w{n}", Status.FAILED if n == 77 else Status.PASSED, "seen") for n in range(100)
+        CheckResult("nodes", f"w{n}", Status.FAILED if n == 77 else Status.PASSED, "seen") for n in range(100)
     ]
-    table = check_table(VerifyReport("demo", tuple(results), 1.0))
+    table = check_table(CheckReport("demo", tuple(results), 1.0))
     assert (table.hosts[0], len(table.hosts), table.left_out) == ("w77", COLUMNS, 100 - COLUMNS)
     assert len(table.rows[0].results) == 100
     assert table.rows[0].results[0].host == "w77"

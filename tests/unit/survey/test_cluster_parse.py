@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from k8sbootstrap.checks.cluster import nodes
 from k8sbootstrap.checks.workload.lifecycle import read_pod, target_node
 from k8sbootstrap.hosts.answers import RunAnswer, shorten
 from k8sbootstrap.survey.cluster.facts import Facts
@@ -17,7 +16,7 @@ from k8sbootstrap.survey.cluster.parse import (
     unit_states,
 )
 from tests.cluster_yaml import cluster_yaml
-from tests.unit.checks.cluster.healthy import ETCD_IDS, failing, make_plan, recorded
+from tests.unit.checks.cluster.healthy import CHECKS, ETCD_IDS, failing, make_plan, recorded
 
 
 def test_an_etcd_without_its_data_is_named() -> None:
@@ -80,9 +79,9 @@ def test_a_node_of_1_20(tmp_path):
     vm1 = "name: vm1, address: 10.89.0.11, roles: [master]"
     plan = make_plan(tmp_path, cluster_yaml(vm1, version="1.20.2"))
     facts = Facts(plan, nodes={"vm1": node})
-    assert not failing(nodes.CHECK, facts)
+    assert not failing(CHECKS["nodes"], facts)
     node["spec"]["taints"] = []
-    assert list(failing(nodes.CHECK, facts)) == ["vm1"]
+    assert list(failing(CHECKS["nodes"], facts)) == ["vm1"]
 
 
 def test_long_words_keep_their_ends():

@@ -4,7 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from k8sbootstrap.checks.cluster.models import Check, Status, Verdict
+from k8sbootstrap.checks.cluster import ALL_CHECKS
+from k8sbootstrap.checks.framework import CLUSTER, Check, CheckResult, Status, apply
 from k8sbootstrap.checks.workload.manifests import LOG_LINE
 from k8sbootstrap.checks.workload.traffic import API_SERVICE, DNS, SERVICE, host_request
 from k8sbootstrap.hosts.answers import Answer, HttpAnswer, RunAnswer
@@ -21,6 +22,7 @@ from k8sbootstrap.survey.cluster.requests import (
 )
 from tests.cluster_yaml import cluster_yaml
 
+CHECKS = {check.name: check for check in ALL_CHECKS}
 RECORDED = Path(__file__).parent / "recorded"
 CLUSTER_YAML = cluster_yaml(
     "m1", "m2", "m3", "w1, labels: {disk: ssd}", "w2", version="1.20.2", subnet="192.0.2"
@@ -135,15 +137,15 @@ def with_answer(facts: Facts, host: str, **changes: dict) -> Facts:
     return replace(facts, answers={**facts.answers, host: new})
 
 
-def verdicts(check: Check, facts: Facts) -> dict[str, Verdict]:
-    """A check's verdicts by subject."""
-    found = list(check.judge(facts))
-    by_host = {verdict.host: verdict for verdict in found}
+def verdicts(check: Check[Facts], facts: Facts) -> dict[str, CheckResult]:
+    """What a check says, by subject."""
+    found = list(apply([check], facts, CLUSTER))
+    by_host = {result.host: result for result in found}
     assert len(by_host) == len(found)
     return by_host
 
 
-def failing(check: Check, facts: Facts) -> dict[str, str]:
+def failing(check: Check[Facts], facts: Facts) -> dict[str, str]:
     """Subject to message of the verdicts that failed."""
     return {
         name: verdict.message

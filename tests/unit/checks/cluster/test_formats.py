@@ -6,29 +6,33 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from k8sbootstrap.checks.cluster import ALL_CHECKS
-from k8sbootstrap.checks.cluster.formats import as_json, as_junit, text
-from k8sbootstrap.checks.cluster.models import Result, Status, VerifyReport
 from k8sbootstrap.checks.cluster.run import conclude
+from k8sbootstrap.checks.formats import VERIFY, as_json, as_junit, text_by_check
+from k8sbootstrap.checks.framework import CLUSTER, CheckReport, CheckResult, Status, apply
 from k8sbootstrap.cli import verify
 from k8sbootstrap.cli.main import main
 from k8sbootstrap.errors import VerifyError
 from tests.json_form import form_of
 
-REPORT = VerifyReport(
+REPORT = CheckReport(
     "demo",
     (
-        Result("ssh", "m1", Status.PASSED, "answers", 0.5),
-        Result("ssh", "w1", Status.PASSED, "answers", 0.5),
-        Result("nodes", "m1", Status.PASSED, "Ready", 0.6),
-        Result("nodes", "w1", Status.FAILED, "not Ready <\x1b[31m&>", 0.6),
-        Result("logs", "w1", Status.SKIPPED, "its test pod does not run", 1.0),
+        CheckResult("ssh", "m1", Status.PASSED, "answers", seconds=0.5),
+        CheckResult("ssh", "w1", Status.PASSED, "answers", seconds=0.5),
+        CheckResult("nodes", "m1", Status.PASSED, "Ready", seconds=0.6),
+        CheckResult("nodes", "w1", Status.FAILED, "not Ready <\x1b[31m&>", seconds=0.6),
+        CheckResult("logs", "w1", Status.SKIPPED, "its test pod does not run", seconds=1.0),
     ),
     2.5,
 )
 
 
+def text(*, every=False):
+    return [line.plain for line in text_by_check(REPORT, VERIFY, ALL_CHECKS, every=every)]
+
+
 def test_text_has_a_line_per_check_and_details_of_failures_only():
-    lines = list(text(REPORT))
+    lines = text()
     assert [line.split()[:2] for line in lines if not line.startswith(" ")] == [
         ["passed", "ssh"],
         ["failed", "nodes"],
@@ -39,11 +43,11 @@ def test_text_has_a_line_per_check_and_details_of_failures_only():
 
 
 def test_text_with_every_result():
-    assert "           w1: skipped: its test pod does not run" in list(text(REPORT, every=True))
+    assert "           w1: skipped: its test pod does not run" in text(every=True)
 
 
 def test_text_word_by_word():
-    assert list(text(REPORT, every=True)) == [
+    assert text(every=True) == [
         "passed   ssh             hosts answer over SSH                  2 passed (0.5 s)",
         "           m1: passed: answers",
         "           w1: passed: answers",
@@ -75,7 +79,7 @@ def test_titles():
 
 def test_json_word_by_word():
     assert (
-        as_json(replace(REPORT, results=REPORT.results[3:4]))
+        as_json(replace(REPORT, results=REPORT.results[3:4]), VERIFY)
         == """\
 {
   "cluster": "demo",
@@ -96,7 +100,7 @@ def test_json_word_by_word():
 
 def test_junit_word_by_word():
     assert (
-        as_junit(replace(REPORT, results=REPORT.results[2:]))
+        as_junit(replace(REPORT, results=REPORT.results[2:]), "k8sbootstrap-verify")
         == """\
 <?xml version='1.0' encoding='utf-8'?>
 <testsuites>
@@ -115,7 +119,7 @@ def test_junit_word_by_word():
 
 
 def test_json_has_all_results():
-    document = json.loads(as_json(REPORT))
+    document = json.loads(as_json(REPORT, VERIFY))
     assert (document["cluster"], document["ok"], document["seconds"]) == ("demo", False, 2.5)
     assert document["results"][3]["status"] == "failed"
     assert set(document["results"][0]) == {"check", "host", "status", "message", "seconds"}
@@ -124,10 +128,9 @@ def test_json_has_all_results():
 def test_json_keeps_its_form(facts, tmp_path, monkeypatch, capsys, golden):
     """What the command prints; the record of a run has the same document."""
     down = replace(facts, allow_down=frozenset({"w2"}), leftover="the namespace is still there")
-    found = [(check.name, verdict) for check in ALL_CHECKS for verdict in check.judge(down)]
-    results = tuple(Result(name, said.host, said.status, said.message, 0.5) for name, said in found)
-    assert {result.status for result in results} == set(Status)
-    report = VerifyReport("demo", results, 2.5)
+    results = tuple(replace(result, seconds=0.5) for result in apply(ALL_CHECKS, down, CLUSTER))
+    assert {result.status for result in results} == {Status.PASSED, Status.FAILED, Status.SKIPPED}
+    report = CheckReport("demo", results, 2.5)
     monkeypatch.setattr(verify, "run_verify", lambda *_, **__: report)
     with pytest.raises(SystemExit):
         main(["--file", str(tmp_path / "cluster.yaml"), "verify", "-o", "json"])
@@ -136,7 +139,7 @@ def test_json_keeps_its_form(facts, tmp_path, monkeypatch, capsys, golden):
 
 
 def test_junit_counts_and_names():
-    suite = ET.fromstring(as_junit(REPORT)).find("testsuite")
+    suite = ET.fromstring(as_junit(REPORT, "x")).find("testsuite")
     assert suite.attrib["tests"] == "5"
     assert suite.attrib["failures"] == "1"
     assert suite.attrib["skipped"] == "1"
@@ -153,9 +156,9 @@ def test_a_failed_report_is_an_error_that_names_checks_and_hosts():
 
 
 def test_a_good_report_is_no_error():
-    conclude(VerifyReport("demo", REPORT.results[:2], 1.0))
+    conclude(CheckReport("demo", REPORT.results[:2], 1.0))
 
 
 def test_a_report_in_which_nothing_passed_is_not_good():
     with pytest.raises(VerifyError, match="no host was checked"):
-        conclude(VerifyReport("demo", (Result("ssh", "m1", Status.SKIPPED, "known to be down"),), 1.0))
+        conclude(CheckReport("demo", (CheckResult("ssh", "m1", Status.SKIPPED, "known to be down"),), 1.0))

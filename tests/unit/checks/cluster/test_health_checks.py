@@ -6,13 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from k8sbootstrap.checks.cluster import ALL_CHECKS, api_from_nodes, components, etcd, nodes, ssh
-from k8sbootstrap.checks.cluster.models import Status
+from k8sbootstrap.checks.cluster import ALL_CHECKS
+from k8sbootstrap.checks.framework import Status
 from k8sbootstrap.hosts.answers import HttpAnswer, RunAnswer
-from k8sbootstrap.survey.cluster.requests import API, ENDPOINT_HEALTH, ENDPOINT_STATUS, MEMBERS, UNITS
+from k8sbootstrap.survey.cluster.requests import (
+    API,
+    ENDPOINT_HEALTH,
+    ENDPOINT_STATUS,
+    MEMBERS,
+    UNITS,
+    api_get,
+    units,
+)
 from tests.cluster_yaml import cluster_yaml
 
-from .healthy import CLUSTER_YAML, failing, make_plan, members_of, recorded, verdicts, with_answer
+from .healthy import CHECKS, CLUSTER_YAML, failing, make_plan, members_of, recorded, verdicts, with_answer
 
 
 @pytest.mark.parametrize("check", ALL_CHECKS, ids=lambda check: check.name)
@@ -53,7 +61,7 @@ def test_a_host_allowed_to_be_down_is_skipped(check, facts):
 
 
 def test_ssh_says_why(facts):
-    assert failing(ssh.CHECK, lose(facts, "m3")) == {"m3": "(192.0.2.13): timed out"}
+    assert failing(CHECKS["ssh"], lose(facts, "m3")) == {"m3": "(192.0.2.13): timed out"}
 
 
 def test_components_names_the_one_that_is_down_and_its_unit(facts):
@@ -71,7 +79,7 @@ def test_components_names_the_one_that_is_down_and_its_unit(facts):
         http={"kubelet": HttpAnswer(0, "", "[Errno 111] Connection refused", 0.0)},
         run={UNITS: RunAnswer(0, states, "")},
     )
-    message = failing(components.CHECK, broken)["w1"]
+    message = failing(CHECKS["components"], broken)["w1"]
     assert "kubelet: http://127.0.0.1:10248/healthz: [Errno 111] Connection refused" in message
     assert "kubelet.service is inactive (dead)" in message
     assert "kube-proxy" not in message
@@ -85,12 +93,12 @@ def test_components_without_endpoint_are_judged_by_their_unit(facts, unit):
         .stdout.replace(f"Id={unit}.service\nActiveState=active", f"Id={unit}.service\nActiveState=inactive")
     )
     broken = with_answer(facts, "w1", run={UNITS: RunAnswer(0, states, "")})
-    assert list(failing(components.CHECK, broken)) == ["w1"]
+    assert list(failing(CHECKS["components"], broken)) == ["w1"]
 
 
 def test_an_inactive_unit_is_not_taken_for_an_active_one(facts):
     broken = with_answer(facts, "w1", run={UNITS: RunAnswer(0, "", "no systemd")})
-    assert "haproxy.service is unknown" in failing(components.CHECK, broken)["w1"]
+    assert "haproxy.service is unknown" in failing(CHECKS["components"], broken)["w1"]
 
 
 def test_kube_proxy_is_not_wanted_where_cilium_replaces_it(tmp_path, plan):
@@ -98,26 +106,26 @@ def test_kube_proxy_is_not_wanted_where_cilium_replaces_it(tmp_path, plan):
     text = (tmp_path / "cluster.yaml").read_text().replace("1.20.2", "1.36.4") + network
     replaced = make_plan(tmp_path, text)
     for host in (0, 3):
-        assert "kube-proxy" in components.units(plan, plan.hosts[host])
-        assert "kube-proxy" not in components.units(replaced, replaced.hosts[host])
+        assert "kube-proxy" in units(plan, plan.hosts[host])
+        assert "kube-proxy" not in units(replaced, replaced.hosts[host])
 
 
 def test_haproxy_is_only_wanted_where_workers_use_it(tmp_path, plan):
     text = (tmp_path / "cluster.yaml").read_text() + "api: {endpoint: 'lb.example.com:8443'}\n"
     external = make_plan(tmp_path, text)
     worker = external.hosts[3]
-    assert "haproxy" in components.units(plan, plan.hosts[3])
-    assert "haproxy" not in components.units(plan, plan.hosts[0])
-    assert "haproxy" not in components.units(external, worker)
-    assert api_from_nodes.api_get(external, worker).url == "https://lb.example.com:8443/readyz"
-    assert api_from_nodes.api_get(external, external.hosts[0]).url == "https://127.0.0.1:6443/readyz"
+    assert "haproxy" in units(plan, plan.hosts[3])
+    assert "haproxy" not in units(plan, plan.hosts[0])
+    assert "haproxy" not in units(external, worker)
+    assert api_get(external, worker).url == "https://lb.example.com:8443/readyz"
+    assert api_get(external, external.hosts[0]).url == "https://127.0.0.1:6443/readyz"
 
 
 def test_etcd_without_quorum(facts):
     answer = RunAnswer(1, recorded("etcd-health-no-quorum.json"), recorded("etcd-health-no-quorum.stderr"))
     status = RunAnswer(0, recorded("etcd-status-no-leader.json"), "")
     broken = with_answer(facts, "m1", run={ENDPOINT_HEALTH: answer, ENDPOINT_STATUS: status})
-    failures = failing(etcd.CHECK, broken)
+    failures = failing(CHECKS["etcd"], broken)
     assert "context deadline exceeded" in failures["m1"]
     assert "do not agree on the leader" in failures["cluster"]
     assert "m1 says 3" in failures["cluster"]  # the raft term it went on to
@@ -125,7 +133,7 @@ def test_etcd_without_quorum(facts):
 
 def test_etcd_member_that_is_dead(facts):
     dead = RunAnswer(1, "[]", recorded("etcd-status-dead.stderr"))
-    failures = failing(etcd.CHECK, with_answer(facts, "m2", run={ENDPOINT_STATUS: dead}))
+    failures = failing(CHECKS["etcd"], with_answer(facts, "m2", run={ENDPOINT_STATUS: dead}))
     assert list(failures) == ["m2"]
     assert "Failed to get the status of endpoint" in failures["m2"]
     assert "retry_interceptor" not in failures["m2"]
@@ -153,7 +161,7 @@ def change_members(facts, change):
     ],
 )
 def test_etcd_membership_differs_from_the_plan(facts, change, words):
-    failures = failing(etcd.CHECK, change_members(facts, change))
+    failures = failing(CHECKS["etcd"], change_members(facts, change))
     assert list(failures) == ["cluster"]
     assert words in failures["cluster"]
 
@@ -162,7 +170,7 @@ def test_etcd_members_of_two_clusters(facts):
     status = json.loads(recorded("etcd-status-m2.json"))
     status[0]["Status"]["header"]["cluster_id"] = 1
     broken = with_answer(facts, "m2", run={ENDPOINT_STATUS: RunAnswer(0, json.dumps(status), "")})
-    assert "do not agree on the cluster" in failing(etcd.CHECK, broken)["cluster"]
+    assert "do not agree on the cluster" in failing(CHECKS["etcd"], broken)["cluster"]
 
 
 def test_etcd_single_member_without_leader(tmp_path):
@@ -170,11 +178,11 @@ def test_etcd_single_member_without_leader(tmp_path):
         tmp_path,
         cluster_yaml("name: m1, address: 192.0.2.11, roles: [master, worker]", version="1.20.2"),
     )
-    from .healthy import healthy  # noqa: PLC0415
+    from .healthy import CHECKS, healthy  # noqa: PLC0415
 
     status = RunAnswer(0, recorded("etcd-status-no-leader.json"), "")
     broken = with_answer(healthy(plan), "m1", run={ENDPOINT_STATUS: status})
-    assert failing(etcd.CHECK, broken) == {
+    assert failing(CHECKS["etcd"], broken) == {
         "m1": "reports etcdserver: no leader",
         "cluster": "there is no leader",
     }
@@ -182,16 +190,16 @@ def test_etcd_single_member_without_leader(tmp_path):
 
 def test_etcd_when_nobody_answers(facts):
     nobody = replace(facts, answers={}, lost=dict.fromkeys(facts.answers, "gone"))
-    failures = failing(etcd.CHECK, nobody)
+    failures = failing(CHECKS["etcd"], nobody)
     assert failures["cluster"] == "no member tells who the members are"
     assert set(failures) == {"m1", "m2", "m3", "cluster"}
 
 
 def test_api_from_nodes_names_the_url(facts):
     broken = with_answer(facts, "w2", http={API: HttpAnswer(0, "", "timed out", 4.0)})
-    assert failing(api_from_nodes.CHECK, broken) == {"w2": "https://127.0.0.1:6443/readyz: timed out"}
+    assert failing(CHECKS["api-from-nodes"], broken) == {"w2": "https://127.0.0.1:6443/readyz: timed out"}
     sick = with_answer(facts, "w2", http={API: HttpAnswer(500, "[+]ping ok\n[-]etcd failed", "", 0.1)})
-    assert "readyz: HTTP 500 [-]etcd failed" in failing(api_from_nodes.CHECK, sick)["w2"]
+    assert "readyz: HTTP 500 [-]etcd failed" in failing(CHECKS["api-from-nodes"], sick)["w2"]
 
 
 def change_node(facts, name, change):
@@ -232,19 +240,19 @@ def change_node(facts, name, change):
     ],
 )
 def test_nodes_differ_from_the_plan(facts, host, change, words):
-    failures = failing(nodes.CHECK, change_node(facts, host, change))
+    failures = failing(CHECKS["nodes"], change_node(facts, host, change))
     assert list(failures) == [host]
     assert words in failures[host]
 
 
 def test_a_node_that_never_joined(facts):
     absent = {name: node for name, node in facts.nodes.items() if name != "w2"}
-    assert "has not joined" in failing(nodes.CHECK, replace(facts, nodes=absent))["w2"]
+    assert "has not joined" in failing(CHECKS["nodes"], replace(facts, nodes=absent))["w2"]
 
 
 def test_nodes_when_the_api_is_gone(facts):
     gone = replace(facts, nodes={}, api_error="no API server answered (m1: connection refused)")
-    assert failing(nodes.CHECK, gone) == {"cluster": "no API server answered (m1: connection refused)"}
+    assert failing(CHECKS["nodes"], gone) == {"cluster": "no API server answered (m1: connection refused)"}
 
 
 def without_network(facts, tmp_path, *names):
@@ -263,13 +271,13 @@ def without_network(facts, tmp_path, *names):
 
 def test_nodes_that_wait_for_a_pod_network_of_others_are_no_failure(facts, tmp_path):
     waiting = without_network(facts, tmp_path, "w1", "w2")
-    found = verdicts(nodes.CHECK, waiting)
+    found = verdicts(CHECKS["nodes"], waiting)
     assert [name for name, verdict in found.items() if verdict.status is Status.SKIPPED] == ["w1", "w2"]
     assert "network.plugin: none" in found["w1"].message
-    assert failing(nodes.CHECK, replace(waiting, plan=facts.plan)).keys() == {"w1", "w2"}
+    assert failing(CHECKS["nodes"], replace(waiting, plan=facts.plan)).keys() == {"w1", "w2"}
 
 
 def test_what_else_is_wrong_with_such_a_node_is_a_failure(facts, tmp_path):
     waiting = without_network(facts, tmp_path, "w1")
     waiting.nodes["w1"]["spec"]["unschedulable"] = True
-    assert failing(nodes.CHECK, waiting) == {"w1": "cordoned"}
+    assert failing(CHECKS["nodes"], waiting) == {"w1": "cordoned"}

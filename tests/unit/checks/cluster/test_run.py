@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import pytest
 
-from k8sbootstrap.checks.cluster import run as run_module
-from k8sbootstrap.checks.cluster.models import Status
+from k8sbootstrap.checks import framework
 from k8sbootstrap.checks.cluster.run import hopeless_nodes, run_verify
+from k8sbootstrap.checks.framework import Status
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.answers import RunAnswer
 from k8sbootstrap.hosts.pool import Pool
@@ -19,7 +19,7 @@ from .healthy import CLUSTER_YAML, answer_of, healthy, make_plan, node_of, with_
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(run_module, "SETTLE", 0)
+    monkeypatch.setattr(framework, "SETTLE", 0)
 
 
 class Cluster:
@@ -103,7 +103,7 @@ def test_no_host_at_all(plan):
 
 
 def test_a_dead_host_is_not_waited_for(plan, monkeypatch):
-    monkeypatch.setattr(run_module, "SETTLE", 30)
+    monkeypatch.setattr(framework, "SETTLE", 30)
     start = time.monotonic()
     report = run_verify(plan, Pool(Cluster(plan, dead={"m1"}).connect), short=True)
     assert time.monotonic() - start < 5
