@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from k8sbootstrap.actions.prepare import extras, images, programs, pulled
+from k8sbootstrap.actions.prepare import images, optional_files, registry_images, required_files
 from k8sbootstrap.artifacts.bundle.manifest import INDEX, PACKAGES, BundledFile, Manifest
 from k8sbootstrap.artifacts.bundle.writer import Content, write_bundle
 from k8sbootstrap.artifacts.cache import cache_dir
@@ -70,12 +70,12 @@ def create(
     parts = _Parts({}, {})
     answers: dict[str, str] = {}
 
-    def hear(step: Progress) -> None:
+    def on_progress(step: Progress) -> None:
         if step.state == "missing":
             answers[step.key] = step.why
         progress(step)
 
-    fetched = _fetch(plan, cluster_file, hear)
+    fetched = _fetch(plan, cluster_file, on_progress)
     for key, file in fetched.items():
         parts.add(key, file.path, file.path.stat().st_size, file.sha256)
     packages = {}
@@ -111,14 +111,14 @@ def _fetch(
 ) -> Mapping[str, Fetched]:
     base = cluster_file.resolve().parent
     return fetch_all(
-        programs(plan),
+        required_files(plan),
         plan.config.artifacts,
         State.beside(cluster_file, plan.config.name),
         base,
         cache_dir(),
-        optional=extras(plan),
+        optional=optional_files(plan),
         proxy=plan.config.proxy,
-        images=pulled(plan, base),
+        images=registry_images(plan, base),
         progress=progress,
     )
 

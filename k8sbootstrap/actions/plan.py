@@ -49,7 +49,7 @@ class PlannedChange:
 
 
 @dataclass(frozen=True)
-class HostOutlook:
+class HostPreview:
     """All that ``up`` would do on one host."""
 
     name: str
@@ -59,13 +59,13 @@ class HostOutlook:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Preview:
     """All that ``up`` would do."""
 
     cluster: str
     kubernetes: str
     """Version that cluster.yaml names."""
-    hosts: tuple[HostOutlook, ...] = field(default_factory=tuple)
+    hosts: tuple[HostPreview, ...] = field(default_factory=tuple)
     unplanned: tuple[UnplannedNode, ...] = ()
     """Nodes that cluster.yaml does not name."""
     upgrade: PendingUpgrade | None = None
@@ -104,7 +104,7 @@ def run_plan(
     accept_new_host_keys: bool = False,
     ask: Ask | None = None,
     allow_authorities: Allow | None = None,
-) -> Outlook:
+) -> Preview:
     """See what ``up`` would do.
 
     Args:
@@ -141,22 +141,22 @@ def run_plan(
         if not todo.settled:
             playbook = write_playbook(todo, run.record.directory / "playbooks")
             run.playbook(playbook, plan.hosts, scratch.inventory, check=True)
-        outlook = _outlook(plan, run, todo)
-        run.record.keep("plan.json", json.dumps(outlook.to_json(), indent=2))
-    return outlook
+        preview = _preview(plan, run, todo)
+        run.record.keep("plan.json", json.dumps(preview.to_json(), indent=2))
+    return preview
 
 
-def require_all(outlook: Outlook) -> None:
+def require_all(preview: Preview) -> None:
     """Raise where a host could not be planned.
 
     Raises:
         HostError: Names them.
     """
-    lost = [host for host in outlook.hosts if host.error]
+    lost = [host for host in preview.hosts if host.error]
     if lost:
         raise HostError(
             "\n".join(
-                [f"{len(lost)} of {len(outlook.hosts)} hosts could not be planned"]
+                [f"{len(lost)} of {len(preview.hosts)} hosts could not be planned"]
                 + [host.error for host in lost]
             ),
             hint="bring them back, or take them out of cluster.yaml, and run the same command again",
@@ -172,17 +172,17 @@ def _copy_of(state: State) -> Iterator[State]:
         yield state.copied_to(Path(name), "pki", "charts", "artifact_pins", "registry_logins", "proxy")
 
 
-def _outlook(plan: ClusterPlan, run: Run, todo: Survey) -> Outlook:
+def _preview(plan: ClusterPlan, run: Run, todo: Survey) -> Preview:
     by_host: dict[str, dict[tuple[str, str, str], PlannedChange]] = {host.name: {} for host in plan.hosts}
     for result in run.board.changed:
         for planned in _changes(result):  # roles share directories, and check mode makes none of them
             change = planned.change
             by_host[result.host].setdefault((change.kind, change.action, change.name), planned)
-    return Outlook(
+    return Preview(
         plan.config.name,
         plan.config.kubernetes.version,
         tuple(
-            HostOutlook(host, tuple(changes.values()), str(todo.unreachable.get(host, "")))
+            HostPreview(host, tuple(changes.values()), str(todo.unreachable.get(host, "")))
             for host, changes in by_host.items()
         ),
         todo.unplanned,

@@ -39,7 +39,7 @@ BeginStep = Callable[[str, str], AbstractContextManager[StepReporter]]
 """Called with a step's name and title around each step, to report and time it."""
 
 
-def programs(plan: ClusterPlan) -> list[ArtifactFile]:
+def required_files(plan: ClusterPlan) -> list[ArtifactFile]:
     """Every file that the cluster is made from and must be had."""
     releases = plan.releases.values()
     files = [file for each in releases for file in (*each.binaries.values(), *each.cni_plugins.values())]
@@ -51,12 +51,12 @@ def images(plan: ClusterPlan) -> list[Image]:
     return [image for arch in plan.releases for image in plan.images(arch)]
 
 
-def extras(plan: ClusterPlan) -> list[ArtifactFile]:
+def optional_files(plan: ClusterPlan) -> list[ArtifactFile]:
     """Files that are welcome, and that hosts can do without."""
     return [*(image.artifact for image in images(plan)), *(each.crictl for each in plan.releases.values())]
 
 
-def pulled(plan: ClusterPlan, base: Path) -> RegistryImages:
+def registry_images(plan: ClusterPlan, base: Path) -> RegistryImages:
     """How the cluster's images are pulled to this machine.
 
     Args:
@@ -99,14 +99,14 @@ def prepare(
     transfers = Transfers()
     with step("artifacts", "Files to install") as listener:
         files = fetch_all(
-            programs(plan),
+            required_files(plan),
             plan.config.artifacts,
             state,
             base,
             cache_dir(),
-            optional=extras(plan),  # the runtime can pull images, and crictl is for people
+            optional=optional_files(plan),  # the runtime can pull images, and crictl is for people
             proxy=plan.config.proxy,
-            images=pulled(plan, base) if plan.local_registry else None,
+            images=registry_images(plan, base) if plan.local_registry else None,
             progress=lambda progress: listener.status(transfers.update(progress)),
         )
         repositories = unpack_packages(open_bundle(plan.bundle), cache_dir()) if plan.bundle else {}

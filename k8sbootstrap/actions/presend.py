@@ -37,7 +37,7 @@ done
 
 
 @dataclass(frozen=True)
-class Parcel:
+class OutgoingFile:
     """A file to send."""
 
     path: Path
@@ -59,22 +59,24 @@ def sent_ahead(plan: ClusterPlan, survey: Survey, inventory: Inventory) -> Itera
     """
     folder = _folder()
     turns = threading.BoundedSemaphore(_AT_ONCE)
-    senders = []
+    uploads = []
     for host in plan.hosts:
         new = [role for role, why in survey.work.get(host.name, {}).items() if "new" in why.causes]
-        parcels = [Parcel(path, digest) for digest, path in inventory.files_to_send(host.name, new).items()]
-        if parcels:
+        files = [
+            OutgoingFile(path, digest) for digest, path in inventory.files_to_send(host.name, new).items()
+        ]
+        if files:
             receive = f"sh -c {shlex.quote(_RECEIVE.format(folder=folder))}"
-            senders.append(Sender([*ssh_command(host), receive], parcels, turns))
+            uploads.append(Upload([*ssh_command(host), receive], files, turns))
     try:
-        for sender in senders:
-            sender.start()
+        for upload in uploads:
+            upload.start()
         yield folder
     finally:
-        for sender in senders:
-            sender.ask_to_stop()
-        for sender in senders:
-            sender.stop()
+        for upload in uploads:
+            upload.ask_to_stop()
+        for upload in uploads:
+            upload.stop()
 
 
 def _folder() -> str:
@@ -82,27 +84,27 @@ def _folder() -> str:
     return f"/var/tmp/k8sbootstrap-tmp-{secrets.token_hex(16)}"  # noqa: S108 - nobody can guess it
 
 
-class Sender(threading.Thread):
-    """Sends one host its files.
+class Upload(threading.Thread):
+    """Sends the files of one host, in a thread.
 
     Args:
         command: Connects to the host and starts what receives them.
-        parcels: The files, in the order in which they will be needed.
-        turns: Limits how many senders work at the same time.
+        files: The files, in the order in which they will be needed.
+        turns: Limits how many uploads work at the same time.
     """
 
     def __init__(
-        self, command: Sequence[str], parcels: Sequence[Parcel], turns: threading.BoundedSemaphore
+        self, command: Sequence[str], files: Sequence[OutgoingFile], turns: threading.BoundedSemaphore
     ) -> None:
         super().__init__(daemon=True)
         self._command = command
-        self._parcels = parcels
+        self._files = files
         self._turns = turns
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> None:
-        """Send; a failure is no news here, the roles find out and tell."""
+        """Send the files. A failure is not reported here: the role sends the file then, and reports it."""
         with self._turns, suppress(OSError):
             if self._stopping.is_set():
                 return
@@ -114,22 +116,22 @@ class Sender(threading.Thread):
                 start_new_session=True,
             )
             assert self._process.stdin  # noqa: S101 - it was asked for
-            for parcel in self._parcels:
+            for item in self._files:
                 if self._stopping.is_set():
                     return
-                with parcel.path.open("rb") as file:
-                    self._process.stdin.write(f"{parcel.sha256} {parcel.path.stat().st_size}\n".encode())
+                with item.path.open("rb") as file:
+                    self._process.stdin.write(f"{item.sha256} {item.path.stat().st_size}\n".encode())
                     copyfileobj(file, self._process.stdin, _BLOCK)
                     self._process.stdin.flush()
 
     def ask_to_stop(self) -> None:
-        """Send no more; ends a transfer that is under way."""
+        """Stop: send no further file, and end a transfer that is under way."""
         self._stopping.set()
         if self.is_alive() and self._process:
             self._process.terminate()
 
     def stop(self) -> None:
-        """End the connection, and with it the folder on the host."""
+        """End the connection; the host removes the folder then."""
         self.join(_PATIENCE)
         if self._process is None:
             return

@@ -14,7 +14,7 @@ from k8sbootstrap.inventory.last_run import release_of
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run.session import Run
 from k8sbootstrap.survey.todo import Survey
-from k8sbootstrap.survey.upgrade.find import find_upgrade, may_be_one
+from k8sbootstrap.survey.upgrade.find import find_upgrade, may_be_upgrade
 from k8sbootstrap.survey.upgrade.observe import Running, look_at
 
 _POLL = 2.0
@@ -67,7 +67,7 @@ class Upgrading:
         Raises:
             PreflightError: The step is not allowed.
         """
-        if not may_be_one(todo):
+        if not may_be_upgrade(todo):
             return todo
         running = self._running or self._look(todo)
         upgrade = find_upgrade(self._plan, running, todo, self._ignore)
@@ -95,20 +95,20 @@ class Upgrading:
 
             def waits(seen: tuple[Running, CheckReport]) -> bool:
                 running, report = seen
-                waiting = is_worth_waiting(report) and self._is_one(running, todo)
+                waiting = is_worth_waiting(report) and self._is_upgrade(running, todo)
                 if waiting:
                     step.status("; ".join(f"{result.check}: {result.message}" for result in report.failures))
                 return waiting
 
             running, report = settle(look, waits, _POLL)
-            if self._is_one(running, todo):
+            if self._is_upgrade(running, todo):
                 for result in report.having(Status.IGNORED):
                     step.note(f"{result.check}: {result.status}: {result.message}")
                 require(report)
         self._running = running
         return running
 
-    def _is_one(self, running: Running, todo: Survey | None) -> bool:
+    def _is_upgrade(self, running: Running, todo: Survey | None) -> bool:
         """Whether it is an upgrade; until it is known what is to do, any other release on a host counts."""
         if todo is not None:
             return find_upgrade(self._plan, running, todo, self._ignore) is not None

@@ -12,7 +12,7 @@ from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.state import State
 
 
-def rehearse(config: Cluster, cluster_file: Path) -> list[str]:
+def validate_manifests(config: Cluster, cluster_file: Path) -> list[str]:
     """Read what was fetched earlier and render charts. Leaves nothing behind.
 
     Args:

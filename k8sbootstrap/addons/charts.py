@@ -81,7 +81,7 @@ class Renderer:
             kept = {"text": texts[0], "random": _differing(first, second)}
             _keep(file, kept)
         found = _read(str(kept["text"]), chart)
-        scopes.learn(each.object for each in found)
+        scopes.add_definitions(each.object for each in found)
         hooks = [each for each in found if HOOK in _annotations(each.object)]
         objects = [
             replace(each, object=scopes.placed(_staying(each), chart.namespace))

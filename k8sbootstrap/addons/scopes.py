@@ -1,4 +1,4 @@
-"""Which kinds of objects are in a namespace: a chart leaves it to helm to put theirs into the release's."""
+"""Which kinds of objects are in a namespace: helm puts those of a chart into the release's namespace."""
 
 from collections.abc import Iterable, Iterator
 
@@ -53,8 +53,8 @@ class Scopes:
         self._cluster_wide = set(_CLUSTER_WIDE)
         self._versions: dict[str, None] = {}
 
-    def learn(self, objects: Iterable[Object]) -> None:
-        """Take note of the kinds that CustomResourceDefinitions among the objects define."""
+    def add_definitions(self, objects: Iterable[Object]) -> None:
+        """Add the kinds that CustomResourceDefinitions among the objects define."""
         for item in objects:
             if item["kind"] != "CustomResourceDefinition":
                 continue

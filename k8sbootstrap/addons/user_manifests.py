@@ -95,7 +95,7 @@ def _entry(
         objects = url_objects(manifest, fetched)
     else:
         objects = local_objects(manifest, base)
-    scopes.learn(each.object for each in objects)
+    scopes.add_definitions(each.object for each in objects)
     return UserManifest(objects)
 
 

@@ -38,7 +38,7 @@ CACHE_LABEL = "the cache"
 _WORKERS = 4
 
 ProgressState = Literal["due", "getting", "done", "refused", "missing"]
-"""due: it will have to come from somewhere, and how big it is, is known."""
+"""due: the file has to be downloaded, and its size is known."""
 
 
 @dataclass(frozen=True)
@@ -183,18 +183,18 @@ def _source(
 
 
 @dataclass
-class _Hunt:
-    """What was heard on the way to one file."""
+class _Attempt:
+    """The attempt to get one file: what each place answered."""
 
     file: ArtifactFile
     expected: Expected | None
     answers: list[tuple[str, str]] = field(default_factory=list)
-    """Place, and what it answered."""
+    """Each place that was asked, and its answer."""
     notes: list[str] = field(default_factory=list)
     refused: bool = False
 
-    def hear(self, place: str, answer: SourceError) -> None:
-        """Note a place's no."""
+    def record(self, place: str, answer: SourceError) -> None:
+        """Record that a place does not have the file, and why."""
         self.answers.append((place, str(answer)))
         if isinstance(answer, RefusedError):
             self.refused = True
@@ -223,57 +223,57 @@ class _Run:
         return [*self.named, *self.last]
 
     def measure(self, file: ArtifactFile) -> None:
-        """Tell how much is to come for a file that is not in the cache, where a place says so beforehand."""
+        """Report the size of a file that is not in the cache, where a place knows it before the download."""
         expected = self.trust.expected(file)
         if expected and self.cache.path(file, expected.sha256).exists():
             return
         for place in self._places:
             size = place.size(file)
             if size:
-                self._tell(file, place, "due", 0, size)
+                self._report(file, place, "due", 0, size)
             if size is not None:
                 return
 
     def fetch(self, file: ArtifactFile) -> Fetched | FetchFailure:
-        """Get one file; every other thread does the same for another."""
+        """Get one file. Threads call this at the same time, each for another file."""
         expected = self.trust.expected(file)
-        hunt = _Hunt(file, expected)
+        attempt = _Attempt(file, expected)
         found: Obtained | None
         source: Source | None = None
         place = CACHE_LABEL
         try:
             found = self._cached(file, expected)
-            self._hear_dead(hunt)
+            self._record_unusable(attempt)
         except SourceError as exc:
-            hunt.hear(CACHE_LABEL, exc)
-            found, source = self._search(hunt, self.trust.other_build(file, expected))
+            attempt.record(CACHE_LABEL, exc)
+            found, source = self._search(attempt, self.trust.other_build(file, expected))
             place = source.label if source else ""
         if found is None:
-            why = "; ".join(f"{place}: {answer}" for place, answer in hunt.answers)
-            self._tell(file, None, "missing", why=why)
+            why = "; ".join(f"{place}: {answer}" for place, answer in attempt.answers)
+            self._report(file, None, "missing", why=why)
             return FetchFailure(
                 file,
-                tuple(hunt.answers),
-                refused=hunt.refused,
+                tuple(attempt.answers),
+                refused=attempt.refused,
                 pinned=bool(expected and expected.pinned),
                 unknown=expected is None,
                 allowing=self._allowing(file),
             )
         if expected is None and not found.vouched:
-            hunt.notes.append(
+            attempt.notes.append(
                 f"{place}: {file.key} is pinned to sha256 {found.sha256}: nothing confirms that hash, and "
                 "artifacts.allowUnknown is true"
             )
-        self.trust.learn(file, found, place, expected)
+        self.trust.record(file, found, place, expected)
         size = found.path.stat().st_size
-        self._tell(file, source, "done", size, size)
+        self._report(file, source, "done", size, size)
         return Fetched(
             path=found.path,
             sha256=found.sha256,
             source=place,
             url=next((url for source in self.named if (url := source.url(file, found.sha256))), None),
             own_build=file.sha256 is not None and found.sha256 != file.sha256,
-            notes=tuple(hunt.notes),
+            notes=tuple(attempt.notes),
         )
 
     def _allowing(self, file: ArtifactFile) -> tuple[str, ...]:
@@ -301,34 +301,34 @@ class _Run:
             )
         return Obtained(path, sha256)
 
-    def _search(self, hunt: _Hunt, only: Source | None) -> tuple[Obtained | None, Source | None]:
+    def _search(self, attempt: _Attempt, only: Source | None) -> tuple[Obtained | None, Source | None]:
         """Ask every source, then upstream; or ``only`` one, which is enough to say what is wrong."""
         for place in [only] if only else self._places:
             try:
-                found = place.obtain(hunt.file, hunt.expected, self._reporter(hunt.file, place))
-                self.trust.require_known(hunt.file, found, hunt.expected)
+                found = place.obtain(attempt.file, attempt.expected, self._reporter(attempt.file, place))
+                self.trust.require_known(attempt.file, found, attempt.expected)
             except SourceError as exc:
-                hunt.hear(place.label, exc)
+                attempt.record(place.label, exc)
                 if isinstance(exc, RefusedError):
-                    self._tell(hunt.file, place, "refused")
+                    self._report(attempt.file, place, "refused")
             else:
                 return found, place
         if self.closed and not only:
-            hunt.answers.append(("upstream", f"not asked, since {self.closed}"))
+            attempt.answers.append(("upstream", f"not asked, since {self.closed}"))
         return None, None
 
-    def _hear_dead(self, hunt: _Hunt) -> None:
-        """Note sources that are out of order although the cache had the file."""
+    def _record_unusable(self, attempt: _Attempt) -> None:
+        """Record sources that cannot be used, although the cache has the file."""
         for source in self.named:
             try:
                 source.sums()
             except SourceError as exc:
-                hunt.hear(source.label, exc)
+                attempt.record(source.label, exc)
 
     def _reporter(self, file: ArtifactFile, place: Source) -> Callable[[int, int | None], None]:
-        return lambda received, total: self._tell(file, place, "getting", received, total)
+        return lambda received, total: self._report(file, place, "getting", received, total)
 
-    def _tell(
+    def _report(
         self,
         file: ArtifactFile,
         place: Source | None,

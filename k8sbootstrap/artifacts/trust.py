@@ -1,4 +1,4 @@
-"""Which hash a file must have, and who says so."""
+"""Which hash a file must have, and which authority it comes from."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from k8sbootstrap.catalog.resolve import OWN_FILE
 
 
 class Trust:
-    """Decides before a file is looked for, and remembers afterwards what was believed.
+    """Decides which hash a file must have, and records the hash that was accepted.
 
     Args:
         named: The sources of cluster.yaml, in order.
         pins: The cluster's pins.
-        cache: Knows which hashes upstream vouched for in earlier runs.
-        upstream: The projects' release sites, where they may be asked.
-        allow_unknown: Whether files that nobody knows may be taken.
+        cache: Knows which hashes upstream confirmed in earlier runs.
+        upstream: The projects' release sites; None where they must not be asked.
+        allow_unknown: Whether files are accepted whose hash no authority has.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Trust:
         self._published: dict[str, Expected | None] = {}
 
     def expected(self, file: ArtifactFile) -> Expected | None:
-        """The hash that ``file`` must have, by whoever knows best; None when nobody knows it.
+        """The hash that ``file`` must have, from the best authority that has it; None when none has.
 
         In order: cluster.yaml, where it names the file; a list of own builds, whose hash is in cluster.yaml;
         the catalogue; the cluster's pin; upstream's checksum, of this run or an earlier one; a source's list.
@@ -79,14 +79,14 @@ class Trust:
             None,
         )
 
-    def learn(self, file: ArtifactFile, found: Obtained, source: str, expected: Expected | None) -> None:
-        """Remember what vouches for a file, so that later runs hold it to that.
+    def record(self, file: ArtifactFile, found: Obtained, source: str, expected: Expected | None) -> None:
+        """Record what confirmed the hash of a file, so that later runs require the same.
 
         Args:
             file: What was asked for.
-            found: What was had, and agrees with ``expected``.
-            source: Label of the place that gave it.
-            expected: What was decided before.
+            found: The file that was obtained; its hash agrees with ``expected``.
+            source: Label of the place that it came from.
+            expected: The hash that was required, if any.
         """
         vouched = found.vouched or (expected is not None and expected.published)
         if vouched:

@@ -20,7 +20,7 @@ from k8sbootstrap.cli.main import Globals
 from k8sbootstrap.errors import BundleError
 from k8sbootstrap.formats.text import count, megabytes, megabytes_of
 from k8sbootstrap.plan.build import load_plan
-from k8sbootstrap.run.rate_limit import Pace
+from k8sbootstrap.run.rate_limit import RateLimit
 
 _output = click.option(
     "-o",
@@ -144,7 +144,7 @@ def _part(path: str) -> str:
 def _status(console: Console) -> Iterator[Callable[[str], None]]:
     """Shows on terminals what is going on; elsewhere a line now and then."""
     if not console.is_terminal:
-        pace = Pace()
+        pace = RateLimit()
         yield lambda text: console.print(text, markup=False) if text and pace.is_time() else None
         return
     with console.status("") as spinner:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from k8sbootstrap.actions.plan import HostOutlook, Outlook, PlannedChange, require_all, run_plan
+from k8sbootstrap.actions.plan import HostPreview, PlannedChange, Preview, require_all, run_plan
 from k8sbootstrap.cli.authorities import allower
 from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.hostkeys import asker
@@ -114,7 +114,7 @@ def command(
     plan = load_plan(options.file, bundle)
     reporter = reporter_for(options.errors, options.verbosity)
     ask = asker(reporter) if sys.stdin.isatty() and output == "text" else None
-    outlook = run_plan(
+    preview = run_plan(
         plan,
         options.file,
         reporter,
@@ -123,37 +123,37 @@ def command(
         allow_authorities=allower(reporter, yes=yes, text=output == "text"),
     )
     if output == "json":
-        click.echo(json.dumps(outlook.to_json(), indent=2))
+        click.echo(json.dumps(preview.to_json(), indent=2))
     else:
-        for line in _lines(outlook):
+        for line in _lines(preview):
             options.console.print(line)
-    require_all(outlook)
-    return CHANGES_EXIT_CODE if detailed_exitcode and outlook.changes else 0
+    require_all(preview)
+    return CHANGES_EXIT_CODE if detailed_exitcode and preview.changes else 0
 
 
-def _lines(outlook: Outlook) -> Iterator[Text]:
-    if outlook.upgrade:
+def _lines(preview: Preview) -> Iterator[Text]:
+    if preview.upgrade:
         yield Text("Upgrade", style="bold")
-        for line in outlook.upgrade.lines():
+        for line in preview.upgrade.lines():
             yield Text(f"  {line}")
         yield Text()
-    for node in outlook.unplanned:
+    for node in preview.unplanned:
         yield Text(unplanned(node.name, str(node.address)), style="yellow")
-    for host in outlook.hosts:
+    for host in preview.hosts:
         if host.changes or host.error:
             yield from _of_host(host)
-    if not outlook.changes:
+    if not preview.changes:
         yield Text("Nothing to change.")
         return
-    changed = [host for host in outlook.hosts if host.changes]
-    restarts = sum(planned.change.action == "restart" for host in outlook.hosts for planned in host.changes)
+    changed = [host for host in preview.hosts if host.changes]
+    restarts = sum(planned.change.action == "restart" for host in preview.hosts for planned in host.changes)
     yield Text(
-        f"\n{count(outlook.changes, 'change')} on {count(len(changed), 'host')}, "
+        f"\n{count(preview.changes, 'change')} on {count(len(changed), 'host')}, "
         f"{count(restarts, 'service restart')}. Nothing was changed; k8sbootstrap up does this."
     )
 
 
-def _of_host(host: HostOutlook) -> Iterator[Text]:
+def _of_host(host: HostPreview) -> Iterator[Text]:
     yield Text(host.name, style="bold")
     if host.error:
         yield Text(f"  {host.error}", style="red")

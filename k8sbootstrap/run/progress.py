@@ -26,7 +26,7 @@ from k8sbootstrap.run.events import (
     TaskStarted,
 )
 from k8sbootstrap.run.failure import describe, describe_hook, hook_title
-from k8sbootstrap.run.rate_limit import Pace
+from k8sbootstrap.run.rate_limit import RateLimit
 
 TASKS = 1
 """Verbosity from which every task is shown."""
@@ -52,7 +52,7 @@ class Reporter:
         self._phase: PhaseState | None = None
         self._warned: set[str] = set()
         self._step = ""
-        self._pace = Pace()
+        self._pace = RateLimit()
 
     def __enter__(self) -> Self:
         return self
@@ -108,7 +108,7 @@ class Reporter:
 
     def step_started(self, event: StepStarted) -> None:
         """A step of the program itself begins."""
-        self._step, self._pace = event.title, Pace()
+        self._step, self._pace = event.title, RateLimit()
         self.line(event.time, event.title)
 
     def step_note(self, event: StepNote) -> None:

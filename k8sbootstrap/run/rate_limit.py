@@ -6,7 +6,7 @@ from collections.abc import Callable
 _SECONDS = 10.0
 
 
-class Pace:
+class RateLimit:
     """Lets one line through every ten seconds, the first one ten seconds after the beginning.
 
     Args:

@@ -106,7 +106,7 @@ def compare(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]], seen: H
         *((host, "kubelet", "cluster", (_again(host),)) for host in gone),
         *((host, "host", "configuration", ()) for host in _with_other_openings(plan, findings)),
     ]:
-        work[host][role] = _also(work[host].get(role), cause, *changes)
+        work[host][role] = _with_cause(work[host].get(role), cause, *changes)
     for host in {name for finding in findings.values() for name in finding.cordoned} & set(findings):
         work[host]["kubelet"] = _unfinished(work[host].get("kubelet", Work(())))
     for role in CLUSTER_ROLES:
@@ -141,7 +141,7 @@ def _why(finding: HostFinding, role: str, digest: str) -> Work | None:
     return Work(tuple(causes), drift) if causes else None
 
 
-def _also(before: Work | None, cause: str, *changes: Change) -> Work:
+def _with_cause(before: Work | None, cause: str, *changes: Change) -> Work:
     """``before`` with one more cause."""
     work = before or Work(())
     causes = tuple(dict.fromkeys([*work.causes, cause]))
@@ -172,7 +172,7 @@ def _on_one_master(
         finding = findings[host]
         why = _why(finding, role, digests[host][role])
         if role == "node_settings" and gone:  # labels and taints went with the nodes
-            why = _also(why, "cluster", *map(_again, gone))
+            why = _with_cause(why, "cluster", *map(_again, gone))
         elif role == "node_settings" and why is None and joining(plan, findings):
             why = Work(("new",))
         if why is None and finding.api_error:

@@ -12,7 +12,7 @@ from k8sbootstrap.survey.upgrade.observe import Running
 _VERSIONED = ("etcd", "kube_apiserver", "kube_controller_manager", "kube_scheduler", *NODE_ROLES)
 
 
-def may_be_one(todo: Survey) -> bool:
+def may_be_upgrade(todo: Survey) -> bool:
     """Whether what is to do may be, or be part of, an upgrade: only then it is worth a look at versions."""
     return todo.exists and any(
         {"configuration", "upgrade"} & set(work.causes)

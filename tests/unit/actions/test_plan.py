@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from k8sbootstrap.actions.plan import HostOutlook, Outlook, PlannedChange, _changes, require_all
+from k8sbootstrap.actions.plan import HostPreview, PlannedChange, Preview, _changes, require_all
 from k8sbootstrap.cli import plan as plan_command
 from k8sbootstrap.cli.main import main
 from k8sbootstrap.errors import HostError
@@ -150,10 +150,10 @@ def test_diffs_belong_to_their_files(prepared: str, shown: str) -> None:
 
 def test_json_form() -> None:
     planned = PlannedChange("etcd", "etcd", CHANGE, "--- a\n")
-    outlook = Outlook(
-        "demo", "1.36.2", (HostOutlook("a", (planned,)), HostOutlook("b", error="b: no answer"))
+    preview = Preview(
+        "demo", "1.36.2", (HostPreview("a", (planned,)), HostPreview("b", error="b: no answer"))
     )
-    assert outlook.to_json() == {
+    assert preview.to_json() == {
         "version": 1,
         "cluster": "demo",
         "kubernetes": "1.36.2",
@@ -181,7 +181,7 @@ def test_json_form() -> None:
         ],
     }
     with pytest.raises(HostError, match="1 of 2 hosts could not be planned\nb: no answer"):
-        require_all(outlook)
+        require_all(preview)
 
 
 def test_json_keeps_its_form(
@@ -192,18 +192,18 @@ def test_json_keeps_its_form(
 ) -> None:
     (tmp_path / "cluster.yaml").write_text(cluster_yaml("master1", "worker1"))
     restart = Change(text="x", kind="unit", action="restart", name="x.service", why=("/etc/x",))
-    changed = HostOutlook(
+    changed = HostPreview(
         "master1", (PlannedChange("etcd", "etcd", CHANGE, "--- a\n"), PlannedChange("etcd", "etcd", restart))
     )
-    lost = HostOutlook("worker1", error="worker1: no answer")
+    lost = HostPreview("worker1", error="worker1: no answer")
     nodes = (UnplannedNode("old", IPv4Address("192.0.2.31"), None),)
-    outlooks = [
-        Outlook("demo", "1.36.2", (changed, lost), nodes, UPGRADE),
-        Outlook("demo", "1.36.2", (changed,)),
+    previews = [
+        Preview("demo", "1.36.2", (changed, lost), nodes, UPGRADE),
+        Preview("demo", "1.36.2", (changed,)),
     ]
     printed = []
-    for outlook in outlooks:
-        monkeypatch.setattr(plan_command, "run_plan", lambda *_, outlook=outlook, **__: outlook)
+    for preview in previews:
+        monkeypatch.setattr(plan_command, "run_plan", lambda *_, preview=preview, **__: preview)
         with pytest.raises(SystemExit):
             main(["--file", str(tmp_path / "cluster.yaml"), "plan", "-o", "json"])
         printed.append(json.loads(capsys.readouterr().out))

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from k8sbootstrap.actions import presend
-from k8sbootstrap.actions.presend import Parcel, Sender
+from k8sbootstrap.actions.presend import OutgoingFile, Upload
 
 
 @pytest.fixture
-def parcels(tmp_path: Path) -> list[Parcel]:
+def parcels(tmp_path: Path) -> list[OutgoingFile]:
     contents = [b"", b"\x00\n1 2\n" * 100_000, b"last"]
     made = []
     for number, content in enumerate(contents):
         path = tmp_path / f"program{number}"
         path.write_bytes(content)
-        made.append(Parcel(path, hashlib.sha256(content).hexdigest()))
+        made.append(OutgoingFile(path, hashlib.sha256(content).hexdigest()))
     return made
 
 
@@ -28,8 +28,8 @@ def _receiver(folder: Path) -> list[str]:
     return ["sh", "-c", presend._RECEIVE.format(folder=folder)]
 
 
-def _sender(folder: Path, parcels: list[Parcel]) -> Sender:
-    return Sender(_receiver(folder), parcels, threading.BoundedSemaphore(1))
+def _sender(folder: Path, parcels: list[OutgoingFile]) -> Upload:
+    return Upload(_receiver(folder), parcels, threading.BoundedSemaphore(1))
 
 
 def _until(condition: Callable[[], bool]) -> None:
@@ -39,7 +39,7 @@ def _until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_files_arrive_whole_and_go_with_the_connection(tmp_path: Path, parcels: list[Parcel]) -> None:
+def test_files_arrive_whole_and_go_with_the_connection(tmp_path: Path, parcels: list[OutgoingFile]) -> None:
     folder = tmp_path / "there"
     sender = _sender(folder, parcels)
     sender.start()
@@ -53,9 +53,9 @@ def test_files_arrive_whole_and_go_with_the_connection(tmp_path: Path, parcels: 
     assert not folder.exists()
 
 
-def test_a_transfer_under_way_can_be_stopped(parcels: list[Parcel]) -> None:
+def test_a_transfer_under_way_can_be_stopped(parcels: list[OutgoingFile]) -> None:
     """A host that takes nothing keeps nobody waiting."""
-    sender = Sender(["sleep", "60"], parcels, threading.BoundedSemaphore(1))
+    sender = Upload(["sleep", "60"], parcels, threading.BoundedSemaphore(1))
     sender.start()
     _until(lambda: sender._process is not None)
     began = time.monotonic()
@@ -77,8 +77,8 @@ def test_a_file_that_is_cut_short_has_no_name(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_a_host_that_is_lost_is_no_failure(parcels: list[Parcel]) -> None:
-    sender = Sender(["false"], parcels, threading.BoundedSemaphore(1))
+def test_a_host_that_is_lost_is_no_failure(parcels: list[OutgoingFile]) -> None:
+    sender = Upload(["false"], parcels, threading.BoundedSemaphore(1))
     sender.start()
     sender.join(10)
     assert not sender.is_alive()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from k8sbootstrap.actions.plan import Outlook, _outlook
+from k8sbootstrap.actions.plan import Preview, _preview
 from k8sbootstrap.cli import plan as command
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.plan.build import load_plan
@@ -60,7 +60,7 @@ def result(host: str) -> str:
     )
 
 
-def outlook_of(plan: ClusterPlan, folder: Path, todo: Survey, *lines: str) -> Outlook:
+def preview_of(plan: ClusterPlan, folder: Path, todo: Survey, *lines: str) -> Preview:
     """What comes of these lines of Ansible."""
     state = State.beside(folder / "cluster.yaml", plan.config.name)
     with running(state, "k8sbootstrap plan", Reporter(Console(file=StringIO()))) as run:
@@ -68,7 +68,7 @@ def outlook_of(plan: ClusterPlan, folder: Path, todo: Survey, *lines: str) -> Ou
             event = parse(line)
             assert event
             run.board.apply(event)
-        return _outlook(plan, run, todo)
+        return _preview(plan, run, todo)
 
 
 @pytest.fixture
@@ -79,10 +79,10 @@ def given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "lines": [result("worker1")],
     }
 
-    def run_plan(plan: ClusterPlan, file: Path, reporter: Reporter, **options: Any) -> Outlook:
+    def run_plan(plan: ClusterPlan, file: Path, reporter: Reporter, **options: Any) -> Preview:
         seen.update(file=file, options=options)
         reporter.console.print("progress")
-        return outlook_of(plan, folder, seen["todo"], *seen["lines"])
+        return preview_of(plan, folder, seen["todo"], *seen["lines"])
 
     monkeypatch.setattr(command, "run_plan", run_plan)
     return seen
@@ -156,7 +156,7 @@ def test_json_is_alone_on_standard_output(run, given: dict[str, Any], folder: Pa
     assert ended.code == 5
     document = json.loads(ended.out)
     plan = load_plan(folder / "cluster.yaml")
-    whole = outlook_of(plan, folder, given["todo"], *given["lines"]).to_json()
+    whole = preview_of(plan, folder, given["todo"], *given["lines"]).to_json()
     assert document == json.loads(json.dumps(whole))
     assert [(host["name"], host["error"], len(host["changes"])) for host in document["hosts"]] == [
         ("master1", "master1: no answer", 0),

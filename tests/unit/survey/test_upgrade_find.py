@@ -7,7 +7,7 @@ import pytest
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.survey.todo import Survey, Work
-from k8sbootstrap.survey.upgrade.find import find_upgrade, may_be_one
+from k8sbootstrap.survey.upgrade.find import find_upgrade, may_be_upgrade
 from tests.cluster_yaml import cluster_yaml
 from tests.unit.checks.test_upgrade import running, with_node
 
@@ -47,7 +47,7 @@ def test_other_changes_are_none(plan: ClusterPlan) -> None:
 
 def test_a_node_that_was_not_given_back(plan: ClusterPlan) -> None:
     todo = Survey({"worker1": {"kubelet": Work(("upgrade",))}})
-    assert may_be_one(todo)
+    assert may_be_upgrade(todo)
     found = find_upgrade(plan, running("1.36.2", "3.6.8"), todo, ())
     assert found is not None
     assert (found.before, found.nodes, found.changes_data) == ((), ("worker1",), False)
@@ -70,4 +70,4 @@ def test_what_is_left_of_one(plan: ClusterPlan) -> None:
     ],
 )
 def test_when_it_is_worth_a_look(todo: Survey, expected: object) -> None:
-    assert may_be_one(todo) is expected
+    assert may_be_upgrade(todo) is expected
