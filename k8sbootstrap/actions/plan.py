@@ -42,7 +42,7 @@ class PlannedChange:
     """Unified diff of a file; empty where there is none or it would show a secret."""
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in the JSON form."""
+        """Its part of the JSON output."""
         body = asdict(self.change)
         del body["text"]
         return {"phase": self.phase, "role": self.role, **body, "diff": self.diff}
@@ -165,7 +165,7 @@ def require_all(preview: Preview) -> None:
 
 @contextmanager
 def _copy_of(state: State) -> Iterator[State]:
-    """A state of the same contents that may be written to and goes when the block ends."""
+    """A copy of the state that may be written to; it is deleted at the end of the block."""
     for stale in state.directory.glob("plan-*"):  # of a run that was killed; the lock says it is over
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(prefix="plan-", dir=state.directory) as name:

@@ -1,4 +1,4 @@
-"""What the controller makes ready before any host changes: files to install, certificates, the inventory."""
+"""Prepares on the controller what hosts will need: files to install, certificates, the inventory."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -26,13 +26,13 @@ from k8sbootstrap.state import State
 
 
 class StepReporter(Protocol):
-    """Hears what a step has to say."""
+    """Takes the messages of a step."""
 
     def note(self, text: str) -> None:
-        """Something worth keeping."""
+        """Record and show a message."""
 
     def status(self, text: str) -> None:
-        """What is going on right now; called from any thread."""
+        """Show what the step does now; any thread may call this."""
 
 
 BeginStep = Callable[[str, str], AbstractContextManager[StepReporter]]
@@ -40,7 +40,7 @@ BeginStep = Callable[[str, str], AbstractContextManager[StepReporter]]
 
 
 def required_files(plan: ClusterPlan) -> list[ArtifactFile]:
-    """Every file that the cluster is made from and must be had."""
+    """Every file that an installation cannot do without."""
     releases = plan.releases.values()
     files = [file for each in releases for file in (*each.binaries.values(), *each.cni_plugins.values())]
     return [*files, *addon_files(plan)]
@@ -52,7 +52,7 @@ def images(plan: ClusterPlan) -> list[Image]:
 
 
 def optional_files(plan: ClusterPlan) -> list[ArtifactFile]:
-    """Files that are welcome, and that hosts can do without."""
+    """Files that are used where they can be obtained, and that hosts can do without."""
     return [*(image.artifact for image in images(plan)), *(each.crictl for each in plan.releases.values())]
 
 
@@ -90,7 +90,7 @@ def prepare(
         The inventory.
 
     Raises:
-        ArtifactError: A file could not be had.
+        ArtifactError: A file could not be obtained.
         ConfigError: A secret, an image, a manifest or a chart that cluster.yaml names can't be used.
         StateError: The certificates in the state directory can't be used.
     """

@@ -1,4 +1,4 @@
-"""Sends programs ahead: while packages are being installed on new hosts, the network is idle.
+"""Sends programs to new hosts while packages are being installed there, because the network is idle then.
 
 Nothing depends on it. What has not arrived when a role needs it is sent by the role itself.
 """

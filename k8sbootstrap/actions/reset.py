@@ -1,4 +1,4 @@
-"""``reset``: takes off the hosts exactly what their records say was put on."""
+"""``reset``: removes from the hosts exactly what their records list."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from k8sbootstrap.state import State
 
 
 def run_reset(plan: ClusterPlan, cluster_file: Path, reporter: Reporter) -> Summary:
-    """Take k8sbootstrap's work off every host of the cluster. What the state directory holds stays.
+    """Remove from every host of the cluster what k8sbootstrap put there. The state directory stays.
 
     Args:
         plan: The cluster; only hosts that belong to it by name are touched.

@@ -1,4 +1,4 @@
-"""A snapshot of etcd before anything of an upgrade is done."""
+"""Takes a snapshot of etcd before an upgrade changes anything."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The part of ``up`` and ``plan`` that belongs to upgrades: look, refuse or let pass, take a snapshot."""
+"""The part of ``up`` and ``plan`` that belongs to upgrades: observe, allow or refuse, take a snapshot."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -18,11 +18,11 @@ from k8sbootstrap.survey.upgrade.find import find_upgrade, may_be_upgrade
 from k8sbootstrap.survey.upgrade.observe import Running, look_at
 
 _POLL = 2.0
-"""Seconds between looks while it is not known to be well."""
+"""Seconds between looks while something has not settled."""
 
 
 class Upgrading:
-    """What is known of an upgrade in a run; nothing is asked of hosts twice.
+    """The upgrade of one run. Hosts are asked once.
 
     Args:
         run: The run.
@@ -62,7 +62,7 @@ class Upgrading:
                 self._running = None
 
     def found_in(self, todo: Survey) -> Survey:
-        """``todo`` with the upgrade that it amounts to.
+        """``todo`` with the upgrade that is part of it, if one is.
 
         Raises:
             PreflightError: The step is not allowed.
@@ -78,7 +78,7 @@ class Upgrading:
         return replace(todo, upgrade=upgrade)
 
     def snapshot(self, todo: Survey) -> None:
-        """Take a snapshot of etcd where its data gets into the hands of another release."""
+        """Take a snapshot of etcd, if another release is going to use its data."""
         if todo.upgrade is None or self._running is None or not todo.upgrade.changes_data:
             return
         with self._run.step("snapshot", "Snapshot of etcd") as step:

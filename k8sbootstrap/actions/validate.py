@@ -1,4 +1,4 @@
-"""Manifests looked into without a network: as ``up`` would, with the files that are on this machine."""
+"""Reads manifests and renders charts as ``up`` does, with the files that are on this machine."""
 
 import tempfile
 from pathlib import Path

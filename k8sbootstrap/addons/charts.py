@@ -35,16 +35,16 @@ class Helm:
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a chart came to."""
+    """A chart as it was rendered."""
 
     objects: list[Sourced]
     """In the order in which helm installs them."""
     notes: list[str]
-    """What its user should know."""
+    """Messages for the user about the chart."""
 
 
 class Renderer:
-    """Renders charts; the results are kept by all that they were rendered from.
+    """Renders charts, and keeps each result under a digest of all that it was rendered from.
 
     Args:
         helm: The program.
@@ -151,7 +151,10 @@ def _read(text: str, chart: Chart) -> list[Sourced]:
 
 
 def _staying(each: Sourced) -> Object:
-    """The object; definitions beside templates stay, as with helm: with one go all objects of its kind."""
+    """The object. A definition beside the templates gets an annotation that keeps it, as helm keeps it.
+
+    Removing a definition removes all objects of its kind.
+    """
     if each.object["kind"] != "CustomResourceDefinition" or "/templates/" in each.source:
         return each.object
     metadata = each.object["metadata"]

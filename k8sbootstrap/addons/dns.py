@@ -1,4 +1,4 @@
-"""CoreDNS as the cluster's DNS, and what may go with it: a cache on every node, and an autoscaler."""
+"""CoreDNS as the cluster's DNS, with an optional cache on every node and an optional autoscaler."""
 
 import json
 from importlib import resources
@@ -55,13 +55,13 @@ def dns_objects(plan: ClusterPlan) -> list[Sourced]:
 
 
 def replicas(plan: ClusterPlan) -> int:
-    """As many as cluster.yaml says; else one per 16 nodes, and two where a second node can have one."""
+    """The number in cluster.yaml; else one per 16 nodes, and at least two where there are two nodes."""
     nodes = len(plan.nodes)
     return plan.config.dns.replicas or max(min(nodes, 2), -(-nodes // _NODES_PER_REPLICA))
 
 
 def _linear(autoscale: DnsAutoscale) -> dict[str, Any]:
-    """What the autoscaler reads."""
+    """The autoscaler's settings."""
     return {
         "nodesPerReplica": autoscale.nodes_per_replica,
         "coresPerReplica": autoscale.cores_per_replica,

@@ -7,7 +7,7 @@ from k8sbootstrap.config.models.network import Network
 from k8sbootstrap.formats.objects import Sourced
 
 _OVERHEAD = {"vxlan": 50, "wireguard": 80}
-"""Bytes that a backend adds to a packet; its own MTU is that of what it sends."""
+"""Bytes that each backend adds to a packet."""
 
 
 def set_flannel(objects: list[Sourced], network: Network) -> list[Sourced]:

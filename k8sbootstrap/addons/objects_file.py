@@ -1,4 +1,4 @@
-"""Everything that is applied to the cluster after it is up, as one file that goes to a master."""
+"""Writes everything that is applied to the cluster after it is up into one file, which goes to a master."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
 
 LABEL = "k8sbootstrap.io/addon"
-"""On every object; by it they are found again. ``module_utils/k8sbootstrap/kube/addons.py`` knows it too."""
+"""The label by which objects are found again; also in ``module_utils/k8sbootstrap/kube/addons.py``."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The pod network where it is objects in the cluster: its project's manifest, or chart, with our settings."""
+"""The pod network as objects in the cluster: its project's manifest or chart, with our settings."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

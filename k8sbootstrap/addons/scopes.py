@@ -40,7 +40,7 @@ _CLUSTER_WIDE = frozenset(
         ("storagemigration.k8s.io", "StorageVersionMigration"),
     }
 )
-"""API group and kind of what Kubernetes itself has outside of namespaces."""
+"""API group and kind of Kubernetes' own objects that are in no namespace."""
 
 
 class Scopes:

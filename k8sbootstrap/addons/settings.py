@@ -1,4 +1,4 @@
-"""Finds the places in other projects' objects where settings go; one that is not there is an error."""
+"""Finds the fields in other projects' objects where settings go; a missing one is an error."""
 
 import hashlib
 import json
@@ -48,7 +48,7 @@ def set_env(container: Object, name: str, entry: Object) -> None:
 
 
 def restart_with(workload: Object, config: Object) -> None:
-    """Have the pods of a workload replaced whenever ``config`` is another."""
+    """Have the pods of a workload replaced whenever ``config`` changes."""
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:32]
     metadata = workload["spec"]["template"].setdefault("metadata", {})
     metadata["annotations"] = {**(metadata.get("annotations") or {}), _CONFIG: digest}

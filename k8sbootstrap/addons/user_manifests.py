@@ -1,4 +1,4 @@
-"""All that ``manifests`` of cluster.yaml comes to, entry by entry."""
+"""Reads and renders the entries of ``manifests`` in cluster.yaml."""
 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ class UserManifest:
 
 
 def files(manifests: Sequence[Manifest]) -> list[ArtifactFile]:
-    """What to fetch before ``entries``: what is behind URLs and in repositories, and helm for charts."""
+    """The files to fetch before ``entries``: manifests at URLs, charts in repositories, helm for charts."""
     found = [remote_file(each) for each in manifests if isinstance(each, UrlManifest)]
     charts = [each for each in manifests if isinstance(each, ChartManifest)]
     found += [file for each in charts if (file := chart_file(each))]

@@ -7,10 +7,10 @@ import urllib3
 
 SLOW_SECONDS = 60.0
 SLOW_BYTES = 64 << 10
-"""A server that sends less than this within ``SLOW_SECONDS`` is given up."""
+"""Bytes: a download ends with an error when the server sends fewer within ``SLOW_SECONDS``."""
 _CHUNK = 1 << 20
 _DIGITS = 18
-"""Of a length that is believed to be one."""
+"""Digits of a Content-Length that is taken for a number."""
 
 
 class TooLargeError(Exception):
@@ -32,7 +32,7 @@ def chunks(response: urllib3.BaseHTTPResponse, most: int) -> Iterator[bytes]:
 
     Args:
         response: An answer that nothing was read of.
-        most: How many bytes are taken.
+        most: The most bytes that are read.
 
     Raises:
         TooLargeError: There are more, or the server says so beforehand.

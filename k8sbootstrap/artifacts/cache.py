@@ -37,8 +37,8 @@ def write_json(path: Path, document: object) -> None:
 class Cache:
     """Files under ``ROOT/artifacts/NAME/VERSION/ARCH/FILE@HASH``, where HASH starts the file's sha256.
 
-    Two builds of one file can be cached side by side. Nothing is believed because it is here: whoever asks
-    for a file says which hash it must have. Safe to use from several threads.
+    Two builds of one file can be cached side by side. A file is not trusted because it is here: the
+    caller says which hash it must have. Safe to use from several threads.
 
     Args:
         root: The cache directory; made when something is stored.
@@ -55,7 +55,7 @@ class Cache:
         self._verified: dict[str, list[object]] = _read_map(root / "verified.json")
         self._changed: set[str] = set()
         self._shared: dict[Path, bool] = {}
-        """Folder to whether others can write to it."""
+        """Whether others can write to a folder, by folder."""
 
     def path(self, file: ArtifactFile, sha256: str) -> Path:
         """Where ``file`` is when its hash is ``sha256``; it need not exist."""
@@ -181,7 +181,7 @@ class Cache:
         return target
 
     def save(self) -> None:
-        """Write down what was learned, and drop what interrupted runs left over a day ago."""
+        """Save what this run found out, and delete files that an interrupted run left more than a day ago."""
         with self._lock:
             if self._changed:
                 self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -216,7 +216,7 @@ def _locked(file: IO[bytes]) -> bool:
 
 
 def _read_map(path: Path) -> dict[str, list[object]]:
-    """What an earlier run wrote down; nothing when unreadable: all of it can be found out again."""
+    """What an earlier run recorded; empty when it is unreadable, because all of it can be found again."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

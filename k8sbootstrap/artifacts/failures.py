@@ -1,4 +1,4 @@
-"""The error for files that no place gave: what each place answered, and the next step."""
+"""The error for files that could not be obtained: the answer of each place, and the next step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from k8sbootstrap.errors import ArtifactError
 
 @dataclass(frozen=True)
 class FetchFailure:
-    """A file that no place gave."""
+    """A file that could not be obtained from any place."""
 
     file: ArtifactFile
     answers: tuple[tuple[str, str], ...]
     """Each place that was asked, and what it answered."""
     refused: bool
-    """Whether some place had it with a wrong hash."""
+    """Whether a place had it with a wrong hash."""
     pinned: bool
-    """Whether it is the cluster's pin that says which hash is right."""
+    """Whether the required hash is the cluster's pin."""
     unknown: bool = False
-    """Whether nobody knows which hash is right."""
+    """Whether no authority has a hash for it."""
     allowing: tuple[str, ...] = ()
     """What to write into cluster.yaml where a source has the user's own build."""
 

@@ -1,4 +1,4 @@
-"""Get every file that an installation needs, checked, from the nearest place that has it."""
+"""Gets every file that an installation needs from the nearest place that has it, and checks its hash."""
 
 import threading
 from collections import Counter
@@ -49,13 +49,13 @@ class Fetched:
     """In the cache, or in a directory that cluster.yaml names."""
     sha256: str
     source: str
-    """What served it in this run: the cache, a directory, a mirror's URL, or upstream."""
+    """Where it came from in this run: the cache, a directory, a mirror's URL, or upstream."""
     url: str | None = None
     """Where hosts can fetch the same file themselves: a mirror that has it."""
     own_build: bool = False
     """Whether a source's SHA256SUMS vouches for it against the hash that upstream published."""
     notes: tuple[str, ...] = ()
-    """What went wrong on the way: sources that did not answer, files that were refused."""
+    """Problems on the way: sources that did not answer, files that were refused."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Progress:
 
     key: str
     unit: str
-    """What is transferred: the file itself, or the archive that it comes in with others."""
+    """What is downloaded: the file itself, or the archive that contains it."""
     source: str
     """Empty when the state is missing."""
     received: int
@@ -73,7 +73,7 @@ class Progress:
     """Bytes in all, where known."""
     state: ProgressState
     why: str = ""
-    """What every place answered, when the state is missing."""
+    """The answers of all places, when the state is missing."""
 
 
 def fetch_all(

@@ -1,4 +1,4 @@
-"""Waiting for what can hang: a resolver, a server that sends its first lines byte by byte."""
+"""Waits for work that can hang, such as a resolver, or a server that sends its first lines byte by byte."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class LateError(Exception):
 
 
 def within(seconds: float, work: Callable[[], Result]) -> Result:
-    """Do what can hang, in a thread that is left to itself when it takes too long.
+    """Do work that can hang in a thread of its own; the thread is abandoned when it takes too long.
 
     Raises:
         LateError: It took too long.

@@ -1,4 +1,4 @@
-"""Hashes that one cluster holds on to because no catalogue has them: ``state.artifact_pins``."""
+"""Hashes of files that no catalogue has, pinned for one cluster: ``state.artifact_pins``."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""HTTP for image registries: logins and tokens, for whatever a registry asks when it is asked."""
+"""HTTP client for image registries: logs in and gets tokens as the registry demands."""
 
 import re
 import ssl
@@ -43,7 +43,7 @@ class RegistryWeb(Web):
         self._tokens = Web(proxy, stopped, tls)
         self._login = login
         self._granted: dict[str, str] = {}
-        """Repository to what gives access to it."""
+        """The Authorization header by repository."""
 
     def _open(
         self, url: str, method: str, offset: int, more: Mapping[str, str]
@@ -65,7 +65,7 @@ class RegistryWeb(Web):
         return {"Accept": _MANIFESTS, **({"Authorization": granted} if granted else {})}
 
     def _grant(self, registry: str, challenge: str, repository: str) -> str:
-        """What a registry wants to be sent that answered 401; logins go to https:// alone."""
+        """The Authorization header for a registry that answered 401; logins are sent to https:// alone."""
         scheme, _, rest = challenge.partition(" ")
         basic = f"Basic {self._login}" if self._login else ""
         encrypted = registry.lower().startswith("https://")

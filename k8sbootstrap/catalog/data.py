@@ -15,7 +15,7 @@ from k8sbootstrap.formats.bounded import load_own_yaml
 
 RELEASES, CHECKSUMS = "releases.yaml", "checksums.yaml"
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-"""What a machine calls itself, to what releases call it."""
+"""Architecture as releases name it, by the name that ``uname -m`` prints."""
 ARCHITECTURES = tuple(MACHINES.values())
 
 _HASH_KEY = (
@@ -85,7 +85,7 @@ class PodNetworkEntry(_Model):
     """Address of the project's manifest or chart; takes {version}."""
     sha256: Sha256
     images: Mapping[str, str]
-    """Name of each image's artifact to its reference; takes {version}."""
+    """Reference of each image by the name of its artifact; takes {version}."""
 
 
 class Versions(_NamedByProject):
@@ -101,7 +101,7 @@ class Versions(_NamedByProject):
     coredns: str
 
     def by_name(self) -> dict[str, str]:
-        """Project to version; names have hyphens."""
+        """Version by project; names have hyphens."""
         return self.model_dump(by_alias=True, exclude_none=True)
 
 
@@ -139,7 +139,7 @@ class Catalogue(_Model):
         return self
 
     def _used(self) -> dict[str, set[str]]:
-        """Project to the versions of it that releases use."""
+        """Versions that releases use, by project."""
         used = {"kubernetes": set(self.releases), "helm": {self.helm}}
         for versions in self.releases.values():
             for name, version in versions.by_name().items():

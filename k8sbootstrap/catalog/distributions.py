@@ -21,7 +21,7 @@ class Platform(_Model):
     """Versions of distributions whose packages have the same names."""
 
     versions: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]]
-    """ID of /etc/os-release to its VERSION_IDs, or what these are before the first dot."""
+    """VERSION_IDs of /etc/os-release, or their part before the first dot, by ID."""
     manager: Literal["apt", "dnf"]
     kernel: str
     """Packages of the kernel's modules, for people; takes {arch}."""
@@ -33,7 +33,7 @@ class Platform(_Model):
         return version in known or version.partition(".")[0] in known
 
     def lacks(self, purposes: Collection[Purpose]) -> list[Purpose]:
-        """Those of the purposes that there are no packages for."""
+        """Those of the purposes for which it has no packages."""
         return [purpose for purpose in purposes if purpose not in self.packages]
 
     def names(self, purposes: Collection[Purpose]) -> list[str]:
@@ -78,7 +78,7 @@ def platform_of(os_id: str, version: str) -> Platform | None:
 
 
 def host_platforms(purposes: Collection[Purpose]) -> list[dict[str, object]]:
-    """What to install for these purposes, whichever distribution the host turns out to run.
+    """The packages for these purposes on every distribution that has them all.
 
     Returns:
         Per platform that has packages for all of them: ``os`` (ID and version), ``manager``, ``packages``.

@@ -1,4 +1,4 @@
-"""Which flags a component of a minor does not take though other minors do. The data is ``flags.yaml``."""
+"""Flags that a component takes in some minors only. The data is ``flags.yaml``."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -18,12 +18,12 @@ class Differences(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     until: Mapping[str, Mapping[str, str]] = {}
-    """The first minor that no longer takes it, to flags, to what can be done instead."""
+    """By the first minor that no longer takes them: flags, each with what can be done instead."""
     since: Mapping[str, tuple[str, ...]] = {}
-    """The first minor that takes it, to flags."""
+    """Flags by the first minor that takes them."""
 
     def not_taken(self, minor: str) -> dict[str, str]:
-        """Flags that this minor does not take, to what can be done instead."""
+        """Flags that this minor does not take, each with what can be done instead."""
         mine = numbers(minor)
         gone = {
             flag: instead or "remove it"
@@ -41,7 +41,7 @@ class Differences(BaseModel):
 
 @cache
 def differences() -> Mapping[str, Differences]:
-    """Component to its differences.
+    """The differences of each component, by component.
 
     Raises:
         pydantic.ValidationError: The file has an unknown key.

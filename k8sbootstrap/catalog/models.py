@@ -37,7 +37,7 @@ class ArtifactFile:
     member: str | None = None
     """Path of the file inside the archive at ``url``; None when ``url`` is the file itself."""
     known_by: str = "the release catalogue"
-    """Who knows ``sha256`` and ``url_sha256``."""
+    """Where ``sha256`` and ``url_sha256`` come from, for messages."""
     checksum_url: str | None = None
     """Upstream checksum file beside ``url``, used over TLS when no digest is known."""
     chart: RepositoryChart | None = None
@@ -68,7 +68,7 @@ class Overrides:
     """What a user sets of a release in place of what the catalogue has."""
 
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Field of the catalogue's ``Versions``, such as ``cri_dockerd``, to a version."""
+    """Versions by field of the catalogue's ``Versions``, such as ``cri_dockerd``."""
     files: Mapping[str, FileOverride] = field(default_factory=dict)
     """Files by NAME/VERSION/ARCH/FILE, or archives by NAME/VERSION/ARCH."""
 
@@ -113,13 +113,13 @@ class Minor:
     tried: bool = True
     """Whether a cluster of this minor was ever brought up: init writes no release of one that was not."""
     flags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Component to extra flags of this minor, such as kube-scheduler: {port: "0"}."""
+    """Extra flags of this minor by component, such as kube-scheduler: {port: "0"}."""
     runtime_flags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Runtime (docker, containerd) to kubelet flags of this minor."""
+    """Kubelet flags of this minor by runtime (docker, containerd)."""
     kubelet_config: Mapping[str, object] = field(default_factory=dict)
     """Fields of KubeletConfiguration that this minor takes beyond the common ones."""
     runtime_kubelet_config: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    """Runtime (docker, containerd) to fields of KubeletConfiguration that this minor needs with it."""
+    """Fields of KubeletConfiguration that this minor needs, by runtime (docker, containerd)."""
     scheduler_config: Mapping[str, object] = field(default_factory=dict)
     """Fields of KubeSchedulerConfiguration that this minor takes beyond the common ones."""
     runtime_endpoint_in_config: bool = True

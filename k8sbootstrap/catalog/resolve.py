@@ -1,4 +1,4 @@
-"""From a Kubernetes version, an architecture and a runtime to everything that is installed with them."""
+"""Looks up everything that is installed for a Kubernetes version, an architecture and a runtime."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +18,7 @@ from k8sbootstrap.errors import UnknownReleaseError
 
 _NEAREST = 3
 OWN_FILE = "cluster.yaml"
-"""Who knows the hash of a file that ``releases`` of cluster.yaml names."""
+"""``known_by`` of a file whose hash is under ``releases`` in cluster.yaml."""
 _CONFIG_3 = (2,)
 """The first containerd with version 3 of its configuration file."""
 
@@ -174,7 +174,7 @@ def own_keys(version: str, own: Overrides) -> list[str]:
 
 
 def _versions(catalogue: Catalogue, version: str, own: Overrides) -> Versions:
-    """The versions that go with a release; where nobody names one, the newest release of the minor does."""
+    """The versions for a release. Where nothing names one, it is that of the minor's newest release."""
     base = version if version in catalogue.releases else _newest(minor_of(version))
     return catalogue.releases[base].model_copy(update=dict(own.versions))
 

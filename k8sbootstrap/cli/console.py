@@ -1,4 +1,4 @@
-"""The terminal: the one way that text takes to it. Whatever a host said is shown there, and obeyed never."""
+"""The one way to print text on the terminal. Text of hosts is shown there, without control characters."""
 
 from collections.abc import Iterable
 

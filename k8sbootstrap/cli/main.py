@@ -33,7 +33,7 @@ COMMANDS = (
 """In the order a newcomer meets them. Each is ``command`` in the module of the same name beside this one."""
 
 _MEANT = (K8sBootstrapError, click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError)
-"""What ``main`` knows how to end with."""
+"""Errors that ``main`` turns into an exit code."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an exception that nobody meant to raise becomes one line, with -v a traceback."""
+        """Run the command. An unexpected exception becomes one line, with -v a traceback."""
         try:
             return super().invoke(ctx)
         except _MEANT:
@@ -134,7 +134,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _with_place(exc: click.ClickException) -> click.ClickException:
-    """Where an option of all commands came after the command: an error that says where it belongs."""
+    """For a global option after the command: an error that says where it belongs."""
     if isinstance(exc, click.NoSuchOption) and exc.ctx is not None:
         for option in cli.params:
             if exc.option_name in option.opts:

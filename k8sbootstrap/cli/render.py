@@ -19,7 +19,7 @@ from k8sbootstrap.state import State
 
 
 class _Steps:
-    """Prints what each step has to say."""
+    """Prints the messages of each step."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -33,7 +33,7 @@ class _Steps:
         self._console.print(f"  {text}", markup=False)
 
     def status(self, text: str) -> None:
-        """Of passing interest: not printed."""
+        """Not printed: only terminals show progress."""
 
 
 @click.command("render")

@@ -125,7 +125,7 @@ def _syntax_problem(file: Path, exc: yaml.YAMLError) -> Problem:
 
 
 class _Reader:
-    """Turns YAML nodes into values and notes the lines."""
+    """Turns YAML nodes into values, and records their lines."""
 
     def __init__(self, loader: yaml.SafeLoader, document: Document) -> None:
         self._loader = loader

@@ -1,4 +1,4 @@
-"""The parts of a cluster file that are valid on their own, so that rules can speak before everything is."""
+"""The valid parts of a cluster file, so that rules can be applied while other parts have errors."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
 
 @dataclass(frozen=True)
 class Draft:
-    """What could be read of a ``Cluster``. None stands for a part that has errors of its own."""
+    """The valid parts of a ``Cluster``; None stands for a part with errors."""
 
     kubernetes: Kubernetes | None
     hosts: Mapping[int, Host]
@@ -33,7 +33,7 @@ class Draft:
     releases: Mapping[str, OwnRelease]
     """Valid releases by their version."""
     bad_releases: frozenset[str] | None
-    """Versions of the others; None where not even these could be read."""
+    """Versions of releases with errors; None where not even the versions could be read."""
     runtime: Runtime | None
     registry: ImageRegistry | None
     network: Network | None

@@ -118,7 +118,7 @@ def of_key(obj: str, key: str) -> tuple[str, str]:
     """Whether a key can be changed later, and what happens then.
 
     Raises:
-        KeyError: Nobody has thought about it yet.
+        KeyError: The table has no entry for it.
     """
     keys = LATER[obj]
     may, why = keys[key] if key in keys else keys[ANY]

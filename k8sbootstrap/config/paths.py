@@ -1,11 +1,11 @@
-"""How paths in a cluster file are meant."""
+"""Resolves paths in a cluster file."""
 
 import os.path
 from pathlib import Path
 
 
 def local_path(path: Path, base: Path) -> Path:
-    """Where a path of a cluster file leads on this machine.
+    """The absolute path on this machine for a path in a cluster file.
 
     Args:
         path: As written; ``~`` and ``~user`` are expanded, where there is such a user.

@@ -123,7 +123,7 @@ def _read(stream: Readable) -> bytes:
 
 
 class _Bounded:
-    """Reads an unpacked archive as far as an archive can be long."""
+    """A stream that raises an error after the most bytes that an unpacked archive may have."""
 
     def __init__(self, file: Readable, most: int) -> None:
         self._file = file

@@ -18,7 +18,7 @@ class Sourced:
     """One object, and where it is written."""
 
     source: str
-    """The file or URL, as cluster.yaml leads to it."""
+    """The file or URL that cluster.yaml names, or a file below it."""
     number: int
     """Which document of it, from 1."""
     object: Object

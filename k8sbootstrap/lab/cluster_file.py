@@ -16,7 +16,7 @@ _FAIL_CGROUP_V1_SINCE = (1, 35)
 
 @dataclass(frozen=True)
 class ListedHost:
-    """A host as cluster.yaml names it."""
+    """A host of the lab, as cluster.yaml gets it."""
 
     name: str
     address: str

@@ -36,7 +36,7 @@ def run(*command: str, cwd: Path | None = None, stdin: str = "", **environment: 
 
 
 def succeeds(*command: str) -> bool:
-    """Run a program whose failure is an answer."""
+    """Run a program, and return whether it succeeded."""
     try:
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
     except FileNotFoundError:

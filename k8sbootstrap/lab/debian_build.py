@@ -27,7 +27,7 @@ _COMMIT = "faecb196815e248d3ecfb03c680a4507229c2a56"
 
 
 def is_built(folder: Path, binaries: Sequence[str] = BINARIES) -> bool:
-    """Whether a folder has binaries, made as ``build`` makes them."""
+    """Whether a folder has binaries of this version of ``build``."""
     recipe = folder / _RECIPE_FILE
     made_so = recipe.exists() and recipe.read_text() == _RECIPE
     return made_so and all((folder / name).exists() for name in binaries)
@@ -69,7 +69,7 @@ def build(targets: Mapping[str, Path], binaries: Sequence[str] = BINARIES) -> No
 
 
 def _make(work: Path, source: Path, version: str, binaries: Sequence[str]) -> None:
-    """Compile what has not been, and link with a version number."""
+    """Compile what is not compiled yet, and link it with a version number."""
     major, minor, _ = version.split(".")
     stamp = work / "version"
     stamp.write_text(

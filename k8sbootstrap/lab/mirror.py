@@ -1,4 +1,4 @@
-"""Debian's packages, through whatever mirror this machine's own apt is set up with."""
+"""Debian's packages, from the mirror that this machine's own apt uses."""
 
 import tempfile
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def mirror() -> str:
 
 
 def passed_on() -> str:
-    """What of the machine's apt configuration lab hosts need too: proxies and whether dates are checked."""
+    """The parts of this machine's apt configuration that lab hosts need: proxies, checks of dates."""
     wanted = ("Acquire::http::", "Acquire::https::", "Acquire::Check-")
     lines = (line for line in run("apt-config", "dump").splitlines() if line.startswith(wanted))
     return "".join(f"{line}\n" for line in lines if not line.endswith(' "";'))

@@ -123,7 +123,7 @@ def down(file: Path) -> bool:
 
 
 def status(file: Path) -> list[LabHostStatus]:
-    """How each host is."""
+    """The status of each host."""
     lab = model.require(file)
     return [LabHostStatus(host.name, lab.address(host), _state(lab, host)) for host in lab.hosts]
 

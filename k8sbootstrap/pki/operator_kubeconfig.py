@@ -89,7 +89,7 @@ def _renamed(admin: str, cluster: str, context: str) -> dict[str, dict[str, Any]
 
 
 def _load(target: Path) -> dict[str, Any]:
-    """What is in ``target`` now; an empty kubeconfig when there is nothing."""
+    """The kubeconfig in ``target``; an empty one when there is no file."""
     path = target.expanduser()
     hint = "repair it or move it away, or choose another file with --kubeconfig"
     try:

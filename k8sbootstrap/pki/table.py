@@ -32,7 +32,7 @@ def _local_sans(plan: ClusterPlan, host: HostPlan) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom a certificate names, and what it is good for."""
+    """The subject of a certificate, and its usages."""
 
     common_name: str
     organization: str = ""

@@ -1,4 +1,4 @@
-"""Keys and certificates: making them, and saying what is wrong with one that is there. Touches no files."""
+"""Makes keys and certificates, and checks existing ones. Touches no files."""
 
 import datetime as dt
 from dataclasses import dataclass

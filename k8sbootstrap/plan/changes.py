@@ -1,4 +1,4 @@
-"""What modules on hosts report to have changed, as data.
+"""The changes that modules on hosts report, as data.
 
 Modules have the same words in ``playbooks/module_utils/k8sbootstrap/changes.py``; a test compares them.
 """
@@ -42,7 +42,7 @@ Action = Literal[
 ]
 """What happens to it."""
 Cause = Literal["new", "configuration", "drift", "cluster"]
-"""Why: never applied there, other inputs than last time, somebody changed the host, nodes came or went."""
+"""Never applied there, other inputs than last time, somebody changed the host, nodes came or went."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,6 @@ class Change:
     name: str = ""
     """Path or name."""
     causes: tuple[Cause, ...] = ()
-    """Empty where it follows from another change."""
+    """Empty where another change implies it."""
     why: tuple[str, ...] = ()
     """For restarts and reloads: the inputs that changed."""

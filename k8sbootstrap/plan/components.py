@@ -31,7 +31,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Health:
-    """Where a component says on its own host how it is."""
+    """The health endpoint of a component, on its own host."""
 
     scheme: Literal["http", "https"]
     port: PortNumber
@@ -130,7 +130,7 @@ COMPONENTS = (
     ),
     Component("docker-registry", "image_registry", "registry", (Port("registry"),), observed=False),
 )
-"""In the order in which people read of them."""
+"""In the order in which they are shown."""
 
 
 def components_of(plan: ClusterPlan, host: HostPlan) -> Iterator[Component]:

@@ -1,11 +1,11 @@
-"""What the plan says of all that can't be changed once the cluster is there."""
+"""The plan's values of settings that can't be changed once the cluster exists."""
 
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 from k8sbootstrap.resources import shared_rules
 
 
 def made_with(plan: ClusterPlan, host: HostPlan) -> dict[str, str]:
-    """Key of cluster.yaml to value, for one host."""
+    """The values for one host, by key of cluster.yaml."""
     keys = shared_rules("fixed")
     network = plan.config.network
     flags = plan.config.kubernetes.extra_args.get("kube-apiserver", {})

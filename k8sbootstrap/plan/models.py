@@ -106,14 +106,14 @@ class ClusterPlan:
     api_sans: tuple[str, ...]
     """SANs common to every API server's certificate: Service names, Service address, endpoint, extras."""
     registries: tuple[RegistryPlan, ...]
-    """Image registries that cluster.yaml has something to say of."""
+    """Image registries with settings in cluster.yaml."""
     local_registry: LocalRegistry | None = None
     """The cluster's own image registry, where it has one."""
     cgroup_driver: str = "systemd"
     """Who makes control groups, for the container runtime and the kubelet alike: pods fail where these two
     differ."""
     unplanned_nodes: tuple[UnplannedNode, ...] = ()
-    """Nodes that are there beside the planned ones: known once hosts were looked at."""
+    """Nodes that the cluster has and cluster.yaml does not name; known once hosts were asked."""
     bundle: Path | None = None
     """The bundle that all files and packages come from, absolute; None where there is none."""
 
@@ -124,7 +124,7 @@ class ClusterPlan:
 
     @property
     def pod_dns(self) -> IPv4Address:
-        """Where pods ask for names.
+        """Address of the DNS server of pods.
 
         With kube-proxy's iptables, a node's cache answers at the Service's address too, which leads to
         CoreDNS where the cache does not run.

@@ -56,13 +56,13 @@ NODE_ROLES = ("container_runtime", "kubelet", "kube_proxy")
 CLUSTER_ROLES = ("cluster_rbac", "node_settings", "addons")
 """Roles that change objects of Kubernetes: they run on one master for all."""
 RETIRABLE = ("image_registry", "api_loadbalancer")
-"""Roles whose work hosts may cease to need: ``retired`` takes it off them, and runs nowhere else."""
+"""Roles that a host may no longer need. The role ``retired`` removes them, and runs on such hosts alone."""
 
 _TITLES = {phase.name: phase.title for phase in (*PHASES, UPGRADE)}
 
 
 def title(name: str) -> str:
-    """What to call the phase ``name``; playbooks that are not part of ``up`` go by their own name."""
+    """The title of the phase ``name``; a playbook that is not part of ``up`` has its own name as title."""
     return _TITLES.get(name, name)
 
 

@@ -110,7 +110,7 @@ def _as_folder(host: str) -> str:
 
 
 def plan_registries(registries: Sequence[Registry], base: Path) -> tuple[RegistryPlan, ...]:
-    """Put together what entries say of hosts that stand in for each other.
+    """Combine the entries of registries and of their mirrors.
 
     Args:
         registries: ``runtime.registries`` of cluster.yaml.

@@ -18,7 +18,7 @@ _SUMMARY = TypeAdapter(Summary)
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """One run in a few words."""
+    """A run in the state directory."""
 
     directory: Path
     command: str

@@ -1,4 +1,4 @@
-"""Where a run stands: phases, hosts and failures, added up from events. Displays and the summary read it."""
+"""The state of a run: phases, hosts and failures, computed from events. Displays and the summary read it."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -72,11 +72,11 @@ class Board:
     """In the order they began."""
     hosts: dict[str, HostCount] = field(default_factory=dict)
     failures: list[TaskResult] = field(default_factory=list)
-    """Failures that were not ignored and unreachable hosts, as they came."""
+    """Failures that were not ignored, and unreachable hosts, in order of time."""
     changed: list[TaskResult] = field(default_factory=list)
-    """Results that changed something, or would in check mode, as they came."""
+    """Results that changed something, or would change it in check mode, in order of time."""
     stats: Stats | None = None
-    """Ansible's closing account; None until a playbook ended."""
+    """Ansible's final statistics; None until a playbook ended."""
 
     @property
     def current(self) -> PhaseState | None:
@@ -85,7 +85,7 @@ class Board:
         return last if last is not None and last.finished is None else None
 
     def apply(self, event: Event) -> None:
-        """Take one event into account."""
+        """Update the state with one event."""
         if isinstance(event, PlayStarted):
             self._begin(event)
         elif isinstance(event, TaskStarted) and event.phase in self.phases:
@@ -99,9 +99,9 @@ class Board:
             self.stats = event
 
     def fatal(self) -> list[TaskResult]:
-        """The last failure of every host that did not come through.
+        """The last failure of every host that failed in the end.
 
-        A failure that the playbook itself fixed (``rescue``) is not one of them: Ansible's account says so.
+        A failure that the playbook itself handled (``rescue``) is not one of them, by Ansible's statistics.
         """
         last = {result.host: result for result in self.failures}
         if self.stats is None:

@@ -22,7 +22,7 @@ When = Literal["before", "after"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted:
-    """A command begins: the first event of a run, and all that is known of it when it is killed."""
+    """A command begins. It is the first event of a run."""
 
     time: float
     """Seconds since the epoch, as in all events."""
@@ -43,7 +43,7 @@ class StepStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class StepNote:
-    """Something that a step found worth saying."""
+    """A message of a step."""
 
     time: float
     step: str
@@ -105,7 +105,7 @@ class TaskStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRetried:
-    """A task that waits for something was not content yet."""
+    """A task that waits for something tries once more."""
 
     time: float
     phase: str
@@ -156,7 +156,7 @@ class TaskResult:
 
 @dataclass(frozen=True, kw_only=True)
 class HostStats:
-    """Ansible's own count of a host's results; only what decides whether the host came through."""
+    """Ansible's own count of a host's failed results: it decides whether the host succeeded."""
 
     ok: int = 0
     changed: int = 0

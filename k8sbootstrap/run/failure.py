@@ -8,7 +8,7 @@ from k8sbootstrap.run.events import Failure, HookFinished, HookStarted, TaskResu
 REASON_LINES = 15
 """Lines shown of a command's output: the last ones."""
 _GENERIC = ("non-zero return code", "MODULE FAILURE", "Module result deserialization failed")
-"""Starts of messages that say nothing which the command and its output do not say better."""
+"""Beginnings of messages that add nothing to the command and its output."""
 _TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -20,7 +20,7 @@ def headline(result: TaskResult) -> str:
 
 
 def reason(result: TaskResult) -> list[str]:
-    """Why, in as few lines as tell it: message, command, the end of its output."""
+    """The reason in few lines: message, command, the end of its output."""
     failure = result.failure or Failure()
     lines = []
     if failure.hidden:
@@ -42,7 +42,7 @@ def reason(result: TaskResult) -> list[str]:
 
 
 def _without_traceback(output: str) -> str:
-    """What Python on the host said, without the lines of code that led there."""
+    """The last line of a Python traceback on the host, without the frames above it."""
     before, found, after = output.partition(_TRACEBACK)
     if not found:
         return output

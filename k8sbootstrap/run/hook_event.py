@@ -13,7 +13,7 @@ from k8sbootstrap.run.events import When
 from k8sbootstrap.run.record import Outcome
 
 VERSION = 1
-"""Goes up when a hook that knows the last version would misread an event; new keys don't count."""
+"""Version of the format. It goes up when a hook for the last one would misread an event, not for new keys."""
 
 
 @dataclass(frozen=True)

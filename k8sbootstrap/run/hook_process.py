@@ -1,4 +1,4 @@
-"""One command of the user as a child process: what it is given, what it says, and how it is stopped."""
+"""One command of the user as a child process: its input, its output, and how it is stopped."""
 
 import errno
 import os
@@ -20,9 +20,9 @@ from k8sbootstrap.run.processes import stop
 STOP_SECONDS = 5.0
 """How long a command may take to stop before it is killed."""
 _TICK = 0.05
-"""Longest time until the end of a command is seen that has left a child with its output, in seconds."""
+"""Seconds between two looks whether a command has ended while a child of it holds its output open."""
 _MAX_LINE = 65536
-"""Bytes after which a line is taken as it is, though it has no end yet."""
+"""Bytes after which a line is cut, though its end has not come yet."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def run_command(
 
 
 class _Output:
-    """What a process says, line by line."""
+    """The output of a process, line by line."""
 
     def __init__(self, process: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> None:
         assert process.stdout is not None  # noqa: S101

@@ -119,7 +119,7 @@ class Hooks:
             self._end_phase(None)
 
     def follow(self, event: Event) -> None:
-        """Take an event of the run into account; at a phase's border, run the hooks and let Ansible through.
+        """Follow an event of the run. Between two phases run the hooks, then let Ansible go on.
 
         Raises:
             HookError: A hook failed that must not.

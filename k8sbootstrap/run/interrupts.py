@@ -1,4 +1,4 @@
-"""Interrupts that wait until the child process is known that they must stop."""
+"""Holds SIGINT, SIGTERM and SIGHUP back until ``Popen`` has returned, so that the child can be stopped."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def interrupts_held() -> Iterator[Callable[[], None]]:
-    """Keep interrupts back at the start of a block.
+    """Hold interrupts back at the start of a block.
 
     One that came while ``subprocess.Popen`` is at work would leave a child that nobody knows of.
 

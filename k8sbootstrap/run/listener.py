@@ -1,4 +1,4 @@
-"""What a run and those who listen to it need of each other; the user's hooks are such a listener."""
+"""The interfaces between a run and its listeners, such as the user's hooks."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -21,7 +21,7 @@ class RunListener(Protocol):
         """
 
     def follow(self, event: Event) -> None:
-        """Take an event of the run into account."""
+        """Follow an event of the run."""
 
 
 class RunView(Protocol):

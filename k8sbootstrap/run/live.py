@@ -32,7 +32,7 @@ _PADDING = 2
 _REFRESHES = 4
 """Per second."""
 _OF_STEPS_AND_HOOKS = (StepStarted, StepNote, StepFinished, HookStarted, HookFinished)
-"""Events that say themselves what moves."""
+"""Events that show their own progress."""
 
 
 class _Elapsed:
@@ -87,7 +87,7 @@ class LiveReporter(Reporter):
         self.status("")
 
     def status(self, text: str) -> None:
-        """What the running step is at, beside its title."""
+        """Show what the running step does now, beside its title."""
         if self._moves is not None:
             self._live.update(_moving(self._moves.title, self._moves.time, text))
 
@@ -163,7 +163,7 @@ class LiveReporter(Reporter):
 
 
 def _moving(title: str, since: float, text: str = "") -> Table:
-    """Something that goes on, with what it is at."""
+    """A line for something in progress, and what it does now."""
     row = Table.grid(padding=(0, 1))
     row.add_row(Spinner("dots"), Text(title), _Elapsed(since), Text(text, style="dim"))
     return row

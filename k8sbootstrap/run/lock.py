@@ -44,7 +44,7 @@ class Holder:
 def hold(path: Path, command: str) -> Iterator[None]:
     """Hold the lock at ``path`` for the ``with`` block.
 
-    The kernel lets go of it when the process ends, however it ends, so a dead holder's lock is free. Programs
+    The kernel releases it when the process ends, however it ends, so a dead holder's lock is free. Programs
     started inside the block do not inherit it.
 
     Args:

@@ -1,4 +1,4 @@
-"""What makes Ansible wait before each phase until the runner lets it through."""
+"""Makes Ansible wait before each phase, until this program lets it go on."""
 
 import os
 from contextlib import suppress
@@ -7,8 +7,7 @@ from contextlib import suppress
 class Gate:
     """A pipe from which Ansible's callback plugin reads one byte before each phase.
 
-    The pipe's end lets it through as well, so close the gate only when Ansible has ended. An Ansible whose
-    runner died waits for nobody.
+    When the pipe is closed Ansible goes on too, so close the gate only when Ansible has ended.
     """
 
     def __init__(self) -> None:
@@ -20,7 +19,7 @@ class Gate:
         return {"K8SBOOTSTRAP_GO_FD": str(self.reader)}
 
     def handed_over(self) -> None:
-        """Ansible has its end of the pipe, or never will: drop it here."""
+        """Close this process' copy of Ansible's end of the pipe, once Ansible has started or failed to."""
         os.close(self.reader)
 
     def open(self) -> None:

@@ -1,4 +1,4 @@
-"""A playbook of only what is to do: the phases' own plays, cut down to the hosts and roles that need them."""
+"""Writes a playbook of what is to do: the plays of the phases, limited to hosts and roles that need them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -61,7 +61,7 @@ def write_playbook(survey: Survey, folder: Path, incoming: str = "") -> Path:
 
 
 def _tell_of_run(play: dict[str, Any], survey: Survey, incoming: str) -> None:
-    """Add to ``play`` what no inventory says, as it holds for one run only."""
+    """Add to ``play`` the variables that hold for one run only and so are in no inventory."""
     names = [role["role"] for role in play["roles"] if role["role"] in ASKS_MASTERS]
     unreachable = {f"{name}_unreachable": sorted(survey.unreachable) for name in names}
     play["vars"] = {**unreachable, **play.get("vars", {})}

@@ -102,7 +102,7 @@ class Reporter:
             self.console.print(f"    {line}", markup=False, style="dim")
 
     def status(self, text: str) -> None:
-        """What the running step is at: a line now and then, for it passes. Any thread may call this."""
+        """Show what the running step does now, one line every 10 s at most. Any thread may call this."""
         if text and self._pace.is_time():
             self.line(time.time(), f"{self._step}: {text}")
 
@@ -112,7 +112,7 @@ class Reporter:
         self.line(event.time, event.title)
 
     def step_note(self, event: StepNote) -> None:
-        """A step of the program itself says something."""
+        """A step of the program itself has a message."""
         self.line(event.time, f"{event.title}: {event.text}")
 
     def step_finished(self, event: StepFinished) -> None:

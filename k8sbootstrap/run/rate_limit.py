@@ -1,4 +1,4 @@
-"""How often something that passes is worth a line."""
+"""Lets one progress line through every 10 s."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class RateLimit:
         self._last = clock()
 
     def is_time(self) -> bool:
-        """Whether a line may be written now; it is taken for written."""
+        """Whether a line may be written now; if so, the next one is 10 s later."""
         now = self._clock()
         if now - self._last < _SECONDS:
             return False

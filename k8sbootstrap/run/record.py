@@ -93,7 +93,7 @@ class RunRecord:
 
     @property
     def hooks_log(self) -> Path:
-        """What hooks said; there once one has run."""
+        """Output of hooks; the file exists once one has run."""
         return self.directory / "hooks.log"
 
     def keep_inventory(self, inventory: Path) -> None:

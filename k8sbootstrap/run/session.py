@@ -47,7 +47,7 @@ class Run:
 
     @property
     def current(self) -> str:
-        """What the run is at, in words: a phase of a playbook or a step; empty at its start."""
+        """Title of the phase or step in progress; empty at the start."""
         phase = self.board.current
         return self.step_title if phase is None else phase_title(phase.name)
 
@@ -136,18 +136,18 @@ class Run:
 
 @dataclass(frozen=True)
 class Step:
-    """A step in progress, for what it has to say."""
+    """A step in progress; it takes the step's messages."""
 
     run: Run
     name: str
     title: str
 
     def note(self, text: str) -> None:
-        """Say something worth keeping."""
+        """Record and show a message."""
         self.run.note(StepNote(time=time.time(), step=self.name, title=self.title, text=text))
 
     def status(self, text: str) -> None:
-        """Say what is going on right now; it is not kept. Any thread may call this."""
+        """Show what the step does now. It is not recorded. Any thread may call this."""
         self.run.reporter.status(text)
 
 
@@ -206,7 +206,7 @@ def check_outcome(code: int, board: Board, log: Path, hosts: int) -> None:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """Let a request to terminate and a lost terminal interrupt the run as Ctrl-C does."""
+    """Have SIGTERM and SIGHUP interrupt the run as Ctrl-C does."""
     wanted = [
         number for number in _INTERRUPTS if signal.getsignal(number) is not signal.SIG_IGN
     ]  # nohup stays

@@ -1,4 +1,4 @@
-"""Reads a running cluster's CAs back from its masters, so that a lost state directory costs nothing.
+"""Reads a running cluster's CAs back from its masters, in case the state directory was lost.
 
 Issuing new ones instead would roll a second PKI over a cluster whose nodes and workloads trust the first. But
 what a machine answers is data: it may say that it is a master of this cluster and be none. So what it has is
@@ -44,7 +44,7 @@ def _known(name: str) -> str:
 
 _Name = Annotated[str, AfterValidator(_known)]
 Allow = Callable[[Offer], bool]
-"""Shows what masters have, and returns whether to take it."""
+"""Shows the operator what masters have, and returns whether to take it."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def recover_pki(plan: ClusterPlan, pool: Pool, state: State, allow: Allow | None
 
 
 def fill(masters: Mapping[str, Found], state: State, cluster: str, allow: Allow | None) -> Offer | None:
-    """Compare what masters hold with the state, and fill the state where it is empty; see ``recover_pki``."""
+    """Compare the CAs of masters with the state's. Fill the state where it has none; see ``recover_pki``."""
     offer = None
     if private_files.read(state.pki / "ca.crt") is None:
         whole = {

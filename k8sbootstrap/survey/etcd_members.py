@@ -20,7 +20,7 @@ _MANY = 1000
 
 @dataclass(frozen=True)
 class Member:
-    """One member, as a living one reports it."""
+    """One member, as a running member reports it."""
 
     id: _Id
     name: _Text
@@ -28,19 +28,19 @@ class Member:
     urls: Annotated[tuple[_Text, ...], Field(max_length=_MANY)]
     """Where its peers reach it."""
     started: bool
-    """It has been ready once."""
+    """Whether it has been ready once."""
 
 
 @dataclass(frozen=True)
 class Living:
-    """What a member that answers reports of its cluster."""
+    """What a running member reports about its cluster."""
 
     cluster: _Id
     members: Annotated[tuple[Member, ...], Field(max_length=_MANY)]
     revision: _Number
     """Goes up with every change of the data."""
     objects: _Number
-    """How many Kubernetes keeps there."""
+    """Number of Kubernetes' objects in it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class EtcdProblem:
     """Why etcd must not be touched."""
 
     text: str
-    """What is, and what would be."""
+    """What the cluster has, and what the plan wants."""
     hint: str
     """What to do instead."""
 

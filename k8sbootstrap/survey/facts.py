@@ -1,4 +1,4 @@
-"""What the probe saw on one host, read into types."""
+"""Reads the answer of the probe on one host into types."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _CANDIDATE = re.compile(
 )
 _REMOVED = re.compile(r"^Remv ([a-z0-9][a-z0-9.+-]+)", re.MULTILINE)
 _PACKAGES = {"containerd": "containerd", "docker.io": "docker"}
-"""Package to the runtime that is in it."""
+"""The runtime in each package."""
 _NAME_SERVER = re.compile(r"^nameserver\s+(\S+)", re.MULTILINE)
 _UNIT = re.compile(r"/([^/\n]+\.service)(?:/|$)", re.MULTILINE)
 
@@ -87,14 +87,14 @@ class Facts:
     disk_free: int
     """Free bytes at /var/lib."""
     modules: frozenset[str]
-    """Those of the wanted kernel modules that are there."""
+    """Wanted kernel modules that the host has."""
     cgroup_v2: bool
     firewalld: bool
     """Whether it runs."""
     ufw: tuple[str, ...]
     """Words of its status, from ``Status:`` on; empty where ufw is not installed or inactive."""
     name_servers: tuple[str, ...]
-    """Those that pods on the host are told of."""
+    """Name servers that pods on the host get."""
     clock: tuple[float, float]
     """Seconds since 1970 on the host's clock, when the probe began and when it ended."""
     cluster: str
@@ -102,19 +102,19 @@ class Facts:
     recorded: frozenset[str]
     """Files and folders that this tool recorded as its own."""
     leftovers: tuple[str, ...]
-    """Paths that a cluster leaves."""
+    """Paths that another cluster left behind."""
     settings: Mapping[str, OwnedFile]
     """Files of settings that the cluster has too, by path, where they are there."""
     docker: DockerSettings
     removed: tuple[str, ...]
     """Packages that apt would have to remove for those that the host lacks."""
     runtimes: Mapping[str, str]
-    """docker and containerd to the version that is installed, or else would be."""
+    """Version of docker and containerd by name: the installed one, or the one that would be installed."""
 
 
 @dataclass(frozen=True)
 class RawFacts:
-    """What the probe prints: outputs of commands and contents of files, as they are."""
+    """The answer of the probe: output of commands and content of files, unread."""
 
     python: tuple[int, int, int]
     os_release: str

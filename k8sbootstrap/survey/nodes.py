@@ -1,4 +1,4 @@
-"""The cluster's nodes against those of cluster.yaml: some are in no file, some are in no cluster."""
+"""Compares the cluster's nodes with those of cluster.yaml: each side may have some that the other lacks."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What the host's owner has set in programs that the cluster uses too, read into types."""
+"""Reads into types what the host's owner has set in programs that the cluster uses too."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ class OwnedFile:
 
     text: str
     stock: bool
-    """It is as a package of the distribution brings it."""
+    """Whether it is unchanged from its package."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class DockerSettings:
     """How docker runs."""
 
     command_lines: tuple[str, ...] = ()
-    """What it is started with, now and later."""
+    """Its command lines: the running one, and that of its unit."""
     info: Mapping[str, Any] = field(default_factory=dict)
     """What the engine says of itself: of that, ``Swarm``."""
     containers: Sequence[Mapping[str, Any]] = ()

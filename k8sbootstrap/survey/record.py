@@ -1,4 +1,4 @@
-"""Asks hosts what they are like: one command per host over SSH."""
+"""Asks hosts for their record and for what differs from it: one command per host over SSH."""
 
 import base64
 import json
@@ -42,9 +42,9 @@ class HostFinding:
     drift: Mapping[str, tuple[Change, ...]]
     """By role: what somebody changed since, and restarts that a killed run did not come to."""
     routes: Mapping[str, str]
-    """Other nodes' addresses to the podCIDRs that this host routes there."""
+    """podCIDRs that this host routes to other nodes, by the node's address."""
     pod_cidrs: Mapping[str, str] | None
-    """Node to podCIDR, from masters; None from other hosts."""
+    """podCIDR of every node, by node; only from masters, None from other hosts."""
     api_error: str
     """Why a master could not ask its API server; empty when it could."""
     addresses: Mapping[str, str] = field(default_factory=dict)
@@ -52,11 +52,11 @@ class HostFinding:
     own_range: str = ""
     """The podCIDR that the host's own pods get addresses from; empty where its pod network has none."""
     firewall: Mapping[str, list[str]] | None = None
-    """What was last wanted to get through firewalld; None where that does not run."""
+    """What the last run opened in firewalld; None where that does not run."""
     made_with: Annotated[Mapping[_Text, _Text], Field(max_length=_MANY)] = field(default_factory=dict)
-    """What can't be changed any more: key of cluster.yaml to value."""
+    """Values that can't be changed any more, by key of cluster.yaml."""
     cordoned: tuple[str, ...] = ()
-    """Nodes that an upgrade has not given back, from the same master."""
+    """Nodes that an upgrade left cordoned, from the same master."""
     etcd: EtcdReport = field(default_factory=EtcdReport)
     """What the host has of etcd."""
 
@@ -65,7 +65,7 @@ _FINDING = TypeAdapter(HostFinding)
 
 
 def probe(host: str, session: Session) -> HostFinding:
-    """See one host. Changes nothing there.
+    """Ask one host. Changes nothing there.
 
     Raises:
         HostError: The host has no usable Python, the probe failed there, or the connection broke.

@@ -25,7 +25,7 @@ class Work:
     causes: tuple[str, ...]
     """Any of new, configuration, drift, cluster, unknown, upgrade."""
     drift: tuple[Change, ...] = ()
-    """What somebody changed there, or in the cluster; why it is unknown."""
+    """What somebody changed on the host or in the cluster, or why that is unknown."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Survey:
     """All that is to do on a cluster."""
 
     work: Mapping[str, Mapping[str, Work]]
-    """Host to role to why it has to run there; in their order, and without hosts that have nothing to do."""
+    """Why roles have to run, by host and role, in order; hosts with nothing to do are left out."""
     unreachable: Mapping[str, K8sBootstrapError] = field(default_factory=dict)
     """Hosts that could not be looked at, and why."""
     exists: bool = True
-    """Some host belongs to the cluster already."""
+    """Whether a host belongs to the cluster already."""
     etcd_asked: tuple[str, ...] = ()
     """Hosts that the role etcd asks before members start without data; empty where none does."""
     unplanned: tuple[UnplannedNode, ...] = ()
@@ -47,7 +47,7 @@ class Survey:
 
     @property
     def settled(self) -> bool:
-        """Nothing is to do on the hosts that answered."""
+        """Whether nothing is to do on the hosts that answered."""
         return not self.work
 
     def hosts(self, role: str) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class HostFindings:
-    """What hosts answered."""
+    """The answers of all hosts."""
 
     findings: Mapping[str, HostFinding]
     """By host; those that did not answer are missing."""
@@ -83,12 +83,12 @@ def look_at_hosts(plan: ClusterPlan, pool: Pool) -> HostFindings:
 
 
 def compare(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]], seen: HostFindings) -> Survey:
-    """See what is to do.
+    """Find out what is to do.
 
     Args:
         plan: The cluster.
-        digests: Host to role to digest, as they should be.
-        seen: What hosts are like.
+        digests: The wanted digest, by host and role.
+        seen: The answers of hosts.
     """
     findings = seen.findings
     order = {role: number for number, role in enumerate(role for phase in PHASES for role in phase.roles)}
@@ -127,7 +127,7 @@ def compare(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]], seen: H
 
 
 def change_cause(change: Change) -> str:
-    """What a change that somebody made is about: drift (of the host), cluster, or unknown."""
+    """The cause that a change by somebody else belongs to: drift (of the host), cluster, or unknown."""
     if not change.kind:
         return "unknown"
     return "cluster" if change.kind in IN_CLUSTER else "drift"
@@ -154,7 +154,7 @@ def _again(node: str) -> Change:
 
 
 def _unfinished(before: Work) -> Work:
-    """The kubelet's work where an upgrade was stopped and the node still takes no pods."""
+    """The work of the role kubelet on a node that a stopped upgrade left cordoned."""
     return replace(before, causes=(*before.causes, "upgrade"))
 
 

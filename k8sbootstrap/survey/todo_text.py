@@ -14,7 +14,7 @@ _CAUSES = {
     "upgrade": "an upgrade has not given the node back",
 }
 _SHOWN = 3
-"""Changes of a host that are named before the rest is only counted."""
+"""Number of changes of a host that are named; the others are counted."""
 
 
 def summary(survey: Survey) -> list[str]:
@@ -25,7 +25,7 @@ def summary(survey: Survey) -> list[str]:
 
 
 def unplanned(name: str, address: str) -> str:
-    """What is to be known of a node that cluster.yaml does not name."""
+    """A line about a node that cluster.yaml does not name."""
     return (
         f"{name} ({address}) is a node of the cluster, and cluster.yaml does not name it: it works on, and "
         "keeps its routes. How to remove it: docs/plan.md"

@@ -1,4 +1,4 @@
-"""What a bundle says of itself: the first file in it, ``manifest.json``."""
+"""The manifest of a bundle: ``manifest.json``, the first file in it."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from k8sbootstrap.formats.bounded import load_json
 
 NAME = "manifest.json"
 FORMAT = "k8sbootstrap-bundle/1"
-"""Another one when programs that read this one would misread it."""
+"""It changes when programs that read this version would misread the next."""
 PACKAGES = "packages"
 """Folder of the apt repositories: packages/SYSTEM/ARCH, as in packages/debian12/amd64."""
 INDEX = "Packages"
@@ -41,13 +41,13 @@ class Manifest:
     """Version that cluster.yaml names."""
     architectures: tuple[str, ...]
     images: Mapping[str, str]
-    """Path of an image's tar to the reference of the image."""
+    """Reference of each image, by the path of its tar."""
     missing: tuple[str, ...]
     """References of images that the cluster uses and that are not in the bundle."""
     packages: Mapping[str, tuple[str, ...]]
-    """SYSTEM/ARCH, such as debian12/amd64, to what hosts are given; all that it depends on is there too."""
+    """Packages to install, by SYSTEM/ARCH such as debian12/amd64; the bundle has their dependencies too."""
     files: Mapping[str, BundledFile] = field(default_factory=dict)
-    """Path to file, of everything but the manifest itself."""
+    """Every file but the manifest itself, by its path."""
 
     def text(self) -> str:
         """The content of ``manifest.json``."""
@@ -55,7 +55,7 @@ class Manifest:
 
     @property
     def sha256(self) -> str:
-        """Of ``manifest.json``: as it has the hash of everything else, it stands for the whole bundle."""
+        """Hash of ``manifest.json``. It has the hash of every other file, so this covers the whole bundle."""
         return hashlib.sha256(self.text().encode()).hexdigest()
 
     @property

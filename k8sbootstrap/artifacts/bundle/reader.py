@@ -20,12 +20,12 @@ _NEXT = "Copy it over again, or make it anew with: k8sbootstrap bundle create"
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose manifest was read. Nothing else of it is believed before its hash was checked."""
+    """A bundle whose manifest was read. Every other file is checked against its hash before it is used."""
 
     path: Path
     manifest: Manifest
     places: dict[str, int]
-    """Path of each file to where its content begins."""
+    """Offset in the bundle where each file's content begins, by the file's path."""
 
     @contextmanager
     def open(self, path: str) -> Iterator["Content"]:
@@ -48,7 +48,7 @@ class Bundle:
             progress: Told how many bytes were checked so far.
 
         Returns:
-            Path to the hash that was found, of every file that has another one than the manifest says.
+            The hash of each file that differs from the manifest, by the file's path.
         """
         wrong, checked = {}, 0
         for path, entry in sorted(self.manifest.files.items(), key=lambda item: self.places[item[0]]):

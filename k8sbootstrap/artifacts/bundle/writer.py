@@ -83,7 +83,7 @@ def _add(tar: tarfile.TarFile, path: str, content: Content, manifest: Manifest) 
 
 
 def _member(path: str, size: int) -> tarfile.TarInfo:
-    """Nothing of when, where and by whom: only name and size."""
+    """A tar header with name and size alone: no time, no owner."""
     info = tarfile.TarInfo(path)
     info.size = size
     info.mode = 0o644
@@ -91,7 +91,7 @@ def _member(path: str, size: int) -> tarfile.TarInfo:
 
 
 class _Hashed:
-    """Computes the hash of what passes through a file."""
+    """A file that computes the hash of all that is written to it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""The common shape of places that files come from, and how their content is checked."""
+"""The base class of places that files come from, and the check of their content."""
 
 import hashlib
 import os
@@ -30,13 +30,13 @@ class Expected:
 
     sha256: str
     why: str
-    """Who says so, as in "as the release catalogue says"."""
+    """Where the hash comes from, as in "as the release catalogue says"."""
     listed_by: "Source | None" = None
-    """The source whose SHA256SUMS says so."""
+    """The source whose SHA256SUMS has the hash; None where it comes from elsewhere."""
     pinned: bool = False
-    """Whether the cluster's pin says so."""
+    """Whether it is the cluster's pin."""
     published: bool = False
-    """Whether upstream's own checksum says so."""
+    """Whether it is upstream's own checksum."""
 
 
 class SourceError(Exception):
@@ -79,7 +79,7 @@ class Source(ABC):
     """sha256 of its SHA256SUMS, once that was read; empty where there is none."""
 
     def sums(self) -> Mapping[str, str]:
-        """Key to hash, as the source's own SHA256SUMS says; empty where it has none.
+        """Hash of each file in the source's own SHA256SUMS, by key; empty where it has none.
 
         Raises:
             SourceError: The source does not answer, or its SHA256SUMS is damaged.
@@ -126,7 +126,7 @@ def hash_of_list(content: bytes) -> str:
 
 
 def require_list(source: Source, wanted: str, found: str) -> None:
-    """See that a list of own builds is the one that cluster.yaml means.
+    """Check that a list of own builds is the one whose hash cluster.yaml has.
 
     Args:
         source: Whose list it is.
@@ -149,7 +149,7 @@ def require_list(source: Source, wanted: str, found: str) -> None:
 
 
 def parse_sums(text: str) -> dict[str, str]:
-    """Read what ``sha256sum`` wrote: path to hash. A line of a hash alone has the empty path.
+    """Read the output of ``sha256sum``: hashes by path. A line with a hash alone has the empty path.
 
     Raises:
         SourceError: A line is something else.
@@ -241,7 +241,7 @@ def text(web: Web, url: str) -> str:
 
 
 def largest(file: ArtifactFile) -> int:
-    """How many bytes a file may have."""
+    """The most bytes that a file may have."""
     if file.file == "image.tar":
         return limits.IMAGE
     return limits.DOCUMENT if file.arch == "any" else limits.PROGRAM

@@ -40,10 +40,10 @@ class RegistryImages:
     """Images that may be pulled, and how registries are reached."""
 
     refs: Mapping[str, str]
-    """``ArtifactFile.key`` to full reference."""
+    """Full reference of each image, by ``ArtifactFile.key``."""
     registries: Sequence[RegistryPlan]
     logins: Mapping[str, str]
-    """Host to base64 of USER:PASSWORD."""
+    """base64 of USER:PASSWORD, by the registry's host."""
     all: bool
     """Whether registries may be asked that cluster.yaml does not name under runtime.registries."""
 

@@ -31,7 +31,7 @@ from k8sbootstrap.formats.text import without_logins
 
 
 class UpstreamSource(Source):
-    """The projects' own release sites. Nothing is taken from there that no checksum vouches for.
+    """The projects' own release sites. Only files with a checksum are taken from there.
 
     Args:
         web: HTTP client of the run.

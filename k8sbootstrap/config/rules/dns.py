@@ -39,7 +39,7 @@ def replicas(draft: Draft) -> Iterator[Finding]:
 
 
 def without_coredns(draft: Draft) -> Iterator[Finding]:
-    """What goes with CoreDNS comes with it."""
+    """Settings that need CoreDNS are used with CoreDNS only."""
     dns = draft.dns
     if dns is None or dns.name == "coredns":
         return

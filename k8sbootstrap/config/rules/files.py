@@ -80,7 +80,7 @@ def registry_files(draft: Draft, base: Path) -> Iterator[Finding]:
 
 
 def image_archives(draft: Draft, base: Path) -> Iterator[Finding]:
-    """Images to load are in archives that runtimes take, for an architecture that a host has."""
+    """Images to load are in archives that runtimes can load, for an architecture that a host has."""
     archs = {host.arch for host in draft.hosts.values()}
     named = [(("runtime", "images"), draft.runtime.images)] if draft.runtime else []
     named += [(("registry", "images"), draft.registry.images)] if draft.registry else []
@@ -111,7 +111,7 @@ def _of_ssh(ssh: SSH, location: Location, base: Path) -> Iterator[Finding]:
 
 
 def _wrong_in(path: Path) -> str:
-    """What of a path OpenSSH does not take as it is, however it is quoted; empty where it takes all of it."""
+    """The part of a path that OpenSSH replaces even in quotes; empty where there is none."""
     if "${" in str(path):
         return "'${', which OpenSSH replaces,"
     return "control characters or bytes that are not UTF-8" if _NO_TEXT.search(str(path)) else ""

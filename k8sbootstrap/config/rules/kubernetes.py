@@ -29,7 +29,7 @@ def catalogued(draft: Draft) -> Iterator[Finding]:
 
 
 def extra_args(draft: Draft) -> Iterator[Finding]:
-    """Extra flags are spelled without dashes, the release takes them, and the cluster depends on none."""
+    """Extra flags are spelled without dashes, the release takes them, and they are not reserved."""
     if draft.kubernetes is None:
         return
     minor = minor_of(draft.kubernetes.version)

@@ -24,7 +24,7 @@ def host(draft: Draft) -> Iterator[Finding]:
 
 
 def port(draft: Draft) -> Iterator[Finding]:
-    """Its port is nobody else's."""
+    """No other component uses the registry's port."""
     if draft.registry is None:
         return
     api = draft.api or Api()
@@ -37,7 +37,7 @@ def port(draft: Draft) -> Iterator[Finding]:
 
 
 def entry(draft: Draft) -> Iterator[Finding]:
-    """Nodes know how to reach it: runtime.registries has nothing to say of it."""
+    """``runtime.registries`` has no entry for the cluster's own registry."""
     local = draft.registry
     if local is None or draft.runtime is None:
         return

@@ -10,7 +10,7 @@ from k8sbootstrap.config.rules.finding import Finding
 
 
 def minors(draft: Draft) -> Iterator[Finding]:
-    """The catalogue knows what the minor of every release takes."""
+    """The catalogue has the minor of every release."""
     known = [minor.minor for minor in load_catalogue().minors]
     for version in draft.releases:
         if minor_of(version) not in known:

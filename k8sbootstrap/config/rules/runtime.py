@@ -25,7 +25,7 @@ def registry_hosts(draft: Draft) -> Iterator[Finding]:
 
 
 def logins(draft: Draft) -> Iterator[Finding]:
-    """A user comes with a password, and can be told from it."""
+    """A registry has both a user and a password, or neither; the user has no colon."""
     for index, registry in enumerate(draft.runtime.registries if draft.runtime else ()):
         place, user = (*_REGISTRIES, index), registry.username
         if user is not None and (user == "" or ":" in user):

@@ -1,4 +1,4 @@
-"""All that is known about a running cluster at one moment; the only thing that checks look at."""
+"""All that is known about a running cluster at one moment. Checks read nothing else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,19 +30,19 @@ class Workload:
 
     namespace: str
     pods: Mapping[str, Pod] = field(default_factory=dict)
-    """Node name to its pod."""
+    """The pod of each node, by node name."""
     cluster_ip: str = ""
     node_port: int = 0
     error: str = ""
     """Why the workload could not be created; empty when it was."""
     omitted: str = ""
-    """Why there was no point in creating it; empty when there was."""
+    """Why it was not created on purpose; empty when it was to be created."""
     logs: Mapping[str, RunAnswer] = field(default_factory=dict)
-    """Node name to ``kubectl logs`` of its pod."""
+    """``kubectl logs`` of each node's pod, by node name."""
     execs: Mapping[str, RunAnswer] = field(default_factory=dict)
-    """Node name to ``kubectl exec`` in its pod, which tries all addresses from there."""
+    """``kubectl exec`` in each node's pod, which tries all addresses from there; by node name."""
     hosts: Mapping[str, Answer] = field(default_factory=dict)
-    """Node name to what its host reached (see ``traffic``)."""
+    """What each node's host reached (see ``traffic``), by node name."""
 
     @property
     def running(self) -> dict[str, Pod]:
@@ -52,7 +52,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Facts:
-    """One look at the cluster."""
+    """The state of the cluster at one moment."""
 
     plan: ClusterPlan
     allow_down: frozenset[str] = frozenset()
@@ -60,9 +60,9 @@ class Facts:
     lost: Mapping[str, str] = field(default_factory=dict)
     """Hosts that cannot be reached over SSH, and why."""
     answers: Mapping[str, Answer] = field(default_factory=dict)
-    """Host name to what its agent said about its health."""
+    """Answer of each host about its health, by host name."""
     nodes: Mapping[str, Object] = field(default_factory=dict)
-    """Node name to Node object."""
+    """Node objects by node name."""
     api_error: str = ""
     """Why no master's kubectl got an answer from the API; empty when one did."""
     workload: Workload | None = None

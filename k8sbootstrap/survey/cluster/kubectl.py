@@ -1,4 +1,4 @@
-"""kubectl, run on whichever master answers: the controller itself needs no route to the API."""
+"""Runs kubectl on a master that answers: the controller itself needs no route to the API."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _UNAVAILABLE = (
     "no route to host",
     "client.timeout exceeded",
 )
-"""What kubectl says, in lower case, when the API server is gone, not when a request is wrong."""
+"""Parts of kubectl's messages, in lower case, that mean that the API server is gone."""
 
 
 class ApiUnavailableError(VerifyError):
@@ -44,7 +44,7 @@ def argv(*arguments: str) -> tuple[str, ...]:
 
 
 def unavailable(answer: RunAnswer) -> bool:
-    """Whether a kubectl failed because its API server is not there."""
+    """Whether kubectl failed because its API server does not answer."""
     text = answer.stderr.lower()
     return answer.rc != 0 and any(words in text for words in _UNAVAILABLE)
 

@@ -1,4 +1,4 @@
-"""One look at the cluster: every host's own word, and the API's about its nodes."""
+"""Observes the cluster once: asks every host about itself, and the API about its nodes."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What programs on hosts print, as types. Commands are elsewhere, so that recorded output tests this."""
+"""Reads the output of programs on hosts into types. It runs nothing, so recorded output tests it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ class EtcdMember:
 
 @dataclass(frozen=True)
 class EtcdStatus:
-    """What one etcd member says of itself."""
+    """The status that one etcd member reports."""
 
     member: int
     cluster: int
@@ -118,8 +118,8 @@ def unit_states(answer: RunAnswer) -> dict[str, str]:
     """Read ``systemctl show --property=Id,ActiveState,SubState,ExecMainStatus UNIT...``.
 
     Returns:
-        Unit name without ``.service`` to ``ACTIVE (SUB)``, such as ``active (running)``; of an etcd that does
-        not start without its data it says so.
+        The state of each unit as ``ACTIVE (SUB)``, such as ``active (running)``, by its name without
+        ``.service``. An etcd that does not start because its data is gone has a state that says so.
     """
     states = {}
     for block in answer.stdout.split("\n\n"):

@@ -57,7 +57,7 @@ def etcdctl(*arguments: str) -> RunCommand:
 
 
 def health_request(plan: ClusterPlan, host: HostPlan) -> Request:
-    """Everything that tells whether ``host`` itself is well."""
+    """The request whose answer tells whether ``host`` itself is healthy."""
     http = health_endpoints(plan, host)
     if host.is_node:
         http[API] = api_get(plan, host)

@@ -1,4 +1,4 @@
-"""Asks the hosts and puts their answers together."""
+"""Asks the hosts for their status, and combines the answers."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -49,7 +49,7 @@ CERTIFICATES = (
 
 
 def status_request(plan: ClusterPlan, host: HostPlan) -> Request:
-    """Verify's health request, and what a host is made of."""
+    """The health request of verify, plus operating system, kernel, versions and certificates."""
     health = health_request(plan, host)
     run = dict(health.run)
     run[OS_RELEASE] = RunCommand(("cat", "/etc/os-release"))
@@ -81,7 +81,7 @@ def collect(plan: ClusterPlan, pool: Pool) -> ClusterStatus:
 
 
 def summarize(facts: Facts, now: datetime) -> ClusterStatus:
-    """The status that facts amount to at the time ``now``."""
+    """The status at the time ``now``, computed from facts."""
     plan = facts.plan
     return ClusterStatus(
         cluster=plan.config.name,

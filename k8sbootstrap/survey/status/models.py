@@ -84,7 +84,7 @@ class NodeStatus:
 
 @dataclass(frozen=True)
 class ClusterStatus:
-    """Everything."""
+    """The status of the whole cluster."""
 
     cluster: str
     version: str

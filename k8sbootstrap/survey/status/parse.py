@@ -1,4 +1,4 @@
-"""What hosts print about themselves, as types."""
+"""Reads what hosts print about themselves into types."""
 
 import re
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ def certificates(path: str, pem: str, now: datetime) -> list[Certificate]:
     Args:
         path: The file on the host.
         pem: Certificates in PEM form.
-        now: The time to reckon days from; aware.
+        now: The time from which days are counted; timezone-aware.
 
     Raises:
         ValueError: when ``pem`` is no certificate.

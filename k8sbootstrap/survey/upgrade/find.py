@@ -1,4 +1,4 @@
-"""What an upgrade comes to: what is to do, against what runs."""
+"""Finds the upgrade in what is to do, by comparing it with what runs."""
 
 from collections.abc import Collection
 
@@ -13,7 +13,7 @@ _VERSIONED = ("etcd", "kube_apiserver", "kube_controller_manager", "kube_schedul
 
 
 def may_be_upgrade(todo: Survey) -> bool:
-    """Whether what is to do may be, or be part of, an upgrade: only then it is worth a look at versions."""
+    """Whether what is to do may be an upgrade, or part of one. Only then versions have to be looked at."""
     return todo.exists and any(
         {"configuration", "upgrade"} & set(work.causes)
         for roles in todo.work.values()

@@ -25,7 +25,7 @@ class PendingUpgrade:
     """Workers that are upgraded then, ``max_unavailable`` at a time."""
     max_unavailable: int
     bare_pods: bool = False
-    """Pods that nothing would make again may go."""
+    """Whether pods may be removed that nothing would create again."""
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -34,11 +34,11 @@ class PendingUpgrade:
 
     @property
     def changes_data(self) -> bool:
-        """Whether etcd's data gets into the hands of another release: a snapshot comes first."""
+        """Whether another release is going to use etcd's data: then a snapshot is taken first."""
         return bool(self.api_servers or self.etcd_before)
 
     def lines(self) -> Iterator[str]:
-        """What it is, in words, in the order in which it is done."""
+        """Its steps as lines of text, in order."""
         if self.before:
             yield f"Kubernetes goes from {' and '.join(self.before)} to {self.version}"
         if self.changes_data:
@@ -55,5 +55,5 @@ class PendingUpgrade:
             yield f"nodes, drained first, {how}: {', '.join(self.workers)}"
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in the JSON form of ``plan``."""
+        """Its part of the JSON output of ``plan``."""
         return {key: value for key, value in asdict(self).items() if key != "bare_pods"}

@@ -1,4 +1,4 @@
-"""What the cluster runs now, and all that decides whether it can be upgraded: one look at hosts and API."""
+"""Observes what the cluster runs now, and what decides whether it can be upgraded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -28,15 +28,15 @@ _PODS = (
 
 @dataclass(frozen=True)
 class Running:
-    """The cluster as it runs."""
+    """What the cluster runs at one moment."""
 
     status: ClusterStatus
     api_servers: Mapping[str, str] = field(default_factory=dict)
-    """Master to the release that its API server says it is; without those that did not say."""
+    """Release that each API server reports, by master; without those that did not answer."""
     deprecated: tuple[parse.DeprecatedApi, ...] = ()
     """APIs asked for since the API servers started that a later release no longer has."""
     bare_pods: tuple[parse.BarePod, ...] = ()
-    """Pods on nodes that nothing makes again when they are gone."""
+    """Pods that nothing creates again when they are gone."""
     budgets: tuple[parse.Budget, ...] = ()
     """All PodDisruptionBudgets."""
     cordoned: frozenset[str] = frozenset()
@@ -86,7 +86,7 @@ def look_at(plan: ClusterPlan, pool: Pool) -> Running:
 
 
 def _request(plan: ClusterPlan, host: HostPlan) -> Request:
-    """What ``status`` asks, and of masters what only an upgrade wants to know."""
+    """The request of ``status``; for masters also what only an upgrade needs."""
     asked = status_request(plan, host)
     if not host.is_master:
         return asked
@@ -122,7 +122,7 @@ def _deprecated(answers: Mapping[str, Answer]) -> tuple[parse.DeprecatedApi, ...
 
 
 def _workload(kubectl: Kubectl) -> tuple[tuple[parse.BarePod, ...], tuple[parse.Budget, ...]]:
-    """Pods that nothing makes again, and budgets; nothing where the API cannot say."""
+    """Pods that nothing creates again, and budgets; both empty where the API does not answer."""
     try:
         text = kubectl.text("get", "pods", "-A", "--no-headers", "-o", f"custom-columns={_PODS}")
         items: Any = kubectl.json("get", "poddisruptionbudgets", "-A")

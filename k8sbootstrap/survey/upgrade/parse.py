@@ -1,4 +1,4 @@
-"""What the API server prints, as types. Commands are in ``look``, so that recorded output tests this."""
+"""Reads answers of the API server into types. It runs nothing, so recorded output tests it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ _NONE = "<none>"
 
 @dataclass(frozen=True)
 class DeprecatedApi:
-    """An API that somebody asked for, and that is to go."""
+    """An API that clients use, and that a later release removes."""
 
     resource: str
     """As in ``cronjobs.v1beta1.batch``."""
@@ -40,9 +40,9 @@ class Budget:
     name: str
     """``NAMESPACE/NAME``."""
     allowed: int
-    """How many of its pods may go now."""
+    """How many of its pods may be evicted now."""
     pods: int
-    """How many it is about."""
+    """How many pods it covers."""
     healthy: int
     wanted: int
     """How many must be healthy."""
