@@ -16,25 +16,16 @@ from k8sbootstrap.artifacts.bundle.manifest import PACKAGES, Manifest
 from k8sbootstrap.artifacts.bundle.reader import open_bundle
 from k8sbootstrap.artifacts.packages.apt import SYSTEMS
 from k8sbootstrap.artifacts.transfers import Transfers
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import Globals, Group, output_option
 from k8sbootstrap.errors import BundleError
 from k8sbootstrap.formats.text import count, megabytes, megabytes_of
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.run.rate_limit import RateLimit
 
-_output = click.option(
-    "-o",
-    "--output",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Form of the answer.",
-)
 _bundle = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 
 
-@click.group("bundle")
+@click.group("bundle", cls=Group)
 def command() -> None:
     """Make and check bundles: all of an installation in one file.
 
@@ -86,12 +77,12 @@ def create(options: Globals, output: Path, systems: tuple[str, ...]) -> None:
 
 @command.command("inspect")
 @_bundle
-@_output
+@output_option("Form of the answer.")
 @click.pass_obj
-def inspect(options: Globals, file: Path, form: str) -> None:
+def inspect(options: Globals, file: Path, output: str) -> None:
     """Say what is in a bundle. Reads only its manifest."""
     manifest = open_bundle(file).manifest
-    if form == "json":
+    if output == "json":
         click.echo(json.dumps(asdict(manifest) | {"sha256": manifest.sha256}, indent=2, sort_keys=True))
         return
     for line in _summary(manifest):

@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 
 from k8sbootstrap.catalog.resolve import default_version
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import Command, Globals
 from k8sbootstrap.config.document import parse
 from k8sbootstrap.config.load import check
 from k8sbootstrap.config.template import Start, cluster_file_text
 from k8sbootstrap.errors import ConfigError
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--master", "masters", metavar="[NAME=]ADDR", multiple=True, required=True, help="A master; repeat it."
 )

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import Command, Globals
 from k8sbootstrap.config.load import load_cluster
 from k8sbootstrap.pki import operator_kubeconfig
 from k8sbootstrap.state import State
 
 
-@click.command("kubeconfig")
+@click.command("kubeconfig", cls=Command)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),

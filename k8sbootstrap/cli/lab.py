@@ -12,20 +12,12 @@ import click
 
 from k8sbootstrap.catalog.data import minor_of, numbers
 from k8sbootstrap.catalog.resolve import versions
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import Globals, Group, PassesOn, output_option
 from k8sbootstrap.config.models.base import VERSION
 from k8sbootstrap.inventory.connection import openssh_options
 from k8sbootstrap.lab import model, nspawn, operations, vagrant
 from k8sbootstrap.lab.root_image import SUITES, USER
 from k8sbootstrap.state import State
-
-
-class _InOrder(click.Group):
-    """Lists its commands in the order of their definition: the one in which a newcomer meets them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Every command."""
-        return list(self.commands)
 
 
 def _upgrade_to(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -38,7 +30,7 @@ def _upgrade_to(_context: click.Context, _option: click.Parameter, value: str | 
 _names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 
 
-@click.group("lab", cls=_InOrder)
+@click.group("lab", cls=Group)
 def command() -> None:
     """Start disposable hosts on this machine to try k8sbootstrap on.
 
@@ -152,14 +144,7 @@ def down(options: Globals) -> None:
 
 
 @command.command("status")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Form of the list.",
-)
+@output_option("Form of the list.")
 @click.pass_obj
 def status(options: Globals, output: str) -> None:
     """List the hosts, their addresses and their states.
@@ -174,7 +159,7 @@ def status(options: Globals, output: str) -> None:
         options.console.print(f"{host.name:<12} {host.address:<16} {host.state}", markup=False)
 
 
-@command.command("ssh", context_settings={"ignore_unknown_options": True})
+@command.command("ssh", cls=PassesOn, context_settings={"ignore_unknown_options": True})
 @click.argument("name")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
@@ -190,7 +175,7 @@ def ssh(options: Globals, name: str, arguments: tuple[str, ...]) -> None:
     os.execvp("ssh", [*words, target, *arguments])  # noqa: S606 - ssh takes this process's place
 
 
-@command.command("exec", context_settings={"ignore_unknown_options": True})
+@command.command("exec", cls=PassesOn, context_settings={"ignore_unknown_options": True})
 @click.argument("name")
 @click.argument("words", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj

@@ -1,17 +1,15 @@
-"""The command group, the options every command shares, and the one place where errors become exit codes."""
+"""The command group, and the one place where errors become exit codes."""
 
 import importlib
 import sys
 import traceback
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from k8sbootstrap import __version__
-from k8sbootstrap.cli.console import PlainConsole, say
+from k8sbootstrap.cli.console import say
+from k8sbootstrap.cli.options import FORM_BEFORE_COMMAND, OF_ALL_COMMANDS, Globals
 from k8sbootstrap.errors import K8sBootstrapError
 
 COMMANDS = (
@@ -34,19 +32,6 @@ COMMANDS = (
 
 _MEANT = (K8sBootstrapError, click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError)
 """Errors that ``main`` turns into an exit code."""
-
-
-@dataclass(frozen=True)
-class Globals:
-    """The options given before the command, as ``ctx.obj``."""
-
-    file: Path
-    """cluster.yaml."""
-    verbosity: int
-    console: Console
-    """Human-readable output, on standard output."""
-    errors: Console
-    """Warnings and errors, on standard error."""
 
 
 class LazyGroup(click.Group):
@@ -72,7 +57,7 @@ class LazyGroup(click.Group):
             raise
         except Exception as exc:
             hint = 'this is a bug; "k8sbootstrap -v COMMAND" prints the traceback to report it with'
-            if ctx.params["verbose"]:
+            if ctx.ensure_object(Globals).verbosity:
                 traceback.print_exc()
                 hint = "this is a bug; report it with the traceback above"
             first_line = str(exc).partition("\n")[0]
@@ -80,34 +65,19 @@ class LazyGroup(click.Group):
 
 
 @click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=LazyGroup,
+    params=[*OF_ALL_COMMANDS, FORM_BEFORE_COMMAND],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option(
-    "-f",
-    "--file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("cluster.yaml"),
-    show_default=True,
-    help="The cluster's description.",
-)
-@click.option("-v", "--verbose", count=True, help="Say more; -vv shows Ansible's own output.")
-@click.option("--no-color", is_flag=True, help="Plain output without colors.")
 @click.version_option(__version__, prog_name="k8sbootstrap")
-@click.pass_context
-def cli(ctx: click.Context, file: Path, verbose: int, no_color: bool) -> None:  # noqa: FBT001
+def cli() -> None:
     """Turn bare Linux hosts into a highly available Kubernetes cluster, and keep it right.
 
     Start with "k8sbootstrap init --master ADDRESS --worker ADDRESS", look at the cluster.yaml it writes, then
     run "k8sbootstrap up". No hosts at hand? "k8sbootstrap lab up" starts disposable ones on this machine.
 
-    The options below go before the command: k8sbootstrap -f other.yaml up
+    The options below go before or after the command: k8sbootstrap up -f other.yaml
     """
-    ctx.obj = Globals(
-        file=file,
-        verbosity=verbose,
-        console=PlainConsole(no_color=no_color, highlight=False, soft_wrap=True),
-        errors=PlainConsole(no_color=no_color, highlight=False, stderr=True, soft_wrap=True),
-    )
 
 
 def main(args: list[str] | None = None) -> None:
@@ -120,7 +90,7 @@ def main(args: list[str] | None = None) -> None:
     except click.exceptions.Exit as exc:
         sys.exit(exc.exit_code)
     except click.ClickException as exc:
-        _with_place(exc).show()
+        exc.show()
         sys.exit(exc.exit_code)
     except K8sBootstrapError as exc:
         say(f"{exc}", err=True)
@@ -131,15 +101,3 @@ def main(args: list[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
-
-
-def _with_place(exc: click.ClickException) -> click.ClickException:
-    """For a global option after the command: an error that says where it belongs."""
-    if isinstance(exc, click.NoSuchOption) and exc.ctx is not None:
-        for option in cli.params:
-            if exc.option_name in option.opts:
-                program, _, command = exc.ctx.command_path.partition(" ")
-                value = " FILE" if isinstance(option.type, click.Path) else ""
-                place = f"{program} {exc.option_name}{value} {command}"
-                return click.UsageError(f"Give it before the command: {place}", exc.ctx)
-    return exc

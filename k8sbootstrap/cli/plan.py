@@ -11,9 +11,15 @@ from rich.text import Text
 
 from k8sbootstrap.actions.plan import HostPreview, PlannedChange, Preview, require_all, run_plan
 from k8sbootstrap.cli.authorities import allower
-from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.hostkeys import asker
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import (
+    Command,
+    Globals,
+    accept_new_host_keys_option,
+    bundle_option,
+    output_option,
+    yes_option,
+)
 from k8sbootstrap.formats.text import count
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.changes import Change
@@ -68,32 +74,18 @@ _CAUSES = {
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
-@click.command("plan")
-@click.option(
-    "--accept-new-host-keys",
-    is_flag=True,
-    help="Trust the SSH keys of hosts seen for the first time. Changed keys are refused all the same.",
-)
+@click.command("plan", cls=Command)
+@accept_new_host_keys_option
 @click.option(
     "--detailed-exitcode",
     is_flag=True,
     help=f"Exit with {CHANGES_EXIT_CODE} when there are changes to make; 0 means that there are none.",
 )
-@click.option(
-    "-y",
-    "--yes",
-    is_flag=True,
-    help="Where the state directory has no certificate authorities, plan with those that masters have, "
-    "without asking. The state directory is not changed.",
+@yes_option(
+    "Where the state directory has no certificate authorities, plan with those that masters have, "
+    "without asking. The state directory is not changed."
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Form of the plan; with json, progress goes to standard error.",
-)
+@output_option("Form of the plan; with json, progress goes to standard error.")
 @bundle_option
 @click.pass_obj
 def command(

@@ -7,14 +7,14 @@ import click
 from k8sbootstrap.checks.formats import PREFLIGHT, as_json, text_by_host
 from k8sbootstrap.checks.hosts import CHECK_NAMES
 from k8sbootstrap.checks.hosts.run import run_preflight
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import Command, Globals, accept_new_host_keys_option, output_option
 from k8sbootstrap.errors import PreflightError
 from k8sbootstrap.hosts.host_keys import ensure_known
 from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.build import load_plan
 
 
-@click.command("preflight")
+@click.command("preflight", cls=Command)
 @click.option(
     "--ignore",
     metavar="NAME",
@@ -22,19 +22,8 @@ from k8sbootstrap.plan.build import load_plan
     type=click.Choice(CHECK_NAMES),
     help='Let this check fail; may be given several times. "k8sbootstrap -v preflight" lists the names.',
 )
-@click.option(
-    "--accept-new-host-keys",
-    is_flag=True,
-    help="Trust the SSH keys of hosts seen for the first time. Changed keys are refused all the same.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Form of the report.",
-)
+@accept_new_host_keys_option
+@output_option("Form of the report.")
 @click.pass_obj
 def command(
     options: Globals,

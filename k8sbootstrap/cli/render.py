@@ -9,8 +9,7 @@ import click
 from rich.console import Console
 
 from k8sbootstrap.actions.prepare import prepare
-from k8sbootstrap.cli.bundle_option import bundle_option
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import Command, Globals, bundle_option
 from k8sbootstrap.inventory.connection import sudo_password_variable
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.run import lock
@@ -36,7 +35,7 @@ class _Steps:
         """Not printed: only terminals show progress."""
 
 
-@click.command("render")
+@click.command("render", cls=Command)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),

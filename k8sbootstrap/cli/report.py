@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import Command, Globals
 from k8sbootstrap.config.load import load_name
 from k8sbootstrap.errors import K8sBootstrapError
 from k8sbootstrap.report.page import render
@@ -20,7 +20,7 @@ _FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 def _complete(context: click.Context, _argument: click.Parameter, begun: str) -> list[CompletionItem]:
     """The runs of the cluster whose ids begin with ``begun``; none where cluster.yaml is wrong."""
-    file = context.find_root().params["file"]
+    file = context.ensure_object(Globals).file
     try:
         runs = list_runs(State.beside(file, load_name(file)))
     except K8sBootstrapError:
@@ -28,7 +28,7 @@ def _complete(context: click.Context, _argument: click.Parameter, begun: str) ->
     return [CompletionItem(run.id, help=str(run)) for run in runs if run.id.startswith(begun)]
 
 
-@click.command("report")
+@click.command("report", cls=Command)
 @click.argument("run", metavar="[RUN]", required=False, shell_complete=_complete)
 @click.option(
     "--output",

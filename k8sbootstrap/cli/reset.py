@@ -5,13 +5,13 @@ import sys
 import click
 
 from k8sbootstrap.actions.reset import run_reset
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import Command, Globals, yes_option
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.run.live import reporter_for
 
 
-@click.command("reset")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.command("reset", cls=Command)
+@yes_option("Do not ask.")
 @click.pass_obj
 def command(options: Globals, yes: bool) -> None:  # noqa: FBT001
     """Remove from the hosts what k8sbootstrap put there.

@@ -4,10 +4,11 @@ import json
 
 import click
 
+from k8sbootstrap.cli.options import Command
 from k8sbootstrap.config.schema import json_schema
 
 
-@click.command()
+@click.command(cls=Command)
 def command() -> None:
     """Print the JSON Schema of cluster.yaml.
 

@@ -2,7 +2,7 @@
 
 import click
 
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import Command, Globals, output_option
 from k8sbootstrap.cli.text.status_json import as_json
 from k8sbootstrap.cli.text.status_tables import tables
 from k8sbootstrap.hosts.pool import Pool
@@ -13,15 +13,8 @@ WIDTH = 1000
 """Columns that a line may have; a terminal wraps what it cannot show, and nothing is cut."""
 
 
-@click.command("status")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="text: tables for people. json: all of it, every certificate included.",
-)
+@click.command("status", cls=Command)
+@output_option("text: tables for people. json: all of it, every certificate included.")
 @click.pass_obj
 def command(settings: Globals, *, output: str) -> None:
     """Show the cluster at a glance.

@@ -14,10 +14,16 @@ from k8sbootstrap.actions.up import UpOptions, run_up
 from k8sbootstrap.checks.hosts import CHECK_NAMES
 from k8sbootstrap.checks.upgrade import NAMES as UPGRADE_CHECK_NAMES
 from k8sbootstrap.cli.authorities import allower
-from k8sbootstrap.cli.bundle_option import bundle_option
 from k8sbootstrap.cli.console import say
 from k8sbootstrap.cli.hostkeys import asker
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import (
+    Command,
+    Globals,
+    accept_new_host_keys_option,
+    bundle_option,
+    output_option,
+    yes_option,
+)
 from k8sbootstrap.formats.text import count
 from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.plan.models import ClusterPlan
@@ -29,12 +35,8 @@ from k8sbootstrap.survey import todo_text
 from k8sbootstrap.survey.todo import Survey
 
 
-@click.command("up")
-@click.option(
-    "--accept-new-host-keys",
-    is_flag=True,
-    help="Trust the SSH keys of hosts seen for the first time. Changed keys are refused all the same.",
-)
+@click.command("up", cls=Command)
+@accept_new_host_keys_option
 @click.option(
     "--ignore-preflight",
     type=click.Choice((*CHECK_NAMES, *UPGRADE_CHECK_NAMES)),
@@ -50,21 +52,11 @@ from k8sbootstrap.survey.todo import Survey
     help="Change only this host; may be given several times. What is done on one master for the whole "
     "cluster is done all the same.",
 )
-@click.option(
-    "-y",
-    "--yes",
-    is_flag=True,
-    help="Do not ask before changing hosts, as is done on a terminal, nor whether to take over certificate "
-    "authorities that masters have where the state directory has none.",
+@yes_option(
+    "Do not ask before changing hosts, as is done on a terminal, nor whether to take over certificate "
+    "authorities that masters have where the state directory has none."
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Form of the summary; with json, progress goes to standard error.",
-)
+@output_option("Form of the summary; with json, progress goes to standard error.")
 @bundle_option
 @click.pass_obj
 def command(

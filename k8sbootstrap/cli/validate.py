@@ -6,21 +6,14 @@ from dataclasses import asdict
 import click
 
 from k8sbootstrap.actions.validate import validate_manifests
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import Command, Globals, output_option
 from k8sbootstrap.config.load import load_cluster
 from k8sbootstrap.config.summary import summary
 from k8sbootstrap.errors import ConfigError
 
 
-@click.command()
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json lists the problems on standard output.",
-)
+@click.command(cls=Command)
+@output_option("json lists the problems on standard output.")
 @click.pass_obj
 def command(options: Globals, output: str) -> int:
     """Check cluster.yaml and say everything that is wrong with it.

@@ -9,12 +9,12 @@ from k8sbootstrap.checks.cluster import ALL_CHECKS
 from k8sbootstrap.checks.cluster.run import conclude, run_verify
 from k8sbootstrap.checks.formats import VERIFY, as_json, as_junit, text_by_check
 from k8sbootstrap.checks.framework import CheckResult
-from k8sbootstrap.cli.main import Globals
+from k8sbootstrap.cli.options import Command, Globals, output_option
 from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.build import load_plan
 
 
-@click.command("verify")
+@click.command("verify", cls=Command)
 @click.option(
     "--short", is_flag=True, help="Only look at components, etcd, nodes and the API; start no pods."
 )
@@ -25,14 +25,9 @@ from k8sbootstrap.plan.build import load_plan
     metavar="HOST",
     help="A host that is known to be down: it is skipped, everything else must be good. May be repeated.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help='text: one line per check, failures in detail; every host with "k8sbootstrap -v verify". '
-    "json: every result.",
+@output_option(
+    'text: one line per check, failures in detail; every host with "k8sbootstrap -v verify". '
+    "json: every result."
 )
 @click.option(
     "--junit",

@@ -142,22 +142,84 @@ def test_a_reader_that_goes_away_causes_no_traceback() -> None:
     assert ended.returncode == 1
 
 
+def _commands(group: click.Group, *words: str) -> Iterator[tuple[str, ...]]:
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        yield (*words, name)
+        if isinstance(command, click.Group):
+            yield from _commands(command, *words, name)
+
+
+@pytest.mark.parametrize("words", [*_commands(cli)], ids=" ".join)
+def test_options_of_all_commands_go_after_each_command_too(words, run) -> None:
+    shown = run(*words, "--no-color", "-v", "--file", "other.yaml", "--help")
+    assert (shown.code, shown.err) == (0, "")
+    for option in ("-f, --file FILE", "-v, --verbose", "--no-color"):
+        assert option in shown.out
+
+
 @pytest.mark.parametrize(
-    ("given", "right"),
+    "words",
     [
-        (("up", "-f", "other.yaml"), "k8sbootstrap -f FILE up"),
-        (("status", "--verbose"), "k8sbootstrap --verbose status"),
-        (("lab", "down", "--file=other.yaml"), "k8sbootstrap --file FILE lab down"),
+        ("-f", "other.yaml", "validate"),
+        ("validate", "-f", "other.yaml"),
+        ("validate", "--file=other.yaml"),
+        ("-f", "first.yaml", "validate", "-f", "other.yaml"),
+        ("lab", "-f", "other.yaml", "down"),
+        ("lab", "down", "-f", "other.yaml"),
+        ("lab", "exec", "-f", "other.yaml", "m1", "ls"),
+        ("-f", "other.yaml", "lab", "exec", "m1", "ls", "-f", "x"),
+        ("lab", "exec", "-vf", "other.yaml", "m1", "--", "ls", "-f", "x"),
+    ],
+    ids=" ".join,
+)
+def test_the_last_file_counts(words, run, folder) -> None:
+    (folder / "other.yaml").write_text("name: [")
+    ended = run(*words)
+    if "down" in words:  # it needs no file, only its place
+        assert (ended.code, ended.out) == (0, "There is no lab here.\n")
+    else:
+        assert "other" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "verbosity"),
+    [("validate", 0), ("-v validate", 1), ("validate -v", 1), ("-v validate -v", 2), ("validate -vv", 2)],
+)
+def test_each_verbose_counts(words, verbosity, run, folder, monkeypatch) -> None:
+    seen = []
+
+    def load(_file: Path) -> None:
+        seen.append(click.get_current_context().obj.verbosity)
+        raise errors.HostError("enough")
+
+    monkeypatch.setattr("k8sbootstrap.cli.validate.load_cluster", load)
+    run(*words.split())
+    assert seen == [verbosity]
+
+
+@pytest.mark.parametrize(
+    ("words", "is_json"),
+    [
+        ("validate", False),
+        ("-o json validate", True),
+        ("validate -o json", True),
+        ("-o json validate -o text", False),
+        ("-o text validate -o json", True),
     ],
 )
-def test_an_option_after_the_command_is_shown_its_place(given, right, run) -> None:
-    ended = run(*given)
+def test_the_form_of_output_goes_before_and_after(words, is_json, run, folder) -> None:
+    assert run(*words.split()).out.startswith("{") is is_json
+
+
+def test_a_form_before_a_command_that_has_none(run) -> None:
+    ended = run("-o", "json", "kubeconfig")
     assert ended.code == 2
-    assert ended.err.endswith(f"Error: Give it before the command: {right}\n")
+    assert ended.err.endswith('Error: "k8sbootstrap kubeconfig" has no option "-o json"\n')
 
 
 def test_an_unknown_option_stays_unknown(run) -> None:
     ended = run("up", "--forks")
     assert ended.code == 2
-    assert "before the command" not in ended.err
     assert "--forks" in ended.err
