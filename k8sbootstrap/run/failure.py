@@ -7,7 +7,12 @@ from k8sbootstrap.run.events import Failure, HookFinished, HookStarted, TaskResu
 
 REASON_LINES = 15
 """Lines shown of a command's output: the last ones."""
-_GENERIC = ("non-zero return code", "MODULE FAILURE", "Module result deserialization failed")
+_GENERIC = (
+    "non-zero return code",
+    "The command exited with a non-zero return code",  # since ansible-core 2.21
+    "MODULE FAILURE",
+    "Module result deserialization failed",
+)
 """Beginnings of messages that add nothing to the command and its output."""
 _TRACEBACK = "Traceback (most recent call last):"
 

@@ -1,39 +1,20 @@
-"""Processes by descent: Ansible's workers leave its process group, so a signal to that group misses them."""
+"""Ends processes by descent: Ansible's workers leave its process group, and a signal to it misses them."""
 
 import os
 import signal
 import subprocess
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+
+import psutil
 
 
-@dataclass(frozen=True)
-class Process:
-    """A process as it was seen; ``started`` tells it from a later one with the same id."""
-
-    pid: int
-    started: str
-    """Clock ticks since boot."""
-    parent: int = field(compare=False)
-    """Changes when the parent ends."""
-    session: int = field(compare=False)
-
-
-def descendants(pid: int) -> list[Process]:
+def descendants(pid: int) -> list[psutil.Process]:
     """All living processes that ``pid`` started, directly or not."""
-    children: dict[int, list[Process]] = defaultdict(list)
-    for process in _all():
-        children[process.parent].append(process)
-    found: list[Process] = []
-    pending = [pid]
-    while pending:
-        born = children[pending.pop()]
-        found += born
-        pending += [process.pid for process in born]
-    return found
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def stop(leader: subprocess.Popen[bytes], number: signal.Signals, patience: float) -> None:
@@ -54,27 +35,19 @@ def stop(leader: subprocess.Popen[bytes], number: signal.Signals, patience: floa
     finally:
         leader.kill()
         leader.wait()
-        kill_all([*family, *(process for process in _all() if process.session == leader.pid)])
+        _kill([*family, *(process for process in psutil.process_iter() if _session(process) == leader.pid)])
 
 
-def kill_all(processes: list[Process]) -> None:
-    """Kill those of ``processes`` that still live."""
-    for process in processes:
-        if _look(process.pid) == process:
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-
-
-def _all() -> Iterator[Process]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (process := _look(int(entry.name))):
-            yield process
-
-
-def _look(pid: int) -> Process | None:
-    """The process; None when it is gone."""
+def _session(process: psutil.Process) -> int | None:
+    """The session that it belongs to; None when it is gone."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+        return os.getsid(process.pid)
+    except OSError:
         return None
-    return Process(pid, started=fields[19], parent=int(fields[1]), session=int(fields[3]))
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    """Kill those that still live; never another one that got the number of one that has ended."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()

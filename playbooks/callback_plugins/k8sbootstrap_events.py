@@ -13,14 +13,13 @@ import os
 import re
 import shlex
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible.plugins.callback import CallbackBase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from ansible.executor.stats import AggregateStats
     from ansible.executor.task_result import CallbackTaskResult
     from ansible.inventory.host import Host
@@ -63,6 +62,8 @@ class CallbackModule(CallbackBase):
         self._gate = _Gate()
         self._phase = ""
         self._started: dict[tuple[str, str], float] = {}
+        self._retries: Counter[tuple[str, str]] = Counter()
+        self._failed_items: dict[tuple[str, str], CallbackTaskResult] = {}
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
         self._gate.plays = playbook.get_plays()
@@ -87,11 +88,13 @@ class CallbackModule(CallbackBase):
         self._started[host.get_name(), task._uuid] = time.monotonic()  # noqa: SLF001
 
     def v2_runner_retry(self, result: CallbackTaskResult) -> None:
+        # Counted here: "attempts" is the attempt that failed before ansible-core 2.21, the next one since.
+        self._retries[_key(result)] += 1
         self._emit(
             "task_retried",
             **self._task(result.task),
             host=result.host.get_name(),
-            attempt=int(result.result.get("attempts", 0)),
+            attempt=self._retries[_key(result)],
             retries=int(result.result.get("retries", 0)),
         )
 
@@ -102,29 +105,50 @@ class CallbackModule(CallbackBase):
         self._result(result, "skipped")
 
     def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
-        self._result(result, "unreachable", failure=_failure(result))
+        self._result(result, "unreachable", failure=self._failure(result))
+
+    def v2_runner_item_on_failed(self, result: CallbackTaskResult) -> None:
+        # Since ansible-core 2.21 the result of the task does not say which items failed.
+        self._failed_items.setdefault(_key(result), result)
 
     def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:  # noqa: FBT001, FBT002
-        self._result(result, "failed", ignored=bool(ignore_errors), failure=_failure(result))
+        self._result(result, "failed", ignored=bool(ignore_errors), failure=self._failure(result))
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         self._emit("stats", hosts={str(host): stats.summarize(host) for host in sorted(stats.processed)})
 
     def _result(self, result: CallbackTaskResult, status: str, **more: Any) -> None:
-        host = result.host.get_name()
-        started = self._started.pop((host, result.task._uuid), None)  # noqa: SLF001
+        started = self._started.pop(_key(result), None)
         body = result.result
         self._emit(
             "task_result",
             **self._task(result.task),
-            host=host,
+            host=result.host.get_name(),
             status=status,
             seconds=0.0 if started is None else round(time.monotonic() - started, 3),
             changes=_changes(body.get("changes")),
             warnings=_texts(body.get("warnings")),
-            diff=None if _hidden(body) else body.get("diff"),
+            diff=None if _hidden(result) else body.get("diff"),
             **more,
         )
+
+    def _failure(self, result: CallbackTaskResult) -> dict[str, Any]:
+        """Why a task failed, from its result or, for a loop, from the first item that failed."""
+        item = self._failed_items.pop(_key(result), None)
+        cause = item or result
+        if _hidden(result) or _hidden(cause):
+            return {"hidden": True}
+        body = cause.result
+        msg = _end(body.get("msg"))
+        root = "" if item else _root_cause(result)
+        return {
+            "item": str(body.get("_ansible_item_label", body.get("item", ""))) if item else "",
+            "msg": msg if root in msg else f"{msg.rstrip('.')}: {root}",
+            "rc": body.get("rc") if isinstance(body.get("rc"), int) else None,
+            "cmd": _command(body.get("cmd")),
+            "stdout": _end(body.get("stdout", body.get("module_stdout"))),
+            "stderr": _end(body.get("stderr", body.get("module_stderr"))),
+        }
 
     def _task(self, task: Task) -> dict[str, Any]:
         # The task's own name, not get_name(): that one repeats the role.
@@ -178,8 +202,13 @@ def _phase(play: Play) -> str:
     return Path(play.get_path().rpartition(":")[0]).stem
 
 
-def _hidden(body: Mapping[str, Any]) -> bool:
-    return bool(body.get("_ansible_no_log") or "censored" in body)
+def _key(result: CallbackTaskResult) -> tuple[str, str]:
+    return result.host.get_name(), result.task._uuid  # noqa: SLF001
+
+
+def _hidden(result: CallbackTaskResult) -> bool:
+    body = result.result
+    return bool(result.task.no_log or body.get("_ansible_no_log") or "censored" in body)
 
 
 def _changes(value: object) -> list[dict[str, Any]]:
@@ -191,25 +220,6 @@ def _texts(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list | tuple) else []
 
 
-def _failure(result: CallbackTaskResult) -> dict[str, Any]:
-    """Why a task failed, from its result or, for a loop, from the first item that failed."""
-    body = result.result
-    item = next(_failed_items(body.get("results")), None)
-    cause = body if item is None else item
-    if _hidden(body) or _hidden(cause):
-        return {"hidden": True}
-    msg = _end(cause.get("msg"))
-    root = _root_cause(result) if item is None else ""
-    return {
-        "item": "" if item is None else str(item.get("_ansible_item_label", item.get("item", ""))),
-        "msg": msg if root in msg else f"{msg.rstrip('.')}: {root}",
-        "rc": cause.get("rc") if isinstance(cause.get("rc"), int) else None,
-        "cmd": _command(cause.get("cmd")),
-        "stdout": _end(cause.get("stdout", cause.get("module_stdout"))),
-        "stderr": _end(cause.get("stderr", cause.get("module_stderr"))),
-    }
-
-
 def _root_cause(result: CallbackTaskResult) -> str:
     """The innermost message of the exception chain, which a module's own msg may leave out."""
     event = result.exception.event if result.exception else None
@@ -218,13 +228,6 @@ def _root_cause(result: CallbackTaskResult) -> str:
         text = str(event.msg)
         event = event.chain.event if event.chain and event.chain.follow else None
     return text
-
-
-def _failed_items(results: object) -> Iterable[Mapping[str, Any]]:
-    items = results if isinstance(results, list) else []
-    return (
-        item for item in items if isinstance(item, dict) and (item.get("failed") or item.get("unreachable"))
-    )
 
 
 def _command(cmd: object) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from k8sbootstrap.plan.models import HostPlan
@@ -29,7 +30,7 @@ from k8sbootstrap.run.events import (
     TaskRetried,
     parse,
 )
-from k8sbootstrap.run.processes import Process, descendants
+from k8sbootstrap.run.processes import descendants
 
 from .conftest import WritePlaybook
 
@@ -125,23 +126,23 @@ def run(
     )
 
 
-def asleep(process: int) -> list[Process]:
+def asleep(process: int) -> list[psutil.Process]:
     """Ansible that ``process`` started, and its descendants, if the playbook's sleep is among them."""
     for child in descendants(process):
         family = [child, *descendants(child.pid)]
-        if child.parent == process and any(_words(member.pid)[:2] == [b"sleep", b"300"] for member in family):
+        if child.ppid() == process and ["sleep", "300"] in map(_words, family):
             return family
     return []
 
 
-def living(family: list[Process]) -> list[int]:
-    return [process.pid for process in family if any(_words(process.pid))]
+def living(family: list[psutil.Process]) -> list[int]:
+    return [process.pid for process in family if process.is_running() and _words(process)]
 
 
-def _words(pid: int) -> list[bytes]:
+def _words(process: psutil.Process) -> list[str]:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError):
+        return process.cmdline()
+    except psutil.NoSuchProcess:
         return []
 
 
@@ -276,7 +277,7 @@ def test_a_playbook_that_cannot_be_parsed(
 def test_interrupt_stops_ansible_and_all_it_started(
     hosts: list[HostPlan], inventory: Path, playbook: WritePlaybook
 ) -> None:
-    family: list[Process] = []
+    family: list[psutil.Process] = []
 
     def interrupt_once_asleep() -> None:
         family[:] = asleep(os.getpid())
@@ -295,7 +296,7 @@ def test_stubborn_ansible_is_killed_with_its_workers(
     hosts: list[HostPlan], inventory: Path, playbook: WritePlaybook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ansible, "STOP_SECONDS", 0.3)
-    family: list[Process] = []
+    family: list[psutil.Process] = []
 
     def freeze_then_interrupt() -> None:
         family[:] = asleep(os.getpid())
