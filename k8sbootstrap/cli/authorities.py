@@ -26,13 +26,15 @@ def allower(reporter: Reporter, *, yes: bool, text: bool) -> Allow | None:
     def allow(offer: Offer) -> bool:
         with reporter.paused():
             say(
-                "The state directory has no certificate authorities. Who has theirs owns the cluster. "
-                f"{', '.join(offer.hosts)} has:"
+                "The state directory has no certificate authorities. Anyone who has their keys controls the "
+                f"cluster. Found on {', '.join(offer.hosts)}:"
             )
             for line in offer.lines():
                 say(f"  {line}")
             try:
-                return click.confirm("Are they this cluster's, and shall they be taken over?")
+                return click.confirm(
+                    "Do they belong to this cluster? Copy them to the state directory and use them?"
+                )
             except click.Abort:
                 raise KeyboardInterrupt from None
 

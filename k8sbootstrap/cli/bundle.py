@@ -27,9 +27,9 @@ _bundle = click.argument("file", type=click.Path(path_type=Path, dir_okay=False,
 
 @click.group("bundle", cls=Group)
 def command() -> None:
-    """Make and check bundles: all of an installation in one file.
+    """Make and check bundles. A bundle is one file with everything that an installation needs.
 
-    "k8sbootstrap up --bundle FILE" needs no network but SSH to the hosts.
+    "k8sbootstrap up --bundle FILE" then needs no network except SSH to the hosts.
     """
 
 
@@ -38,22 +38,23 @@ def command() -> None:
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    help="The file to write; replaced if it is there.",
+    help="File to write. An existing file is replaced.",
 )
 @click.option(
     "--os",
     "systems",
     type=click.Choice(sorted(SYSTEMS)),
     multiple=True,
-    help="What the hosts run, for their packages; may be given several times. Default: all of them.",
+    help="Operating system of the hosts, which decides the packages. May be given several times. Default: "
+    "all of them.",
 )
 @click.pass_obj
 def create(options: Globals, output: Path, systems: tuple[str, ...]) -> None:
     """Make a bundle for cluster.yaml.
 
-    Binaries come from where "up" takes them; images from there too, else from their registries; packages with
-    all that they depend on from the Debian mirror of this machine's apt, whose signatures are checked. Images
-    that can't be had are named: hosts pull those from their registries. No host is contacted.
+    Binaries come from the same sources as in "up". So do images, or they come from their registries. Packages
+    and their dependencies come from the Debian mirror that apt on this machine uses; signatures are checked.
+    Images that can't be fetched are listed: hosts pull these from their registries. No host is contacted.
     """
     plan = load_plan(options.file)
     transfers = Transfers()
@@ -77,10 +78,10 @@ def create(options: Globals, output: Path, systems: tuple[str, ...]) -> None:
 
 @command.command("inspect")
 @_bundle
-@output_option("Form of the answer.")
+@output_option("Output format.")
 @click.pass_obj
 def inspect(options: Globals, file: Path, output: str) -> None:
-    """Say what is in a bundle. Reads only its manifest."""
+    """Show what is in a bundle. Reads only its manifest."""
     manifest = open_bundle(file).manifest
     if output == "json":
         click.echo(json.dumps(asdict(manifest) | {"sha256": manifest.sha256}, indent=2, sort_keys=True))
@@ -108,11 +109,9 @@ def verify(options: Globals, file: Path) -> None:
         ]
         raise BundleError(
             "\n".join([f"{file}: {len(wrong)} of {len(bundle.manifest.files)} files are damaged", *lines]),
-            hint="Copy it over again, or make it anew with: k8sbootstrap bundle create",
+            hint="Copy the bundle again, or make a new one: k8sbootstrap bundle create",
         )
-    options.console.print(
-        f"{file}: all {len(bundle.manifest.files)} files are as its manifest says", markup=False
-    )
+    options.console.print(f"{file}: all {len(bundle.manifest.files)} files match its manifest", markup=False)
 
 
 def _summary(manifest: Manifest) -> Iterator[str]:

@@ -12,9 +12,12 @@ def asker(reporter: Reporter) -> Ask:
 
     def ask(host: str, address: str, key_type: str, fingerprint: str) -> bool:
         with reporter.paused():
-            say(f"{host} ({address}) is new here. Its {key_type} key has the fingerprint {fingerprint}.")
+            say(
+                f"{host} ({address}) is not a known host yet. The fingerprint of its {key_type} key is "
+                f"{fingerprint}."
+            )
             try:
-                return click.confirm("Is that the key you expect?")
+                return click.confirm("Is this the right key?")
             except click.Abort:
                 raise KeyboardInterrupt from None
 

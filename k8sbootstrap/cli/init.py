@@ -14,23 +14,38 @@ from k8sbootstrap.errors import ConfigError
 
 @click.command(cls=Command)
 @click.option(
-    "--master", "masters", metavar="[NAME=]ADDR", multiple=True, required=True, help="A master; repeat it."
+    "--master",
+    "masters",
+    metavar="[NAME=]ADDR",
+    multiple=True,
+    required=True,
+    help="A master. Repeat the option for more masters.",
 )
-@click.option("--worker", "workers", metavar="[NAME=]ADDR", multiple=True, help="A worker; repeat it.")
+@click.option(
+    "--worker",
+    "workers",
+    metavar="[NAME=]ADDR",
+    multiple=True,
+    help="A worker. Repeat the option for more workers.",
+)
 @click.option(
     "--etcd",
     metavar="[NAME=]ADDR",
     multiple=True,
-    help="A host for etcd; repeat it. Without any, the masters hold etcd.",
+    help="A host for etcd. Repeat the option for more hosts. Without it, etcd runs on the masters.",
 )
 @click.option("--name", default="kubernetes", show_default=True, help="The cluster's name.")
 @click.option(
-    "--ssh-user", metavar="USER", default="root", show_default=True, help="User to log in as on the hosts."
+    "--ssh-user",
+    metavar="USER",
+    default="root",
+    show_default=True,
+    help="User to log in as on the hosts, over SSH.",
 )
 @click.option(
     "--ssh-key",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Private key file. Without it, the keys that ssh itself would use.",
+    help="Private key file. Default: the keys that ssh itself uses.",
 )
 @click.option(
     "--ssh-port",
@@ -43,7 +58,7 @@ from k8sbootstrap.errors import ConfigError
 @click.option(
     "--kubernetes-version",
     metavar="VERSION",
-    show_default="the newest that was tried",
+    show_default="the newest tested release",
     help="Kubernetes release.",
 )
 @click.option(
@@ -63,7 +78,7 @@ from k8sbootstrap.errors import ConfigError
     show_default=True,
     help="Range of Service addresses.",
 )
-@click.option("--force", is_flag=True, help="Replace a file that is there already.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.pass_obj
 def command(
     options: Globals,
@@ -83,8 +98,8 @@ def command(
 ) -> None:
     """Write a commented cluster.yaml to start from.
 
-    ADDR is the IPv4 address at which ssh and the other hosts reach a host. Hosts are called m1, m2, w1, ...
-    unless you name them. One address may be given for several roles.
+    ADDR is the IPv4 address at which SSH and the other hosts reach a host. Without a NAME, hosts are called
+    m1, m2, w1, ... The same address may be given for several roles.
 
     \b
     Examples:
@@ -94,7 +109,7 @@ def command(
     file = options.file
     if file.exists() and not force:
         raise click.UsageError(
-            f"{file} is there already; give --force to replace it, or -f to write another file"
+            f"{file} already exists. Add --force to replace it, or use -f to write another file."
         )
     start = Start(
         name=name,
@@ -114,7 +129,7 @@ def command(
         check(parse(text, file))
     except ConfigError as exc:
         found = "\n".join(f"  {problem.described}" for problem in exc.problems)
-        raise click.UsageError(f"these options describe no cluster that could work:\n{found}") from exc
+        raise click.UsageError(f"These options do not describe a valid cluster:\n{found}") from exc
     file.touch(mode=0o600)  # a password may be written into it
     file.write_text(text, encoding="utf-8")
-    click.echo(f'Wrote {file}. Look it over, then run "k8sbootstrap up".')
+    click.echo(f'Wrote {file}. Check it, then run "k8sbootstrap up".')

@@ -17,7 +17,7 @@ from k8sbootstrap.state import State
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write it to FILE, mode 0600, instead of printing it.",
+    help="Write it to FILE with mode 0600, do not print it.",
 )
 @click.option(
     "--merge", is_flag=True, help="Merge it into your kubeconfig and make its context the current one."
@@ -27,25 +27,25 @@ from k8sbootstrap.state import State
     "target",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where to merge it into. Default: the first file of $KUBECONFIG, else ~/.kube/config.",
+    help="File to merge it into. Default: the first file of $KUBECONFIG, else ~/.kube/config.",
 )
 @click.pass_obj
 def command(settings: Globals, *, output: Path | None, merge: bool, target: Path | None) -> None:
     """Print the admin kubeconfig, or merge it into yours.
 
-    Anyone who has it can do everything in the cluster: keep it to yourself. Merging keeps all other
-    contexts; context and user are named kubernetes-admin@CLUSTER.
+    Anyone who has this file can do everything in the cluster: keep it secret. A merge keeps all other
+    contexts. The context and its user are named kubernetes-admin@CLUSTER.
     """
     if merge and output:
-        raise click.UsageError("--merge and --output exclude each other.")
+        raise click.UsageError("--merge and --output cannot be used together.")
     if target and not merge:
-        raise click.UsageError("--kubeconfig says where to merge to: give --merge too.")
+        raise click.UsageError("--kubeconfig needs --merge.")
     name = load_cluster(settings.file).name
     text = operator_kubeconfig.read(State.beside(settings.file, name))
     if merge:
         target = target or operator_kubeconfig.default_target(os.environ)
         context = operator_kubeconfig.merge(text, name, target)
-        message = f"{target} has the context {context} now, and it is the current one."
+        message = f"{target} now has the context {context}. It is the current context."
     elif output:
         operator_kubeconfig.write(text, output)
         message = f"Written to {output}. Try: kubectl --kubeconfig {shlex.quote(str(output))} get nodes"

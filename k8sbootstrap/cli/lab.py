@@ -23,7 +23,7 @@ from k8sbootstrap.state import State
 def _upgrade_to(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     minors = sorted({minor_of(version) for version in versions()}, key=numbers)
     if value is not None and not (re.fullmatch(VERSION, value) and minor_of(value) in minors):
-        raise click.BadParameter(f"{value} is no release of {', '.join(minors[:-1])} or {minors[-1]}")
+        raise click.BadParameter(f"{value} is not a release of {', '.join(minors[:-1])} or {minors[-1]}")
     return value
 
 
@@ -34,19 +34,33 @@ _names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 def command() -> None:
     """Start disposable hosts on this machine to try k8sbootstrap on.
 
-    With the provider nspawn every host is a systemd container with its own SSH server; it needs root and
-    Debian's systemd-container, and no virtual machines.
+    With the provider nspawn every host is a systemd container with its own SSH server. It needs root and
+    Debian's package systemd-container, but no virtual machines.
     """
 
 
 @command.command("up")
 @click.option(
-    "--masters", type=click.IntRange(1, 9), default=1, show_default=True, help="Hosts for the control plane."
+    "--masters",
+    type=click.IntRange(1, 9),
+    default=1,
+    show_default=True,
+    help="Number of hosts for the control plane.",
 )
 @click.option(
-    "--workers", type=click.IntRange(0, 200), default=1, show_default=True, help="Hosts for workloads."
+    "--workers",
+    type=click.IntRange(0, 200),
+    default=1,
+    show_default=True,
+    help="Number of hosts for workloads.",
 )
-@click.option("--etcd", type=click.IntRange(0, 9), default=0, show_default=True, help="Hosts for etcd alone.")
+@click.option(
+    "--etcd",
+    type=click.IntRange(0, 9),
+    default=0,
+    show_default=True,
+    help="Number of hosts that run etcd only.",
+)
 @click.option(
     "--os",
     "os_name",
@@ -69,14 +83,15 @@ def command() -> None:
     metavar="VERSION",
     default="1.20.2",
     show_default=True,
-    help="Release for cluster.yaml. 1.20.2 is built from Debian's source where upstream can't be reached.",
+    help="Kubernetes release for cluster.yaml. If upstream can't be reached, 1.20.2 is built from Debian's "
+    "source.",
 )
 @click.option(
     "--upgrade-to",
     metavar="VERSION",
     callback=_upgrade_to,
-    help="Make ready the files of this release too, to try an upgrade. Where upstream can't be reached, a "
-    "later patch release of 1.20 is the code of 1.20.2 with that number in it.",
+    help="Prepare the files of this release too, to try an upgrade. If upstream can't be reached, a later "
+    "patch release of 1.20 is the code of 1.20.2 with the later version number.",
 )
 @click.option(
     "--runtime",
@@ -89,13 +104,13 @@ def command() -> None:
     "--artifacts",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     multiple=True,
-    help="Directory with files to install, laid out as NAME/VERSION/ARCH/FILE; may be given several times.",
+    help="Directory with files to install, laid out as NAME/VERSION/ARCH/FILE. May be given several times.",
 )
 @click.option(
     "--sealed",
     is_flag=True,
-    help="Hosts reach nothing but each other and this machine: no default route, no DNS, no packages "
-    "in apt's cache. For trying bundles.",
+    help="Hosts can reach only each other and this machine. They have no default route, no DNS and no "
+    "packages in apt's cache. Use it to try bundles.",
 )
 @click.pass_obj
 def up(
@@ -114,7 +129,7 @@ def up(
 ) -> None:
     """Start hosts and write cluster.yaml for them.
 
-    Run it again at any time: what runs is left alone.
+    Run it again at any time: hosts that run are not changed.
     """
     wanted = operations.Wanted(
         masters, workers, etcd, os_name, version, runtime, artifacts, upgrade_to, sealed
@@ -128,28 +143,28 @@ def up(
         vagrant.up(options.file, wanted, progress)
     else:
         operations.up(options.file, wanted, progress)
-    progress(f"{options.file} names the hosts")
+    progress(f"{options.file} lists the hosts")
     options.console.print("Next: k8sbootstrap up", markup=False)
 
 
 @command.command("down")
 @click.pass_obj
 def down(options: Globals) -> None:
-    """Stop the hosts and remove everything the lab made.
+    """Stop the hosts and remove everything that the lab made.
 
-    cluster.yaml and the cluster's state in .k8sbootstrap stay.
+    cluster.yaml and the cluster's state in .k8sbootstrap are kept.
     """
     found = operations.down(options.file) or vagrant.down(options.file)
-    options.console.print("The lab is gone." if found else "There is no lab here.")
+    options.console.print("The lab is removed." if found else "There is no lab here.")
 
 
 @command.command("status")
-@output_option("Form of the list.")
+@output_option("Output format.")
 @click.pass_obj
 def status(options: Globals, output: str) -> None:
     """List the hosts, their addresses and their states.
 
-    A host is running, stopped or partitioned, which means cut off from the network.
+    A host is running, stopped or partitioned. Partitioned means: cut off from the network.
     """
     hosts = operations.status(options.file)
     if output == "json":
@@ -166,7 +181,7 @@ def status(options: Globals, output: str) -> None:
 def ssh(options: Globals, name: str, arguments: tuple[str, ...]) -> None:
     """Log in to a host as the user that cluster.yaml names.
 
-    ARGUMENTS go to ssh: a command to run instead of a shell, for example.
+    ARGUMENTS are passed to ssh, for example a command to run instead of a shell.
     """
     lab = model.require(options.file)
     known_hosts = State.beside(options.file, "lab").known_hosts
@@ -182,7 +197,7 @@ def ssh(options: Globals, name: str, arguments: tuple[str, ...]) -> None:
 def exec_(options: Globals, name: str, words: tuple[str, ...]) -> None:
     """Run a command as root on a host.
 
-    Works without the network, so on a partitioned host too. The exit code is that of the command.
+    Works without the network, so also on a partitioned host. The exit code is that of the command.
 
     Example: k8sbootstrap lab exec master1 -- systemctl status kubelet
     """
@@ -192,12 +207,12 @@ def exec_(options: Globals, name: str, words: tuple[str, ...]) -> None:
 
 @command.command("stop")
 @_names
-@click.option("--graceful", is_flag=True, help="Shut down in order instead of pulling the plug.")
+@click.option("--graceful", is_flag=True, help="Shut the hosts down cleanly. Default: cut their power.")
 @click.pass_obj
 def stop(options: Globals, names: tuple[str, ...], graceful: bool) -> None:  # noqa: FBT001
     """Stop hosts at once, as a power failure would.
 
-    Their files stay: "k8sbootstrap lab start" boots them again.
+    Their files are kept. "k8sbootstrap lab start" boots them again.
     """
     operations.stop(options.file, names, graceful=graceful)
 
@@ -214,7 +229,7 @@ def start(options: Globals, names: tuple[str, ...]) -> None:
 @_names
 @click.pass_obj
 def partition(options: Globals, names: tuple[str, ...]) -> None:
-    """Cut hosts off from the network; they run on."""
+    """Cut hosts off from the network. They keep running."""
     operations.partition(options.file, names)
 
 
@@ -222,5 +237,5 @@ def partition(options: Globals, names: tuple[str, ...]) -> None:
 @_names
 @click.pass_obj
 def heal(options: Globals, names: tuple[str, ...]) -> None:
-    """Connect hosts again that were cut off."""
+    """Connect hosts to the network again that were cut off."""
     operations.heal(options.file, names)

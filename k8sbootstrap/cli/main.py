@@ -56,10 +56,10 @@ class LazyGroup(click.Group):
         except _MEANT:
             raise
         except Exception as exc:
-            hint = 'this is a bug; "k8sbootstrap -v COMMAND" prints the traceback to report it with'
+            hint = "This is a bug. Run the command with -v, which prints the traceback, and report it."
             if ctx.ensure_object(Globals).verbosity:
                 traceback.print_exc()
-                hint = "this is a bug; report it with the traceback above"
+                hint = "This is a bug. Report it with the traceback above."
             first_line = str(exc).partition("\n")[0]
             raise K8sBootstrapError(f"Unexpected {type(exc).__name__}: {first_line}", hint=hint) from exc
 
@@ -71,12 +71,12 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="k8sbootstrap")
 def cli() -> None:
-    """Turn bare Linux hosts into a highly available Kubernetes cluster, and keep it right.
+    """Turn bare Linux hosts into a highly available Kubernetes cluster, and keep it as cluster.yaml says.
 
-    Start with "k8sbootstrap init --master ADDRESS --worker ADDRESS", look at the cluster.yaml it writes, then
-    run "k8sbootstrap up". No hosts at hand? "k8sbootstrap lab up" starts disposable ones on this machine.
+    Start with "k8sbootstrap init --master ADDRESS --worker ADDRESS". Check the cluster.yaml that it writes,
+    then run "k8sbootstrap up". If you have no hosts, "k8sbootstrap lab up" starts some on this machine.
 
-    The options below go before or after the command: k8sbootstrap up -f other.yaml
+    The options below can stand before or after the command: k8sbootstrap up -f other.yaml
     """
 
 

@@ -66,21 +66,21 @@ OF_ALL_COMMANDS = (
         show_default=True,
         expose_value=False,
         callback=_take_file,
-        help="The cluster's description.",
+        help="File that describes the cluster.",
     ),
     click.Option(
         ["-v", "--verbose", "verbosity"],
         count=True,
         expose_value=False,
         callback=_take_verbosity,
-        help="Say more; -vv shows Ansible's own output.",
+        help="Print more. -vv prints Ansible's own output.",
     ),
     click.Option(
         ["--no-color", "plain"],
         is_flag=True,
         expose_value=False,
         callback=_take_no_color,
-        help="Plain output without colors.",
+        help="Print without colors.",
     ),
 )
 """Each may stand before and after the command. Of two files the last one counts; each -v counts."""
@@ -90,7 +90,7 @@ FORM_BEFORE_COMMAND = click.Option(
     type=click.Choice(FORMS),
     expose_value=False,
     callback=_take_form,
-    help="Form of the output, for commands that have this option.",
+    help="Output format, for commands that have this option.",
 )
 
 
@@ -188,13 +188,13 @@ def yes_option(text: str) -> _Decorator:
 accept_new_host_keys_option = click.option(
     "--accept-new-host-keys",
     is_flag=True,
-    help="Trust the SSH keys of hosts seen for the first time. Changed keys are refused all the same.",
+    help="Trust the SSH keys of hosts that are not known yet. A changed key is still refused.",
 )
 
 bundle_option = click.option(
     "--bundle",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help='Take all files and packages from this bundle, made by "k8sbootstrap bundle create", and from '
-    "nowhere else. Default: artifacts.bundle of cluster.yaml.",
+    help='Take all files and packages only from this bundle, made by "k8sbootstrap bundle create". '
+    "Default: artifacts.bundle of cluster.yaml.",
 )
 """For commands that need the files to install."""

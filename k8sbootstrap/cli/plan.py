@@ -58,7 +58,7 @@ _VERBS = {
     "set": "set",
     "start": "start",
     "stop": "stop",
-    "uncordon": "let pods on",
+    "uncordon": "uncordon",
 }
 _OBJECTS = {
     "drain": "node",
@@ -79,13 +79,13 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 @click.option(
     "--detailed-exitcode",
     is_flag=True,
-    help=f"Exit with {CHANGES_EXIT_CODE} when there are changes to make; 0 means that there are none.",
+    help=f"Exit with {CHANGES_EXIT_CODE} if there are changes to make, with 0 if there are none.",
 )
 @yes_option(
-    "Where the state directory has no certificate authorities, plan with those that masters have, "
+    "If the state directory has no certificate authorities, use those of the masters for the plan, "
     "without asking. The state directory is not changed."
 )
-@output_option("Form of the plan; with json, progress goes to standard error.")
+@output_option("Output format. With json, progress goes to standard error.")
 @bundle_option
 @click.pass_obj
 def command(
@@ -99,9 +99,9 @@ def command(
 ) -> int:
     """Show what "up" would do now, host by host. Changes nothing.
 
-    Files with their differences, services that would restart and why, packages, kernel settings, nodes to
-    add; and for each whether cluster.yaml or this program changed since the last run, or somebody changed the
-    host. Contents of secrets are never shown. Hosts that do not answer are named, and the others planned.
+    Lists files with their differences, services that would restart and why, packages, kernel settings, and
+    nodes to add. For each it says what changed since the last run: cluster.yaml, this program, or the host.
+    Contents of secrets are never shown. Hosts that do not answer are named; the plan covers the others.
     """
     plan = load_plan(options.file, bundle)
     reporter = reporter_for(options.errors, options.verbosity)
@@ -141,7 +141,8 @@ def _lines(preview: Preview) -> Iterator[Text]:
     restarts = sum(planned.change.action == "restart" for host in preview.hosts for planned in host.changes)
     yield Text(
         f"\n{count(preview.changes, 'change')} on {count(len(changed), 'host')}, "
-        f"{count(restarts, 'service restart')}. Nothing was changed; k8sbootstrap up does this."
+        f"{count(restarts, 'service restart')}. Nothing was changed. To make these changes, run: "
+        "k8sbootstrap up"
     )
 
 

@@ -20,10 +20,11 @@ from k8sbootstrap.plan.build import load_plan
     metavar="NAME",
     multiple=True,
     type=click.Choice(CHECK_NAMES),
-    help='Let this check fail; may be given several times. "k8sbootstrap -v preflight" lists the names.',
+    help='Ignore this check if it fails. May be given several times. "k8sbootstrap -v preflight" '
+    "lists all names.",
 )
 @accept_new_host_keys_option
-@output_option("Form of the report.")
+@output_option("Output format.")
 @click.pass_obj
 def command(
     options: Globals,
@@ -33,9 +34,9 @@ def command(
 ) -> int:
     """Check that every host is fit for the cluster. Changes nothing on the hosts.
 
-    Looks at SSH and sudo, operating system, clocks, swap, ports, disk, memory, kernel, addresses and
-    leftovers of other clusters, on all hosts at once. Hosts seen for the first time show the fingerprint of
-    their SSH key, and you are asked whether it is the right one. The exit code is 4 when a check failed.
+    Checks SSH and sudo, operating system, clocks, swap, ports, disk, memory, kernel, addresses and leftovers
+    of other clusters, on all hosts at once. For a host that is not known yet, it shows the fingerprint of the
+    SSH key and asks whether it is the right key. The exit code is 4 if a check failed.
     """
     plan = load_plan(options.file)
     with Pool() as pool:
@@ -56,6 +57,8 @@ def command(
 
 def _ask(host: str, address: str, key_type: str, fingerprint: str) -> bool:
     click.echo(
-        f"{host} ({address}) is new here. Its {key_type} key has the fingerprint {fingerprint}.", err=True
+        f"{host} ({address}) is not a known host yet. The fingerprint of its {key_type} key is "
+        f"{fingerprint}.",
+        err=True,
     )
-    return click.confirm("Is that the key you expect?", err=True)
+    return click.confirm("Is this the right key?", err=True)

@@ -40,16 +40,16 @@ class _Steps:
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
-    help="Directory to write the inventory to; made when it is not there.",
+    help="Directory to write the inventory to. It is created if it does not exist.",
 )
 @bundle_option
 @click.pass_obj
 def command(options: Globals, output: Path, bundle: Path | None) -> None:
     """Write the Ansible inventory of the cluster.
 
-    Prints the ansible-playbook command that uses it. No host is contacted. Files to install are fetched and
-    certificates issued, as "k8sbootstrap up" would do: the inventory names them. It holds no secrets, only
-    paths.
+    Prints the ansible-playbook command that uses it. No host is contacted. The inventory names the files to
+    install and the certificates, so these are downloaded and issued, as "k8sbootstrap up" would do. It
+    contains no secrets, only paths.
     """
     plan = load_plan(options.file, bundle)
     state = State.beside(options.file, plan.config.name)
@@ -62,7 +62,7 @@ def command(options: Globals, output: Path, bundle: Path | None) -> None:
     click.echo(command_line(directory, plan.hosts))
     if not state.known_hosts.exists():
         options.errors.print(
-            f"Before that, add the hosts' SSH keys to {state.known_hosts} (k8sbootstrap preflight does it).",
+            f"Before that, add the hosts' SSH keys to {state.known_hosts}: k8sbootstrap preflight does this.",
             markup=False,
         )
     passwords = [
@@ -70,5 +70,5 @@ def command(options: Globals, output: Path, bundle: Path | None) -> None:
     ]
     if passwords:
         options.errors.print(
-            f"It reads sudo passwords from the environment: {', '.join(passwords)}", markup=False
+            f"It reads sudo passwords from environment variables: {', '.join(passwords)}", markup=False
         )

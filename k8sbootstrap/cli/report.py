@@ -35,15 +35,15 @@ def _complete(context: click.Context, _argument: click.Parameter, begun: str) ->
     type=click.Path(dir_okay=False, allow_dash=True),
     metavar="FILE",
     show_default="report-RUN.html",
-    help='Where to write the page; "-" prints it.',
+    help='File to write the page to. "-" prints it.',
 )
 @click.pass_obj
 def command(settings: Globals, *, run: str | None, output: str | None) -> None:
     """Make an HTML page about a run.
 
-    Where the time went, what changed on which host, what failed and why, what verify saw: in one page that
-    loads nothing from elsewhere and needs no scripts. RUN is a run's id or the beginning of it; without one
-    it is the newest. An id that does not exist makes the command list those that do.
+    The page shows how long each step took, what changed on which host, what failed and why, and what verify
+    found. It loads nothing from other places and needs no scripts. RUN is the id of a run or the beginning of
+    it. Default: the newest run. If no run has this id, the command lists all runs.
     """
     cluster = load_name(settings.file)
     found = find_run(State.beside(settings.file, cluster), cluster, run)

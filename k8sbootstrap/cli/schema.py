@@ -12,7 +12,7 @@ from k8sbootstrap.config.schema import json_schema
 def command() -> None:
     """Print the JSON Schema of cluster.yaml.
 
-    Editors complete and check with it: save it as cluster.schema.json and put
-    "# yaml-language-server: $schema=cluster.schema.json" in the first line of cluster.yaml.
+    Editors use it to complete and check the file. Save it as cluster.schema.json and write
+    "# yaml-language-server: $schema=cluster.schema.json" into the first line of cluster.yaml.
     """
     click.echo(json.dumps(json_schema(), indent=2))

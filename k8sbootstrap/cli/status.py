@@ -14,14 +14,14 @@ WIDTH = 1000
 
 
 @click.command("status", cls=Command)
-@output_option("text: tables for people. json: all of it, every certificate included.")
+@output_option("text: tables to read. json: everything, with every certificate.")
 @click.pass_obj
 def command(settings: Globals, *, output: str) -> None:
-    """Show the cluster at a glance.
+    """Show the state of the cluster.
 
-    Hosts and what they run, health and versions of the components, etcd's members and leader, nodes, and when
-    certificates expire. Changes nothing and starts nothing. Hosts that cannot be reached are shown as such;
-    exit code 5 says that none could be. Whether the cluster really works is for "k8sbootstrap verify" to say.
+    Shows hosts and what they run, health and versions of components, etcd's members and leader, nodes, and
+    when certificates expire. Changes and starts nothing. Hosts that cannot be reached are marked; the exit
+    code is 5 if none can be reached. To test that the cluster works, run "k8sbootstrap verify".
     """
     plan = load_plan(settings.file)
     with Pool() as pool:

@@ -42,21 +42,21 @@ from k8sbootstrap.survey.todo import Survey
     type=click.Choice((*CHECK_NAMES, *UPGRADE_CHECK_NAMES)),
     metavar="NAME",
     multiple=True,
-    help="Go on although this check of preflight or of an upgrade fails; may be given several times. "
+    help="Continue if this check of preflight or of an upgrade fails. May be given several times. "
     '"k8sbootstrap -v preflight" lists the names.',
 )
 @click.option(
     "--limit",
     metavar="HOST",
     multiple=True,
-    help="Change only this host; may be given several times. What is done on one master for the whole "
-    "cluster is done all the same.",
+    help="Change only this host. May be given several times. Steps that one master does for the whole "
+    "cluster still run.",
 )
 @yes_option(
-    "Do not ask before changing hosts, as is done on a terminal, nor whether to take over certificate "
-    "authorities that masters have where the state directory has none."
+    "Do not ask before hosts are changed. If the state directory has no certificate authorities, use "
+    "those of the masters without asking."
 )
-@output_option("Form of the summary; with json, progress goes to standard error.")
+@output_option("Output format. With json, progress goes to standard error.")
 @bundle_option
 @click.pass_obj
 def command(
@@ -71,10 +71,10 @@ def command(
 ) -> None:
     """Bring the cluster up, or back to what cluster.yaml says.
 
-    Looks at the hosts, says what is to do ("k8sbootstrap plan" shows every file), asks on a terminal, does
-    it, and sees that the cluster works. Run it again at any time: where nothing is different, nothing is
-    changed; after a failure or Ctrl-C it goes on from there. A host of a running cluster that does not answer
-    is left out and reported at the end.
+    Looks at the hosts and shows what there is to do ("k8sbootstrap plan" shows every file). On a terminal it
+    asks before it changes anything. At the end it checks that the cluster works. Run it again at any time:
+    it changes only what is different, and after a failure or Ctrl-C it continues from there. If a host of a
+    running cluster does not answer, it is skipped and reported at the end.
     """
     plan = load_plan(options.file, bundle)
     _check_limit(plan, limit)
@@ -113,9 +113,9 @@ def _confirmer(reporter: Reporter) -> Callable[[Survey], None]:
             say("To do:")
             for line in todo_text.summary(todo):
                 say(f"  {line}")
-            say("k8sbootstrap plan shows every file.")
+            say("To see every file, run: k8sbootstrap plan")
             try:
-                go_on = click.confirm("Do it?", default=True)
+                go_on = click.confirm("Make these changes?", default=True)
             except click.Abort:
                 go_on = False
         if not go_on:
@@ -132,14 +132,14 @@ def _print_summary(options: Globals, summary: Summary, state: State) -> None:
     after = [timing for timing in summary.steps if timing.name == "verify"]
     for timing in [*before, *summary.phases, *after]:
         table.add_row(timing.title, f"{timing.seconds:.1f}s")
-    table.add_row("Altogether", f"{summary.seconds:.1f}s")
+    table.add_row("Total", f"{summary.seconds:.1f}s")
     print_text = options.console.print
     print_text()
     print_text(table)
     print_text()
     hosts = count(len(summary.hosts), "host")
     if summary.changed:
-        print_text(f"The cluster is up: {hosts}, {count(summary.changed, 'task')} changed something.")
+        print_text(f"The cluster is up: {hosts}, {count(summary.changed, 'task')} made changes.")
         for name, tasks in summary.hosts.items():
             print_text(f"  {name}: {tasks['changed']} changed, {tasks['ok']} ok")
     else:
@@ -148,8 +148,8 @@ def _print_summary(options: Globals, summary: Summary, state: State) -> None:
     print_text("Next:")
     for line in (
         f"  export KUBECONFIG={shlex.quote(str(state.kubeconfig))}; kubectl get nodes",
-        "  k8sbootstrap verify    test everything a cluster does",
-        "  k8sbootstrap status    hosts, versions and certificates at a glance",
-        "  k8sbootstrap report    a page about this run: where the time went, what changed",
+        "  k8sbootstrap verify    check that everything in the cluster works",
+        "  k8sbootstrap status    hosts, versions and certificates",
+        "  k8sbootstrap report    an HTML page about this run: how long it took, what changed",
     ):
         print_text(line, markup=False)

@@ -16,10 +16,10 @@ from k8sbootstrap.errors import ConfigError
 @output_option("json lists the problems on standard output.")
 @click.pass_obj
 def command(options: Globals, output: str) -> int:
-    """Check cluster.yaml and say everything that is wrong with it.
+    """Check cluster.yaml and list everything that is wrong with it.
 
-    Looks at the file and at local files that it names, never at the network. Charts are rendered where helm
-    and the chart are in the cache or in a directory. Exits with 3 if something is wrong.
+    Reads the file and the local files that it names, and never uses the network. Charts are rendered if helm
+    and the chart are in the cache or in a directory. The exit code is 3 if something is wrong.
     """
     if output == "text":
         config = load_cluster(options.file)

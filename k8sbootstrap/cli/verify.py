@@ -15,19 +15,17 @@ from k8sbootstrap.plan.build import load_plan
 
 
 @click.command("verify", cls=Command)
-@click.option(
-    "--short", is_flag=True, help="Only look at components, etcd, nodes and the API; start no pods."
-)
+@click.option("--short", is_flag=True, help="Check only components, etcd, nodes and the API. Start no pods.")
 @click.option(
     "--allow-down",
     "allow_down",
     multiple=True,
     metavar="HOST",
-    help="A host that is known to be down: it is skipped, everything else must be good. May be repeated.",
+    help="Skip this host, which is known to be down. All other checks must pass. May be given several times.",
 )
 @output_option(
-    'text: one line per check, failures in detail; every host with "k8sbootstrap -v verify". '
-    "json: every result."
+    'text: one line per check, with details of failures; "k8sbootstrap -v verify" shows every '
+    "host. json: every result."
 )
 @click.option(
     "--junit",
@@ -41,19 +39,20 @@ def command(
 ) -> None:
     """Check that the cluster works.
 
-    Asks every host and the API whether all is well, then starts a small pod on every node and tries what pods
-    and Services are for: the network between nodes, ClusterIPs, NodePorts, logs, exec. Everything it starts
-    is removed again. Needs nothing but SSH to the hosts. Exit code 6 says that a check failed.
+    Checks every host and the API. Then starts a small pod on every node and tests the network between pods on
+    different nodes, ClusterIPs, NodePorts, logs and exec. Removes everything that it started. Needs only SSH
+    to the hosts. The exit code is 6 if a check failed.
     """
     plan = load_plan(settings.file)
     names = [host.name for host in plan.hosts]
     for name in allow_down:
         if name not in names:
             raise click.BadParameter(
-                f"{name} is not a host of this cluster: {', '.join(names)}", param_hint="--allow-down"
+                f"{name} is not a host of this cluster. Its hosts are {', '.join(names)}.",
+                param_hint="--allow-down",
             )
     if junit is not None and not junit.parent.is_dir():
-        raise click.BadParameter(f"{junit.parent} is not a folder", param_hint="--junit")
+        raise click.BadParameter(f"{junit.parent} is not a directory", param_hint="--junit")
     with Spinner("asking the hosts", console=settings.errors) as spinner, Pool() as pool:
 
         def show(result: CheckResult) -> None:

@@ -15,7 +15,7 @@ from k8sbootstrap.formats.archive import TarMember
 
 _CHUNK = 1 << 20
 _MANIFEST_LIMIT = 16 << 20
-_NEXT = "Copy it over again, or make it anew with: k8sbootstrap bundle create"
+_NEXT = "Copy the bundle again, or make a new one: k8sbootstrap bundle create"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,6 @@ def as_json(status: ClusterStatus) -> str:
     def plain(value: object) -> str:
         if isinstance(value, datetime):
             return value.isoformat()
-        raise TypeError(f"{type(value).__name__} is no JSON value")
+        raise TypeError(f"{type(value).__name__} is not a JSON value")
 
     return json.dumps(asdict(status), indent=2, default=plain)

@@ -136,7 +136,7 @@ def test_json_of_inspect(run, made: Created, golden) -> None:
 def test_verify_of_a_whole_bundle(run, made: Created) -> None:
     ended = run("bundle", "verify", "b.tar")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == "b.tar: all 4 files are as its manifest says\n"
+    assert ended.out == "b.tar: all 4 files match its manifest\n"
 
 
 def test_verify_names_every_damaged_file(run, made: Created, folder: Path) -> None:
@@ -156,7 +156,7 @@ def test_verify_names_every_damaged_file(run, made: Created, folder: Path) -> No
         f"  {name} has sha256 {sha256} and must have {made.manifest.files[name].sha256}"
         for name, sha256 in wrong.items()
     )
-    assert lines[-1] == "Next: Copy it over again, or make it anew with: k8sbootstrap bundle create"
+    assert lines[-1] == "Next: Copy the bundle again, or make a new one: k8sbootstrap bundle create"
 
 
 @pytest.mark.parametrize("what", ["inspect", "verify"])
@@ -164,7 +164,7 @@ def test_what_is_no_bundle_is_named(run, folder: Path, what: str) -> None:
     ended = run("bundle", what, "cluster.yaml")
     assert (ended.code, ended.out) == (8, "")
     assert ended.err.startswith("cluster.yaml is not a bundle, or is damaged: ")
-    assert "Next: Copy it over again, or make it anew with: k8sbootstrap bundle create\n" in ended.err
+    assert "Next: Copy the bundle again, or make a new one: k8sbootstrap bundle create\n" in ended.err
 
 
 @pytest.mark.parametrize("what", ["inspect", "verify"])

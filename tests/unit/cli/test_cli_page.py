@@ -26,7 +26,7 @@ def test_every_command_has_a_section_in_the_order_of_help() -> None:
 
 def test_options_with_values_defaults_and_choices() -> None:
     page = cli_reference()
-    assert "| `-f`, `--file FILE` | `cluster.yaml` | The cluster's description. |" in page
+    assert "| `-f`, `--file FILE` | `cluster.yaml` | File that describes the cluster. |" in page
     assert "| `--masters 1..9` | `1` |" in page
     assert "| `--master [NAME=]ADDR` | required |" in page
     assert "| `-o`, `--output text\\|json` | `text` |" in page

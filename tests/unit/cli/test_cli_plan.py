@@ -110,7 +110,7 @@ worker1
     ~ set labels or taints of node worker1 (changed in the cluster)
     ! drain node worker1
 
-10 changes on 1 host, 1 service restart. Nothing was changed; k8sbootstrap up does this.
+10 changes on 1 host, 1 service restart. Nothing was changed. To make these changes, run: k8sbootstrap up
 """
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from k8sbootstrap.run import ansible, lock
 
-QUESTION = "Destroy cluster demo on master1, worker1, with all that runs on it?"
+QUESTION = "Destroy cluster demo on master1, worker1, with everything that runs on it?"
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_yes_asks_nobody(run, played: dict[str, Any]) -> None:
     ended = run("reset", "--yes")
     assert (ended.code, ended.err) == (0, "")
     assert QUESTION not in ended.out
-    assert ended.out.endswith("Reset: 1 of 2 hosts had something to take off.\n")
+    assert ended.out.endswith("Reset: 1 of 2 hosts had something to remove.\n")
     assert (played["playbook"], played["hosts"]) == ("reset.yml", ["master1", "worker1"])
     assert "master1" in played["inventory"]
 
@@ -71,7 +71,10 @@ def test_who_does_not_say_yes_changes_nothing(
 def test_without_a_terminal_it_wants_to_be_told(run, played: dict[str, Any], folder: Path) -> None:
     ended = run("reset")
     assert (ended.code, ended.out) == (2, "")
-    assert "Error: this destroys the cluster; without a terminal, give --yes\n" in ended.err
+    assert (
+        "Error: This destroys the cluster. There is no terminal to ask on: add --yes to confirm.\n"
+        in ended.err
+    )
     assert "playbook" not in played
     assert not (folder / ".k8sbootstrap").exists()
 

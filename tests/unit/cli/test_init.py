@@ -51,7 +51,7 @@ def test_it_replaces_nothing_unless_forced(run, folder: Path) -> None:
     (folder / "cluster.yaml").write_text("precious")
     ended = run("init", "--master", "10.0.0.11")
     assert ended.code == 2
-    assert "cluster.yaml is there already; give --force" in ended.err
+    assert "cluster.yaml already exists. Add --force" in ended.err
     assert (folder / "cluster.yaml").read_text() == "precious"
     assert run("init", "--master", "10.0.0.11", "--force").code == 0
     assert load_cluster(folder / "cluster.yaml")

@@ -82,7 +82,7 @@ def test_a_bug_is_one_line_and_says_how_to_see_more(ending, run) -> None:
     assert ended.code == 1
     assert ended.err.splitlines() == [
         "Unexpected ZeroDivisionError: division by zero",
-        'Next: this is a bug; "k8sbootstrap -v COMMAND" prints the traceback to report it with',
+        "Next: This is a bug. Run the command with -v, which prints the traceback, and report it.",
     ]
 
 
@@ -93,7 +93,7 @@ def test_a_bug_shows_its_traceback_with_v(ending, run) -> None:
     assert "Traceback (most recent call last)" in ended.err
     assert ended.err.splitlines()[-2:] == [
         "Unexpected ZeroDivisionError: division by zero",
-        "Next: this is a bug; report it with the traceback above",
+        "Next: This is a bug. Report it with the traceback above.",
     ]
 
 

@@ -63,10 +63,10 @@ def test_options(run, given: dict[str, Any]) -> None:
 
 def test_summary_of_changes(run, given: dict[str, Any], folder: Path) -> None:
     lines = run("up").out.splitlines()
-    assert "The cluster is up: 1 host, 3 tasks changed something." in lines
+    assert "The cluster is up: 1 host, 3 tasks made changes." in lines
     assert "  master1: 3 changed, 8 ok" in lines
     times = [line.split() for line in lines if line.rstrip().endswith("s") and "." in line][:4]
-    assert times == [["Preflight", "2.0s"], ["etcd", "9.5s"], ["Verify", "4.0s"], ["Altogether", "61.2s"]]
+    assert times == [["Preflight", "2.0s"], ["etcd", "9.5s"], ["Verify", "4.0s"], ["Total", "61.2s"]]
     assert f"Kubeconfig: {folder}/.k8sbootstrap/demo/admin.kubeconfig" in lines
     assert "Next:" in lines
 

@@ -48,13 +48,13 @@ def test_json_goes_to_standard_output_alone_and_junit_to_its_file(run, file, tmp
 def test_a_host_that_is_not_of_this_cluster_cannot_be_allowed_down(run, file):
     ran = run("-f", str(file), "verify", "--allow-down", "m9")
     assert ran.code == 2
-    assert "m9 is not a host of this cluster: m1" in ran.err
+    assert "m9 is not a host of this cluster. Its hosts are m1." in ran.err
 
 
 def test_a_junit_file_that_cannot_be_is_refused_before_anything_is_asked(run, file):
     ran = run("-f", str(file), "verify", "--junit", "/nonexistent/junit.xml")
     assert ran.code == 2
-    assert "/nonexistent is not a folder" in ran.err
+    assert "/nonexistent is not a directory" in ran.err
     assert "ssh" not in ran.out
 
 
