@@ -24,7 +24,8 @@ def read(path: Path) -> bytes | None:
     except OSError as exc:
         raise StateError(
             f"{path} cannot be read: {exc.strerror}",
-            hint="Run as the user who owns the state directory, or correct the file's permissions.",
+            hint="Run the command as the user who owns the state directory, or correct the permissions of "
+            "the file.",
         ) from exc
 
 
@@ -50,7 +51,7 @@ def write(path: Path, content: bytes, mode: int, *, root: Path) -> None:
     except OSError as exc:
         raise StateError(
             f"{path} cannot be written: {exc.strerror}",
-            hint="Make room for it, or make its folder writable, and run again.",
+            hint="Free some disk space or make the directory writable, and run the same command again.",
         ) from exc
 
 

@@ -129,8 +129,8 @@ def _refuse_strangers(folder: Path) -> None:
         return
     except PermissionError as error:
         raise StateError(
-            f"{folder} can't be read by this user",
-            hint="If it was made with sudo, run this with sudo too, or give it to this user with chown.",
+            f"this user can't read {folder}",
+            hint="If it was made with sudo, run this command with sudo too, or change its owner with chown.",
         ) from error
     allowed = {0, os.geteuid()}
     if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdecimal():
@@ -138,7 +138,7 @@ def _refuse_strangers(folder: Path) -> None:
     strangers = owners - allowed
     if strangers:
         raise StateError(
-            f"{folder} belongs to the user with the id {min(strangers)}, who could exchange the keys in it",
-            hint=f"If you trust what is in it: chown -R {os.geteuid()} {shlex.quote(str(folder))}; "
-            "if not, move it away.",
+            f"{folder} belongs to the user with the id {min(strangers)}, who could replace the keys in it",
+            hint=f"Move it away. Or, if you trust what is in it, run: chown -R {os.geteuid()} "
+            f"{shlex.quote(str(folder))}",
         )

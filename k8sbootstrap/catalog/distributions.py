@@ -57,7 +57,7 @@ class Distributions(_Model):
     def _check(self) -> Self:
         ids = {os_id for platform in self.platforms for os_id in platform.versions}
         if ids != set(self.names):
-            raise ValueError(f"names and platforms differ: {sorted(ids ^ set(self.names))}")
+            raise ValueError(f"names and platforms are not the same: {sorted(ids ^ set(self.names))}")
         return self
 
 

@@ -91,18 +91,20 @@ def release(
     if version not in catalogue.releases and version not in own:
         nearest = ", ".join(_nearest(version))
         raise UnknownReleaseError(
-            f"Kubernetes {version} is not in the release catalogue; the nearest are {nearest}",
-            hint="Set kubernetes.version in cluster.yaml to one of these, or describe it under releases.",
+            f"Kubernetes {version} is not in the release catalogue; the nearest releases are {nearest}",
+            hint="Set kubernetes.version in cluster.yaml to one of these, or describe the release under "
+            "releases.",
         )
     if arch not in ARCHITECTURES:
         raise UnknownReleaseError(
-            f"Kubernetes {version} is not catalogued for {arch}, only for {' and '.join(ARCHITECTURES)}",
+            f"Kubernetes {version} is not in the release catalogue for {arch}, only for "
+            f"{' and '.join(ARCHITECTURES)}",
             hint="Use hosts of one of these architectures.",
         )
     if runtime not in catalogue.runtime_endpoints:
         known = " or ".join(sorted(catalogue.runtime_endpoints))
         raise UnknownReleaseError(
-            f"Kubernetes {version} is not catalogued with the container runtime {runtime}",
+            f"Kubernetes {version} is not in the release catalogue with the container runtime {runtime}",
             hint=f"Set runtime.name in cluster.yaml to {known}.",
         )
     ours = own.get(version, Overrides())

@@ -94,12 +94,12 @@ def read(host: str, text: str, form: TypeAdapter[T]) -> T:
     Raises:
         UnusableAnswerError: It has another form, is nested too deeply, or is no JSON.
     """
-    hint = "See what python3 prints there at start, and whether it is the right host."
+    hint = "Check that it is the right host, and that python3 prints nothing there when it starts."
     try:
         document = from_json(text, allow_inf_nan=False)
     except (ValueError, RecursionError) as exc:
         raise UnusableAnswerError(
-            f"{host}: its answer is no JSON: {shown(str(exc))}; it begins with {shown(text)!r}", hint
+            f"{host}: its answer is not JSON: {shown(str(exc))}; it begins with {shown(text)!r}", hint
         ) from exc
     try:
         return form.validate_python(document)
@@ -124,7 +124,7 @@ def run(session: Session, command: str, *, stdin: bytes = b"", timeout: float = 
 def last_line(text: str) -> str:
     """The last line of what a command wrote to standard error, for a message."""
     lines = text.strip().splitlines()
-    return shown(lines[-1], 300) if lines else "it said nothing"
+    return shown(lines[-1], 300) if lines else "it printed no error"
 
 
 def shown(text: str, length: int = 80) -> str:

@@ -147,13 +147,13 @@ class SSHSession:
             self.close()
             raise HostError(
                 f"{self._place}: a command did not end within {timeout:g} s",
-                hint="The host may be overloaded; look at it and run again.",
+                hint="The host may be overloaded. Check it, and run the same command again.",
             ) from exc
         except TooMuchError as exc:
             self.close()
             raise HostError(
-                f"{self._place}: a command writes without end; the connection was closed",
-                hint="See what runs there at login, and whether it is the right host.",
+                f"{self._place}: a command does not stop writing output; the connection was closed",
+                hint="Check that it is the right host, and which commands run there at login.",
             ) from exc
         except (paramiko.SSHException, EOFError, OSError) as exc:
             self.close()
@@ -179,7 +179,7 @@ class SSHSession:
     def _lost(self) -> HostError:
         return HostError(
             f"{self._place}: the connection broke while a command ran",
-            hint="Check that the host is up and reachable, and run again.",
+            hint="Check that the host is up and can be reached, and run the same command again.",
         )
 
     def _sudo_error(self, refusal: SudoRefusedError) -> SudoError:
@@ -187,7 +187,7 @@ class SSHSession:
         if refusal.password:
             return SudoError(
                 f"{self._place}: sudo refused the password of user {user}",
-                hint="Correct what ssh.sudoPassword in cluster.yaml points to.",
+                hint="Correct the password that ssh.sudoPassword in cluster.yaml points to.",
             )
         if "a password is required" in said:
             return SudoError(
@@ -197,7 +197,7 @@ class SSHSession:
         if "not in the sudoers" in said or "not allowed" in said or "may not run" in said:
             return SudoError(
                 f"{self._place}: user {user} may not become root with sudo",
-                hint=f"Give {user} the right in /etc/sudoers.d there, or set ssh.user to one who has it.",
+                hint=f"Allow it for {user} in /etc/sudoers.d on the host, or set ssh.user to a user who may.",
             )
         if "not found" in said or "No such file" in said:
             return SudoError(
@@ -205,8 +205,8 @@ class SSHSession:
                 hint="Install sudo on the host, or set ssh.user to root.",
             )
         return SudoError(
-            f"{self._place}: user {user} cannot become root with sudo: {said or 'it said nothing'}",
-            hint=f"Log in as {user} and see what sudo -v says.",
+            f"{self._place}: user {user} cannot become root with sudo: {said or 'sudo printed no error'}",
+            hint=f"Log in to the host as {user}, and see what sudo -v prints.",
         )
 
 

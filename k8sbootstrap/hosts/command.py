@@ -141,7 +141,7 @@ class Exchange:
             self._err = bytearray(after)
         elif before.count(self._prompt) > int(self._password_sent):
             if self._password_sent:
-                raise SudoRefusedError("it asked again", password=True)
+                raise SudoRefusedError("it asked for the password again", password=True)
             self._channel.sendall(f"{self._password}\n".encode())
             self._password_sent = True
 

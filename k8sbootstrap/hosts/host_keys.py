@@ -98,10 +98,10 @@ def _together(problems: list[HostKeyError], refused: list[str], *, asked: bool) 
     if problems:
         hint = problems[0].hint
     elif asked:
-        hint = "The hosts' own fingerprints: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there."
+        hint = "To see a host's fingerprint, run there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
     else:
         hint = (
             "Run k8sbootstrap preflight on a terminal to compare and confirm fingerprints, or add "
-            "--accept-new-host-keys to trust the hosts as they are now."
+            "--accept-new-host-keys to trust the keys that the hosts show now."
         )
     return HostKeyError("\n".join([*(str(problem) for problem in problems), *refused]), hint=hint)

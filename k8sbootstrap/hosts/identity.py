@@ -31,7 +31,7 @@ def log_in(transport: paramiko.Transport, place: Place, key: Path | None) -> Non
         identities = [(str(key), _given(place, key, agent))] if key else list(_found(agent))
         if not identities:
             raise HostError(
-                f"{place}: there is no SSH key to log in with as {place.user}",
+                f"{place}: there is no SSH key to log in as {place.user}",
                 hint="Set ssh.key in cluster.yaml, or load a key into the agent with ssh-add.",
             )
         for _, identity in identities:
@@ -40,7 +40,8 @@ def log_in(transport: paramiko.Transport, place: Place, key: Path | None) -> Non
     tried = ", ".join(name for name, _ in identities)
     raise HostError(
         f"{place}: authentication refused for user {place.user} with {tried}",
-        hint=f"Check ssh.user and ssh.key in cluster.yaml, and ~{place.user}/.ssh/authorized_keys there.",
+        hint=f"Check ssh.user and ssh.key in cluster.yaml, and ~{place.user}/.ssh/authorized_keys on "
+        "the host.",
     )
 
 
@@ -55,8 +56,8 @@ def _accepts(transport: paramiko.Transport, place: Place, identity: paramiko.PKe
         raise
     if wanted:
         raise HostError(
-            f"{place}: the server wants {', '.join(wanted)} besides the key of {place.user}",
-            hint="Use a user who can log in with a key alone.",
+            f"{place}: the server requires {', '.join(wanted)} in addition to the key of {place.user}",
+            hint="Set ssh.user in cluster.yaml to a user who can log in with only a key.",
         )
     return True
 
@@ -93,7 +94,8 @@ def _given(place: Place, path: Path, agent: list[paramiko.AgentKey]) -> paramiko
     except OSError as exc:
         raise HostError(
             f"{place}: the SSH key {path} cannot be read: {exc.strerror}",
-            hint="Run as the user who owns it, or set ssh.key in cluster.yaml to another.",
+            hint="Run the command as the user who owns the key, or set ssh.key in cluster.yaml to another "
+            "key.",
         ) from exc
     except ValueError as exc:
         raise HostError(
@@ -126,7 +128,7 @@ def _load(path: Path) -> paramiko.PKey:
     except (paramiko.PasswordRequiredException, TypeError) as exc:
         raise _EncryptedKeyError from exc
     except (paramiko.SSHException, paramiko.pkey.UnknownKeyType) as exc:
-        raise ValueError(f"{path} is no private key") from exc
+        raise ValueError(f"{path} is not a private key") from exc
 
 
 def _public_half(path: Path) -> str:

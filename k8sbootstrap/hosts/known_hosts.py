@@ -34,7 +34,7 @@ class KnownHosts:
             except (OSError, UnicodeDecodeError, InvalidHostKey) as exc:
                 raise StateError(
                     f"{path} cannot be read: {exc}",
-                    hint="Correct the file or move it away: then you are asked about the keys again.",
+                    hint="Correct the file or move it away. Without it you are asked about the keys again.",
                 ) from exc
 
     def keys(self, place: Place) -> Mapping[str, paramiko.PKey]:
@@ -66,9 +66,9 @@ class KnownHosts:
         raise HostKeyError(
             f"{place}: the SSH host key has changed: {describe(expected)} was accepted, "
             f"{describe(shown)} is shown now",
-            hint="Somebody may be in between. Only if you know why the key changed (a new installation), "
-            f"remove the old one with ssh-keygen -f {shlex.quote(str(self.path))} -R '{place.known_name}' "
-            "and run again.",
+            hint="Another machine may pretend to be this host. If you know why the key changed, such as a "
+            "new installation, remove the old key and run the same command again: ssh-keygen -f "
+            f"{shlex.quote(str(self.path))} -R '{place.known_name}'",
         )
 
     def add(self, place: Place, key: paramiko.PKey) -> None:

@@ -171,8 +171,9 @@ class Hosts:
             answer = asking.ask(host, session, request.question(), ANSWER, timeout=timeout)
             if (set(answer.http), set(answer.run)) != (set(request.http), set(request.run)):
                 raise UnusableAnswerError(
-                    f"{host}: its answer can't be used: it is one to other questions",
-                    hint="See what python3 prints there at start, and whether it is the right host.",
+                    f"{host}: its answer can't be used: it answers other questions",
+                    hint="Check that it is the right host, and that python3 prints nothing there when it "
+                    "starts.",
                 )
             return answer
 

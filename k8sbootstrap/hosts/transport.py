@@ -51,16 +51,16 @@ def enter(transport: paramiko.Transport, place: Place, known: KnownHosts, key: P
     if not known.check(place, shown):
         raise HostKeyError(
             f"{place}: unknown SSH host key {describe(shown)}",
-            hint="Compare the fingerprint with the host's own, then run k8sbootstrap preflight on a terminal "
-            "and confirm it, or with --accept-new-host-keys.",
+            hint="Compare the fingerprint with the host's own, then run k8sbootstrap preflight on a "
+            "terminal and confirm it, or add --accept-new-host-keys.",
         )
     try:
         log_in(transport, place, key)
     except (paramiko.SSHException, EOFError, OSError) as exc:
         raise HostError(
-            f"{place}: the server ended the connection during authentication",
-            hint="Its journal says why: journalctl -u ssh. Too many keys in the agent is a usual cause; "
-            "ssh.key in cluster.yaml names the one to use.",
+            f"{place}: the server closed the connection during authentication",
+            hint="See the reason in the host's journal: journalctl -u ssh. A common cause is too many keys "
+            "in the agent: set ssh.key in cluster.yaml to the key to use.",
         ) from exc
 
 
@@ -80,8 +80,8 @@ def shown_key(transport: paramiko.Transport, place: Place) -> paramiko.PKey:
         return transport.get_remote_server_key()
     except paramiko.SSHException as exc:
         raise HostError(
-            f"{place}: the server ended the connection before the login",
-            hint="Its journal says why: journalctl -u ssh.",
+            f"{place}: the server closed the connection before the login",
+            hint="See the reason in the host's journal: journalctl -u ssh",
         ) from exc
 
 
@@ -96,17 +96,18 @@ def _dial(place: Place, timeout: float) -> socket.socket:
     except TimeoutError as exc:
         raise HostError(
             f"{place}: no answer within {timeout:g} s",
-            hint="Check that the host is up, its address right, and no firewall in between.",
+            hint="Check that the host is up, that its address is right, and that no firewall blocks the "
+            "connection.",
         ) from exc
     except ConnectionRefusedError as exc:
         raise HostError(
             f"{place}: connection refused",
-            hint=f"Check that an SSH server runs there on port {place.port}.",
+            hint=f"Check that an SSH server listens on port {place.port} of the host.",
         ) from exc
     except OSError as exc:
         raise HostError(
             f"{place}: cannot be reached: {exc.strerror or exc}",
-            hint="Check that the host is up, its address right, and a route leads there.",
+            hint="Check that the host is up, that its address is right, and that there is a route to it.",
         ) from exc
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
@@ -126,12 +127,12 @@ def _pass_through(bastion: paramiko.Transport, host: Place, timeout: float) -> p
             ) from exc
         raise HostError(
             f"{host}: the bastion cannot reach it: {exc.text or 'connection failed'}",
-            hint="Check that the host is up and its address right as seen from the bastion.",
+            hint="Check that the host is up, and that the bastion can reach it at this address.",
         ) from exc
     except (paramiko.SSHException, EOFError, OSError) as exc:
         raise HostError(
             f"{host}: no answer through the bastion within {timeout:g} s",
-            hint="Check that the host is up and its address right as seen from the bastion.",
+            hint="Check that the host is up, and that the bastion can reach it at this address.",
         ) from exc
 
 
@@ -153,8 +154,9 @@ def _start(
         with suppress(EOFError, OSError):
             link.close()
         raise HostError(
-            f"{place}: what answers does not speak SSH as expected: {str(exc) or 'it hung up'}",
-            hint=f"Check that it is an SSH server that listens on port {place.port}, and not overloaded.",
+            f"{place}: the server does not speak SSH as expected: {str(exc) or 'it closed the connection'}",
+            hint=f"Check that an SSH server listens on port {place.port}, and that the host is not "
+            "overloaded.",
         ) from exc
     transport.set_keepalive(KEEPALIVE)
     return transport

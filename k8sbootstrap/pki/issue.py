@@ -30,8 +30,8 @@ def ensure_pki(plan: ClusterPlan, state: State) -> None:
         state.create()
     except OSError as exc:
         raise StateError(
-            f"the state directory {state.directory} cannot be made: {exc.strerror}",
-            hint="Make the folder of cluster.yaml writable.",
+            f"the state directory {state.directory} cannot be created: {exc.strerror}",
+            hint="Make the directory of cluster.yaml writable, and run the same command again.",
         ) from exc
     _Issuer(plan, state).run()
 
@@ -160,7 +160,7 @@ class _Issuer:
             relative = path.relative_to(self.state.pki)
             if str(relative.with_suffix("")) in names:
                 return (
-                    f"Restore it from a backup, or from /etc/kubernetes/pki/{relative} of a master. To start "
-                    f"over with a new cluster instead, reset the hosts and move {self.state.pki} away."
+                    f"Restore it from a backup, or from /etc/kubernetes/pki/{relative} of a master. For a "
+                    f"new cluster instead, reset the hosts and move {self.state.pki} away."
                 )
-        return f"Move {path} away and run again: it is made again."
+        return f"Move {path} away and run the same command again, which makes a new one."

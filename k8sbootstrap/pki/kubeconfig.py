@@ -58,7 +58,7 @@ def client_pair(content: bytes) -> Pair:
         certificate = base64.b64decode(user["client-certificate-data"], validate=True)
         key = base64.b64decode(user["client-key-data"], validate=True)
     except (yaml.YAMLError, LookupError, TypeError, binascii.Error) as exc:
-        raise ValueError("it has no client certificate and key inside") from exc
+        raise ValueError("it contains no client certificate and key") from exc
     return Pair(load_certificate(certificate), load_key(key))
 
 

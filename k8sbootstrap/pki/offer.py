@@ -67,25 +67,25 @@ def check(files: Mapping[str, bytes]) -> tuple[OfferedAuthority, ...]:
             certificate = x509.load_certificate(files[f"{name}.crt"])
             wrong = x509.what_is_wrong(x509.Pair(certificate, _key(files[f"{name}.key"])))
         except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-            raise ValueError(f"{name}.crt or {name}.key is no certificate or no key: {exc}") from exc
+            raise ValueError(f"{name}.crt or {name}.key is not a certificate or not a key: {exc}") from exc
         if wrong:
             raise ValueError(f"{name}.crt: {wrong}")
         if files[f"{name}.crt"].split() != x509.certificate_pem(certificate).split():
-            raise ValueError(f"{name}.crt holds something else beside one certificate")
+            raise ValueError(f"{name}.crt contains other data besides one certificate")
         digest = certificate.fingerprint(hashes.SHA256()).hex(":").upper()
         found.append(OfferedAuthority(name, digest, certificate.not_valid_after_utc))
     try:
         fits = x509.load_public(files["sa.pub"]) == _key(files["sa.key"]).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        raise ValueError(f"sa.pub or sa.key is no key: {exc}") from exc
+        raise ValueError(f"sa.pub or sa.key is not a key: {exc}") from exc
     if not fits:
         raise ValueError("sa.pub does not belong to sa.key")
     if files["sa.pub"].split() != x509.public_pem(_key(files["sa.key"])).split():
-        raise ValueError("sa.pub holds something else beside one key")
+        raise ValueError("sa.pub contains other data besides one key")
     return tuple(found)
 
 
 def _key(pem: bytes) -> x509.PrivateKey:
     if not _ONE_KEY.fullmatch(pem):
-        raise ValueError("it is not one private key in PEM")
+        raise ValueError("it is not exactly one private key in PEM format")
     return x509.load_key(pem)

@@ -25,8 +25,9 @@ def read(state: State) -> str:
         return state.kubeconfig.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise StateError(
-            f"There is no admin kubeconfig at {state.kubeconfig}.",
-            'run "k8sbootstrap up": it makes one; or give the cluster file of a cluster that is up with -f',
+            f"there is no admin kubeconfig at {state.kubeconfig}",
+            'Run "k8sbootstrap up", which makes it. Or use -f to name the cluster file of a cluster '
+            "that is up.",
         ) from None
 
 
@@ -47,7 +48,7 @@ def write(text: str, target: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         private_files.replace(path, text.encode())
     except OSError as error:
-        raise StateError(f"{target} cannot be written: {error.strerror or error}.") from error
+        raise StateError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
 def merge(admin: str, cluster: str, target: Path) -> str:
@@ -91,25 +92,25 @@ def _renamed(admin: str, cluster: str, context: str) -> dict[str, dict[str, Any]
 def _load(target: Path) -> dict[str, Any]:
     """The kubeconfig in ``target``; an empty one when there is no file."""
     path = target.expanduser()
-    hint = "repair it or move it away, or choose another file with --kubeconfig"
+    hint = "Correct the file or move it away, or choose another file with --kubeconfig."
     try:
         document = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         document = None
     except OSError as error:
-        raise StateError(f"{target} cannot be read: {error.strerror or error}.", hint) from error
+        raise StateError(f"{target} cannot be read: {error.strerror or error}", hint) from error
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark else ""
-        raise StateError(f"{target} is not valid YAML{place}; it was left alone.", hint) from error
+        raise StateError(f"{target} is not valid YAML{place}; it was not changed", hint) from error
     if document is None:
         return {"apiVersion": "v1", "kind": "Config", "preferences": {}}
     if not isinstance(document, dict) or document.get("kind", "Config") != "Config":
-        raise StateError(f"{target} is not a kubeconfig; it was left alone.", hint)
+        raise StateError(f"{target} is not a kubeconfig; it was not changed", hint)
     for kind in _LISTS:
         entries = document.get(kind) or []
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise StateError(
-                f"{target} is not a kubeconfig: {kind} is no list of objects; it was left alone.", hint
+                f"{target} is not a kubeconfig: {kind} is not a list of objects; it was not changed", hint
             )
     return document

@@ -141,13 +141,13 @@ def what_is_wrong(authority: Pair) -> str:
     """Why this certificate and key cannot act as an authority; empty when they can."""
     certificate = authority.certificate
     if certificate.public_key() != authority.key.public_key():
-        return "the certificate does not belong to the key beside it"
+        return "the certificate does not match its key"
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
-        return "the certificate is not one of a CA"
+        return "the certificate is not a CA certificate"
     if not constraints.ca:
-        return "the certificate is not one of a CA"
+        return "the certificate is not a CA certificate"
     if certificate.not_valid_after_utc <= now():
         return f"the CA expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
     return ""
@@ -167,14 +167,14 @@ def why_renew(pair: Pair, subject: Subject, authority: Pair) -> str:
     certificate = pair.certificate
     end = certificate.not_valid_after_utc
     reasons = {
-        "its key is another": certificate.public_key() != pair.key.public_key(),
+        "its key is a different one": certificate.public_key() != pair.key.public_key(),
         "another CA signed it": not _signed_by(certificate, authority.certificate),
         f"it expires on {end:%Y-%m-%d}": (
             end - now() < RENEW_BEFORE and end < authority.certificate.not_valid_after_utc
         ),
-        "its subject differs": certificate.subject != _name(subject),
-        "its SANs differ": _sans_of(certificate) != {_general_name(san) for san in subject.sans},
-        "its usages differ": _usages_of(certificate) != {_USAGES[usage] for usage in subject.usages},
+        "its subject is different": certificate.subject != _name(subject),
+        "its SANs are different": _sans_of(certificate) != {_general_name(san) for san in subject.sans},
+        "its usages are different": _usages_of(certificate) != {_USAGES[usage] for usage in subject.usages},
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 

@@ -170,12 +170,12 @@ def test_no_checksum_is_written_twice_and_the_newest_come_first():
 
 def test_unknown_version_lists_the_nearest():
     with pytest.raises(
-        UnknownReleaseError, match=r"1\.36\.9 .*nearest are 1\.36\.5, 1\.36\.4, 1\.36\.3"
+        UnknownReleaseError, match=r"1\.36\.9 .*nearest releases are 1\.36\.5, 1\.36\.4, 1\.36\.3"
     ) as caught:
         release("1.36.9", "amd64", "docker")
     assert caught.value.exit_code == 3
     assert "kubernetes.version" in caught.value.hint
-    with pytest.raises(UnknownReleaseError, match=r"nearest are .*1\.20\.2"):
+    with pytest.raises(UnknownReleaseError, match=r"nearest releases are .*1\.20\.2"):
         release("1.21.0", "amd64", "docker")
 
 

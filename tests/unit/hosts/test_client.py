@@ -78,7 +78,7 @@ def test_why_a_command_ended_is_reported_where_the_connection_is_gone_by_then(ta
         raise TooMuchError
 
     monkeypatch.setattr(client.Exchange, "run", run)
-    with SSHSession(target) as session, pytest.raises(HostError, match="writes without end"):
+    with SSHSession(target) as session, pytest.raises(HostError, match="does not stop writing output"):
         session.run("true")
 
 
@@ -167,7 +167,7 @@ def test_an_encrypted_key(target, tmp_path):
 
 
 def test_no_key_at_all(target):
-    assert "there is no SSH key to log in with as admin" in failure(replace(target, key=None))
+    assert "there is no SSH key to log in as admin" in failure(replace(target, key=None))
 
 
 def test_the_usual_key_of_the_user(target, key, tmp_path):

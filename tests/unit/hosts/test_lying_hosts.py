@@ -218,7 +218,7 @@ def test_an_answer_without_end_is_cut_off(ask, liar, monkeypatch, place):
     monkeypatch.setattr(command, "MAX_OUT", 1 << 20)
     liar.endless = True
     started = time.monotonic()
-    with pytest.raises(K8sBootstrapError, match=r"(?s)m1.*(without end|has none)"):
+    with pytest.raises(K8sBootstrapError, match=r"(?s)m1.*(does not stop writing|has none)"):
         ask(place)
     assert time.monotonic() - started < 25
 

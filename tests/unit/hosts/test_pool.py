@@ -158,11 +158,11 @@ def test_connections_end_quietly_after_their_bastion_went_away(two):
             pool._bastions.way_to(target).sock.close()
 
 
-@pytest.mark.parametrize("words", ["without end", "did not end"])
+@pytest.mark.parametrize("words", ["does not stop writing", "did not end"])
 def test_a_connection_is_closed_where_a_command_does_not_end(target, server, monkeypatch, words):
     """Its host would go on sending, and nobody would read it."""
     monkeypatch.setattr(hosts_command, "MAX_OUT", 1 << 20)
-    endless = "yes" if words == "without end" else "sleep 30"
+    endless = "yes" if words == "does not stop writing" else "sleep 30"
     with Pool(timeout=2) as pool:
         ensure_known(pool, [target], accept_new=True, ask=None)
         found = pool.on_all([target], lambda _host, session: session.run(endless, timeout=1))

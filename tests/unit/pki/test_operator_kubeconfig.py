@@ -72,8 +72,8 @@ def test_merging_keeps_everything_else_and_replaces_its_own(tmp_path):
         (b"\xff\xfe\x00binary", "not valid YAML"),
         (b"just words", "not a kubeconfig"),
         (b"kind: Pod\n", "not a kubeconfig"),
-        (b"clusters: {work: {}}\n", "clusters is no list"),
-        (b"users: [word]\n", "users is no list"),
+        (b"clusters: {work: {}}\n", "clusters is not a list"),
+        (b"users: [word]\n", "users is not a list"),
     ],
 )
 def test_what_is_no_kubeconfig_is_left_alone(tmp_path, content, words):

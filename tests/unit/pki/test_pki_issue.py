@@ -338,7 +338,7 @@ def test_a_lost_ca_is_noticed_when_both_its_files_are_gone(make_plan, issued):
 
 def test_a_ca_certificate_of_another_key_is_refused(make_plan, issued):
     (issued.pki / "ca.crt").write_bytes(own.certificate_pem(own.make_authority("kubernetes", own.new_key())))
-    with pytest.raises(StateError, match="does not belong to the key"):
+    with pytest.raises(StateError, match="does not match its key"):
         ensure_pki(make_plan(), issued)
 
 
@@ -372,5 +372,5 @@ def test_an_interrupted_first_run_is_finished(make_plan, issued):
 def test_a_file_in_the_way_is_named(make_plan, state):
     state.directory.parent.mkdir()
     state.directory.write_text("")
-    with pytest.raises(StateError, match="cannot be made"):
+    with pytest.raises(StateError, match="cannot be created"):
         ensure_pki(make_plan(), state)
