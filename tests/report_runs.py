@@ -16,7 +16,7 @@ SUMMARY: dict[str, Any] = {
     "command": "k8sbootstrap up",
     "outcome": "failed",
     "error": (
-        "2 of 5 hosts failed; the others went on\n"
+        "2 of 5 hosts failed; the others continued\n"
         'worker2 could not be reached at "Install packages and load kernel settings" '
         "(Prepare hosts, role host):\n"
         "    no route to host\n"
@@ -28,7 +28,7 @@ SUMMARY: dict[str, Any] = {
     "steps": [],
     "phases": [],
     "hosts": {},
-    "hint": "fix what is named above, then run the same command again",
+    "hint": "Fix the failures above, then run the same command again: it continues from there.",
 }
 PREFLIGHT = SUMMARY | {"error": "1 host is not fit:\n  512 MB < 1700 MB & <no> swap", "hint": "add memory"}
 CLUSTER = cluster_yaml("name: m1, address: 192.0.2.11, roles: [master, worker]")

@@ -156,10 +156,10 @@ def require_all(preview: Preview) -> None:
     if lost:
         raise HostError(
             "\n".join(
-                [f"{len(lost)} of {len(preview.hosts)} hosts could not be planned"]
+                [f"{len(lost)} of {len(preview.hosts)} hosts could not be reached and have no plan"]
                 + [host.error for host in lost]
             ),
-            hint="bring them back, or take them out of cluster.yaml, and run the same command again",
+            hint="Bring them back or remove them from cluster.yaml, then run the same command again.",
         )
 
 

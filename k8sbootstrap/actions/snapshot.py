@@ -57,7 +57,10 @@ def take_snapshot(plan: ClusterPlan, pool: Pool, running: Running, upgrade: Pend
         (member for member in running.status.etcd if member.healthy), key=lambda member: member.leader
     )
     if not members:
-        raise HostError("no etcd member is healthy: no snapshot can be taken", hint="repair etcd first")
+        raise HostError(
+            "no etcd member is healthy, so no snapshot can be taken",
+            hint="Repair etcd first: journalctl -u etcd on its hosts shows what is wrong.",
+        )
     host = members[0].host
     before = upgrade.before[0] if upgrade.before else upgrade.version
     wanted = {
@@ -73,6 +76,6 @@ def take_snapshot(plan: ClusterPlan, pool: Pool, running: Running, upgrade: Pend
     except HostError as exc:
         raise HostError(
             f"{host}: no snapshot of etcd could be taken: {exc}",
-            hint="nothing was changed; fix that and run the same command again",
+            hint="Nothing was changed. Fix this, then run the same command again.",
         ) from exc
     return Snapshot(host, taken.path, taken.bytes)

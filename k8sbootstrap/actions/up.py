@@ -118,7 +118,7 @@ def authorities(run: Run, plan: ClusterPlan, pool: Pool, state: State, allow: Al
     with run.step("authorities", "Certificate authorities") as step:
         offer = recover_pki(plan, pool, state, allow)
         if offer:
-            step.note(f"the state directory had none: read back from {offer.hosts[0]}")
+            step.note(f"the state directory had none, so they were copied from {offer.hosts[0]}")
             for line in offer.lines():
                 step.note(line)
 
@@ -188,10 +188,10 @@ def _verify(run: Run, plan: ClusterPlan, pool: Pool, todo: Survey) -> None:
 def _require_all(todo: Survey, plan: ClusterPlan) -> None:
     if todo.unreachable:
         count = len(todo.unreachable)
-        rest = "; the others are as cluster.yaml says" if count < len(plan.hosts) else ""
+        rest = "; the other hosts are now as cluster.yaml says" if count < len(plan.hosts) else ""
         raise HostError(
             "\n".join(
                 [f"{count} of {len(plan.hosts)} hosts could not be reached{rest}", *todo_text.lost(todo)]
             ),
-            hint="bring them back, or take them out of cluster.yaml, and run the same command again",
+            hint="Bring them back or remove them from cluster.yaml, then run the same command again.",
         )

@@ -178,6 +178,6 @@ def _notes(chart: Chart, hooks: list[Sourced], random: list[str]) -> Iterator[st
         yield f"{chart.title}: hooks are not run: {some(named, _SHOWN)}"
     if random:
         yield (
-            f"{chart.title} makes other values each time that it is rendered, in {some(random, _SHOWN)}: "
-            "they stay until chart, values, Kubernetes or helm change"
+            f"{chart.title} renders random values in {some(random, _SHOWN)}: they are kept "
+            "until the chart, its values, Kubernetes or helm change"
         )

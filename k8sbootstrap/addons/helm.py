@@ -90,7 +90,7 @@ def _output(command: Sequence[str], folder: Path, chart: Chart) -> str:
             timeout=_SECONDS,
         )
     except subprocess.TimeoutExpired as exc:
-        raise ObjectError(f"{chart.title}: helm was not done with it after {_SECONDS} s") from exc
+        raise ObjectError(f"{chart.title}: helm did not render it within {_SECONDS} s") from exc
     except OSError as exc:
         raise ObjectError(f"{chart.title}: helm cannot be run: {exc.strerror}") from exc
     if done.returncode != 0:

@@ -113,7 +113,7 @@ def _require_unique(groups: Sequence[Group]) -> None:
         for each in group.objects:
             first = seen.setdefault(each.identity, each)
             if first is not each:
-                raise ObjectError(f"{each.place} describes {each.title}, and so does {first.place}")
+                raise ObjectError(f"{each.place} and {first.place} both describe {each.title}")
 
 
 def _labelled(item: Object, name: str) -> Object:

@@ -54,7 +54,7 @@ def _require_known_images(network: PodNetwork, objects: Sequence[Sourced]) -> No
     if named != known:
         both = " and ".join(sorted(named ^ known))
         source = network.manifest.url
-        raise ObjectError(f"{source} and the release catalogue differ in the images that they name: {both}")
+        raise ObjectError(f"{source} and the release catalogue name different images: {both}")
 
 
 def image_refs(objects: Sequence[Sourced]) -> set[str]:

@@ -74,7 +74,7 @@ def entries(
         try:
             found.append(
                 UserManifest(
-                    notes=[f"manifests[{index}] was not looked into: {', '.join(missing)} is not here yet"]
+                    notes=[f"manifests[{index}] was not checked: {', '.join(missing)} is not downloaded yet"]
                 )
                 if missing
                 else _entry(manifest, base, fetched, charts, scopes)

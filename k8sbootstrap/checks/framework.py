@@ -206,7 +206,6 @@ def require(report: CheckReport) -> None:
     raise PreflightError(
         f"{count} preflight {'check' if count == 1 else 'checks'} failed, and nothing was changed:\n"
         + "\n".join(lines),
-        hint="Fix these and run again. What you know to be harmless can be ignored by name: "
-        + ", ".join(checks)
-        + ".",
+        hint="Fix these problems, then run the same command again. To ignore a harmless "
+        "problem, give the name of its check: " + ", ".join(checks) + ".",
     )

@@ -33,8 +33,10 @@ def _other_cluster(plan: ClusterPlan, findings: Findings) -> Iterator[Refusal]:
         if found.cluster not in {"", plan.config.name}:
             yield Refusal(
                 f"{host} belongs to the cluster {found.cluster}, and cluster.yaml says name: "
-                f"{plan.config.name}. This can't be changed: it would be a second cluster, with its own CAs",
-                f"Set name back to {found.cluster}; or reset the host with that cluster's file first.",
+                f"{plan.config.name}. The name can't be changed: another name means a second "
+                "cluster with its own CAs",
+                f"Set name back to {found.cluster}, or first reset the host with the cluster.yaml "
+                f"of {found.cluster}.",
             )
 
 
@@ -67,9 +69,9 @@ def _calicos_range(plan: ClusterPlan, findings: Findings) -> Iterator[Refusal]:
         before = findings[host].made_with.get(rules.PODS, planned)
         if before != planned:
             yield Refusal(
-                f"{host}: its pods are in {before}, and cluster.yaml says {rules.PODS}: {planned}. This "
-                "can't be changed: calico's pool of addresses keeps its range",
-                f"{rules.PODS}: Set it back to {before}.",
+                f"{host}: its pods are in {before}, and cluster.yaml says {rules.PODS}: {planned}. "
+                "This can't be changed: the range of calico's pool of addresses is fixed",
+                f"Set {rules.PODS} back to {before}.",
             )
             return
 
@@ -79,9 +81,11 @@ def _needless_proxies(plan: ClusterPlan, findings: Findings) -> Iterator[Refusal
     hosts = [host for host in _judges(plan, findings) if "kube_proxy" in findings[host].digests]
     if hosts and not plan.has_kube_proxy:
         yield Refusal(
-            f"{hosts[0]}: kube-proxy runs there, and cluster.yaml says network.cilium.kubeProxyReplacement: "
-            "true. Its rules can't be replaced on a running cluster",
-            "Set it to false, or make a new cluster: k8sbootstrap reset, then up.",
+            f"{hosts[0]}: kube-proxy runs on this host, and cluster.yaml says "
+            "network.cilium.kubeProxyReplacement: true. A running cluster can't change from "
+            "kube-proxy to cilium",
+            "Set network.cilium.kubeProxyReplacement to false, or make a new cluster: "
+            "k8sbootstrap reset, then up.",
         )
 
 
@@ -92,17 +96,17 @@ def _other_roles(plan: ClusterPlan, findings: Findings) -> Iterator[Refusal]:
         planned = f"cluster.yaml says roles: [{', '.join(sorted(host.roles))}]"
         if "kube_apiserver" in digests and not host.is_master:
             yield Refusal(
-                f"{host.name} is a master, and {planned}. Its control plane would go on running, by itself",
+                f"{host.name} is a master, and {planned}. Its control plane would keep running",
                 f"Give {host.name} the role master again.",
             )
         elif "kubelet" in digests and "kube_apiserver" not in digests and host.is_master:
             yield Refusal(
                 f"{host.name} is a worker, and {planned}. A worker can't become a master yet",
-                f"Leave {host.name} a worker, and take another host for the master.",
+                f"Give {host.name} the role worker again, and use another host as the master.",
             )
         elif "kubelet" in digests and not host.is_node:
             yield Refusal(
-                f"{host.name} is a node, and {planned}. Its kubelet and pods would go on running there",
+                f"{host.name} is a node, and {planned}. Its kubelet and pods would keep running",
                 f"Give {host.name} the role worker again.",
             )
 

@@ -43,7 +43,7 @@ class TarMember(tarfile.TarInfo):
         """Called by tarfile with each header."""
         found = super().frombuf(buf, encoding, errors)
         if found.type in _HEADERS and found.size > _HEADER:
-            raise tarfile.ReadError(f"a header of {found.size:,} bytes")
+            raise tarfile.ReadError(f"it has a header of {found.size:,} bytes")
         return found
 
 
@@ -85,7 +85,7 @@ def members(archive: Path, wanted: Iterable[str]) -> Iterator[tuple[str, IO[byte
     except (*_DAMAGED, OSError) as exc:
         raise ArchiveError(f"the archive cannot be read: {exc}") from exc
     if missing:
-        raise ArchiveError(f"the archive does not hold {', '.join(sorted(missing))}")
+        raise ArchiveError(f"the archive does not contain {', '.join(sorted(missing))}")
 
 
 def copy_out(stream: Readable, target: Path, most: int) -> str:
@@ -109,7 +109,7 @@ def copy_out(stream: Readable, target: Path, most: int) -> str:
         while chunk := _read(stream):
             left -= len(chunk)
             if left < 0:
-                raise ArchiveError(f"a file in the archive has more than the {most:,} bytes that are taken")
+                raise ArchiveError(f"a file in the archive is larger than the limit of {most:,} bytes")
             digest.update(chunk)
             out.write(chunk)
     return digest.hexdigest()
@@ -133,5 +133,5 @@ class _Bounded:
         data = self._file.read(size)
         self._left -= len(data)
         if self._left < 0:
-            raise ArchiveError(f"the archive unpacks to more than the {self._most:,} bytes that are taken")
+            raise ArchiveError(f"the unpacked archive is larger than the limit of {self._most:,} bytes")
         return data

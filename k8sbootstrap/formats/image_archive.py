@@ -110,18 +110,22 @@ def read_archive(path: Path) -> ImageArchive:
             archs = {_document(tar, image["Config"])["architecture"] for image in manifest}
     except tarfile.ReadError:
         raise ImageArchiveError(
-            "is no tar archive, or a compressed one", "unpack it first, with gunzip or the like"
+            "is not a tar archive, or is compressed",
+            "if it is compressed, unpack it first, for example with gunzip",
         ) from None
     except (KeyError, TypeError, ValueError, tarfile.TarError):
         raise ImageArchiveError(
-            "is no docker archive", "make one with docker save, or skopeo copy ... docker-archive:FILE:NAME"
+            "is not a docker archive",
+            "make one with docker save, or skopeo copy ... docker-archive:FILE:NAME",
         ) from None
     if not refs:
         raise ImageArchiveError(
-            "holds images without names", "name them when you save them: docker save NAME:TAG"
+            "contains images without names", "save them with their names: docker save NAME:TAG"
         )
     if len(archs) > 1:
-        raise ImageArchiveError("holds images of several architectures", "make one archive for each")
+        raise ImageArchiveError(
+            "contains images of several architectures", "make one archive for each architecture"
+        )
     return ImageArchive(tuple(dict.fromkeys(refs)), archs.pop())
 
 

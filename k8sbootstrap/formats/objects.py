@@ -103,7 +103,7 @@ def _items(document: Any, source: str, number: int) -> Iterator[Object]:
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(name, str) or not name:
-        more = " (generateName makes another one each time)" if "generateName" in (metadata or {}) else ""
+        more = " (generateName makes a new name each time)" if "generateName" in (metadata or {}) else ""
         raise ObjectError(f"{where} ({document['kind']}) has no metadata.name{more}")
     yield document
 

@@ -99,9 +99,9 @@ def _kinds(topology: Topology) -> list[_Kind]:
     etcd, masters, workers = topology.etcd_members, topology.masters, topology.workers
     spare = (len(etcd) - 1) // 2
     quorum = (
-        f"etcd survives the loss of {spare} of {len(etcd)} members."
+        f"etcd tolerates the loss of {spare} of {len(etcd)} members."
         if spare
-        else "etcd does not survive the loss of a member."
+        else "etcd does not tolerate the loss of a member."
     )
     own_etcd = bool(topology.etcd_hosts)
     kinds = []

@@ -91,7 +91,7 @@ def build_page(recorded: Recorded) -> Page:
     lines = tuple(_host_lines(history, topology))
     unchanged = [line.name for line in lines if line.name not in changed]
     outcomes = {name: counts.progress for name, counts in history.board.hosts.items()}
-    hint = "if nothing runs any more, run the same command again: it goes on from there"
+    hint = "If nothing runs any more, run the same command again: it continues from there."
     return Page(
         run=recorded.id,
         command=recorded.command or "unknown command",
@@ -148,15 +148,15 @@ def _error(recorded: Recorded, history: History) -> str:
 
 def _remarks(recorded: Recorded, history: History) -> Iterable[str]:
     if recorded.planned:
-        yield 'Nothing was changed: what stands here as changed is what "k8sbootstrap up" would do.'
+        yield ('Nothing was changed. Changes on this page are those that "k8sbootstrap up" would make.')
     if recorded.summary is None:
         at = history.board.current
         where = f" Last seen: {at.task or 'the beginning'} ({title(at.name)})." if at else ""
         if not at and history.steps:
             where = f" Last seen: {history.steps[-1].title}."
-        yield f"The record has no end: the run still goes on, or it was killed.{where}"
+        yield f"The record has no end: the run still runs, or it was killed.{where}"
     if recorded.unreadable:
-        yield f"{count(recorded.unreadable, 'line')} of its events could not be read, and is left out here."
+        yield (f"{count(recorded.unreadable, 'line')} of its events could not be read and is not shown here.")
     if not recorded.events:
         yield "It has no events."
 

@@ -95,8 +95,8 @@ def _waited_for(stage: Stage) -> str:
     host, waited = max(stage.waits.items(), key=lambda item: item[1])
     longest = max((work for work in stage.works if work.host == host), key=lambda work: work.seconds)
     return (
-        f"waited mostly for {host} ({duration(waited)}), "
-        f"longest task: {longest.task} ({duration(longest.seconds)})"
+        f"waited longest for {host} ({duration(waited)}), longest task: {longest.task} "
+        f"({duration(longest.seconds)})"
     )
 
 

@@ -67,16 +67,16 @@ def find_run(state: State, cluster: str, wanted: str | None) -> RecordedRun:
     runs = list_runs(state)
     if not runs:
         raise StateError(
-            f"cluster {cluster} has no runs in {state.runs}",
-            'run "k8sbootstrap up", or give the cluster file of the cluster you mean with -f',
+            f"the cluster {cluster} has no runs in {state.runs}",
+            'Run "k8sbootstrap up", or use -f to name the cluster file of another cluster.',
         )
     found = [run for run in runs if run.id.startswith(wanted or "")]
     if wanted and len(found) != 1:
         problem = f'several runs begin with "{wanted}"' if found else f'no run begins with "{wanted}"'
         listed = [f"  {run.id}  {run}" for run in found or runs]
         raise StateError(
-            "\n".join([f"{problem}; cluster {cluster} has these:", *listed]),
-            "give the id of one of them, or enough of its beginning",
+            "\n".join([f"{problem}; the cluster {cluster} has these runs:", *listed]),
+            "Give the id of one of them, or the beginning of it.",
         )
     return found[0]
 

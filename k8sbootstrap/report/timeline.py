@@ -24,8 +24,8 @@ _LEGEND = {
     "step": "the program itself, or a hook",
     "failed": "failed",
     "unreachable": "could not be reached",
-    "ignored": "failed, which did not matter",
-    "unfinished": "had not ended",
+    "ignored": "failed, failure ignored",
+    "unfinished": "did not end",
 }
 """Kinds of bars, in the order in which the legend names them."""
 _LAST_TICK = 94.0

@@ -30,13 +30,13 @@ def reason(result: TaskResult) -> list[str]:
     lines = []
     if failure.hidden:
         lines.append(
-            f"the task hides its output because it may hold secrets; {result.host}'s journal has more"
+            f"the task hides its output because it may contain secrets; see the journal of {result.host}"
         )
     if failure.item:
         lines.append(f"for {failure.item}")
     message = failure.msg.removeprefix("Task failed: ")
     if "waiting for privilege escalation prompt" in message:
-        lines.append("the host stopped answering, or sudo there waits for something")
+        lines.append("the host stopped answering, or sudo waits for input there")
     output = _without_traceback(failure.stderr or failure.stdout)
     if message and not (message.startswith(_GENERIC) and (failure.cmd or output.strip())):
         lines += message.splitlines()
@@ -68,7 +68,7 @@ def hook_title(event: HookStarted | HookFinished) -> str:
 
 def describe_hook(event: HookFinished, indent: str = "    ") -> str:
     """A hook that failed and why, as one block of text."""
-    goes_on = "; the run goes on" if event.ignored else ""
+    goes_on = "; the run continues" if event.ignored else ""
     headline = f"{hook_title(event)} {event.failure}{goes_on}"
     lines = event.stderr[-REASON_LINES:]
     return "\n".join([f"{headline}:" if lines else headline, *(indent + line for line in lines)])

@@ -80,8 +80,8 @@ class HookCalls:
         if finished.failure and not finished.ignored:
             raise HookError(
                 describe_hook(finished),
-                hint="fix it, or set its onFailure to warn; then run the same command again: it goes on from"
-                f" there ({self._run.record.hooks_log} has all that hooks said)",
+                hint="Fix the hook, or set its onFailure to warn. Then run the same command again: it "
+                f"continues from there. The output of hooks is in {self._run.record.hooks_log}.",
             )
 
     def _execute(self, hook: Hook, when: When, point: HookPoint, event: str) -> Ended:

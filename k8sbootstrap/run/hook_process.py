@@ -84,7 +84,7 @@ def run_command(
                 failure = _how(process.returncode)
             except TimeoutError:
                 stop(process, signal.SIGTERM, STOP_SECONDS)
-                failure = f"was stopped: it took longer than {timeout:g} s"
+                failure = f"was stopped because it took longer than {timeout:g} s"
             except BaseException:
                 stop(process, signal.SIGTERM, STOP_SECONDS)
                 raise
@@ -151,7 +151,7 @@ def _not_begun(program: str, exc: OSError) -> str:
     """Why a program could not be started."""
     reason = exc.strerror or type(exc).__name__
     if isinstance(exc, FileNotFoundError):
-        where = "the interpreter in its first line is not there" if "/" in program else "it is not in PATH"
+        where = "the interpreter in its first line does not exist" if "/" in program else "it is not in PATH"
         reason = where if "/" not in program or Path(program).exists() else reason
     elif exc.errno == errno.ENOEXEC:
         reason += " (the first line of a script names its interpreter, such as #!/bin/sh)"

@@ -83,9 +83,9 @@ def _locked(path: Path, holder: Holder | None) -> LockedError:
     if holder is None:
         return LockedError(
             f"another k8sbootstrap command is changing this cluster (it holds {path})",
-            hint="wait for it to end, then run the same command again",
+            hint="Wait until it has ended, then run the same command again.",
         )
     return LockedError(
-        f"this cluster is being changed by {holder}",
-        hint=f"wait for it to end, or stop it with: kill {holder.pid}",
+        f"another command is changing this cluster: {holder}",
+        hint=f"Wait until it has ended, or stop it with: kill {holder.pid}",
     )

@@ -168,7 +168,7 @@ def running(state: State, command: str, reporter: Reporter) -> Iterator[Run]:
         except KeyboardInterrupt as exc:
             current = str(exc) or run.current
             during = f" during: {current}" if current else ""
-            hint = "run the same command again: it goes on from there"
+            hint = "Run the same command again: it continues from there."
             run.summary = run.record.finish("interrupted", run.board, f"interrupted{during}", hint)
             raise InterruptedRunError(f'"{command}" was interrupted{during}', hint) from None
         except BaseException as exc:
@@ -189,18 +189,18 @@ def check_outcome(code: int, board: Board, log: Path, hosts: int) -> None:
     """
     fatal = board.fatal()
     if fatal:
-        went_on = "; the others went on" if len(fatal) < hosts else ""
+        went_on = "; the others continued" if len(fatal) < hosts else ""
         raise HostError(
             "\n".join([f"{len(fatal)} of {hosts} hosts failed{went_on}", *map(describe, fatal)]),
-            hint="fix what is named above, then run the same command again: it goes on from there "
-            f"({log} has all that Ansible said)",
+            hint="Fix the failures above, then run the same command again: it continues from "
+            f"there. The output of Ansible is in {log}.",
         )
     if code or board.stats is None:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
         raise K8sBootstrapError(
-            "\n".join([f"ansible-playbook {how} before it had run the playbook to its end:", *lines]),
-            hint=f"all that it said is in {log}",
+            "\n".join([f"ansible-playbook {how} before the end of the playbook:", *lines]),
+            hint=f"See its output in {log}.",
         )
 
 

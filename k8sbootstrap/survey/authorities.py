@@ -103,9 +103,9 @@ def fill(masters: Mapping[str, Found], state: State, cluster: str, allow: Allow 
     for host, found in masters.items():
         if "ca.crt" in found.files and found.files["ca.crt"] != own:
             raise StateError(
-                f"{host} runs with another CA than {state.pki / 'ca.crt'}; nothing was changed on any host",
-                hint="put this cluster's state directory back; or, if the host is left over from a cluster "
-                "that is gone, reset it first",
+                f"the CA of {host} is not {state.pki / 'ca.crt'}; nothing was changed on any host",
+                hint="Restore the state directory of this cluster. If the host is left over from an "
+                "old cluster, reset it first.",
             )
     return offer
 
@@ -122,16 +122,16 @@ def _same(whole: Mapping[str, Mapping[_Name, bytes]]) -> Offer:
             checked[host] = check(held)
         except ValueError as exc:
             raise StateError(
-                f"{host}: the certificate authorities in its /etc/kubernetes/pki can't be taken over: {exc}; "
-                "nothing was changed",
-                hint="put this cluster's state directory back, or see what happened on that host",
+                f"{host}: the certificate authorities in its /etc/kubernetes/pki can't be used: "
+                f"{exc}; nothing was changed",
+                hint="Restore the state directory of this cluster, or find out what happened on that host.",
             ) from exc
     first = next(iter(whole.values()))
     if any(held != first for held in whole.values()):
         said = [f"  {host}: {authorities[0]}" for host, authorities in checked.items()]
         raise StateError(
             "\n".join(["masters have different certificate authorities; nothing was changed:", *said]),
-            hint="put this cluster's state directory back, or see which of them is not of this cluster",
+            hint="Restore the state directory of this cluster, or find the masters that do not belong to it.",
         )
     return Offer(tuple(whole), next(iter(checked.values())))
 
@@ -147,12 +147,16 @@ def _take(held: Mapping[_Name, bytes], state: State) -> None:
 def _refused(offer: Offer, *, asked: bool) -> StateError:
     named = ", ".join(offer.hosts)
     lines = [
-        f"the state directory has no certificate authorities, and they were not taken over from {named}:",
+        f"the state directory has no certificate authorities, and those of {named} were not used:",
         *(f"  {line}" for line in offer.lines()),
         "nothing was changed on any host",
     ]
-    more = "" if asked else ", or run this on a terminal and compare them, or with --yes to take them"
-    return StateError("\n".join(lines), hint=f"put this cluster's state directory back{more}")
+    more = (
+        ""
+        if asked
+        else (", or run the command on a terminal to compare and confirm them, or add --yes to use them")
+    )
+    return StateError("\n".join(lines), hint=f"Restore the state directory of this cluster{more}.")
 
 
 def _look(host: str, session: Session) -> Found:

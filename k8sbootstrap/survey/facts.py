@@ -197,7 +197,7 @@ def facts_of(raw: RawFacts) -> Facts:
             runtimes=_runtimes(raw.runtimes, raw.packages or ""),
         )
     except (LookupError, TypeError, AttributeError, RecursionError) as exc:
-        raise ValueError("an output of the probe's commands has another form") from exc
+        raise ValueError("the output of a command has an unexpected form") from exc
 
 
 def _kernel(release: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ _CAUSES = {
     "drift": "changed on the host",
     "cluster": "changed in the cluster",
     "unknown": "not known",
-    "upgrade": "an upgrade has not given the node back",
+    "upgrade": "still cordoned by an upgrade",
 }
 _SHOWN = 3
 """Number of changes of a host that are named; the others are counted."""
@@ -27,8 +27,8 @@ def summary(survey: Survey) -> list[str]:
 def unplanned(name: str, address: str) -> str:
     """A line about a node that cluster.yaml does not name."""
     return (
-        f"{name} ({address}) is a node of the cluster, and cluster.yaml does not name it: it works on, and "
-        "keeps its routes. How to remove it: docs/plan.md"
+        f"{name} ({address}) is a node of the cluster, but not in cluster.yaml. It keeps "
+        "working and keeps its routes. To remove it, see docs/plan.md"
     )
 
 
@@ -39,7 +39,7 @@ def lost(survey: Survey) -> list[str]:
 
 def _of_host(roles: Mapping[str, Work]) -> str:
     if all(why.causes == ("new",) for why in roles.values()) and "host" in roles:
-        return "everything, nothing is there yet"
+        return "everything (a new host)"
     by_reason: dict[str, list[str]] = {}
     for role, why in roles.items():
         by_reason.setdefault(", ".join(_causes(why)), []).append(role)

@@ -172,7 +172,7 @@ def test_a_worker_that_is_gone_keeps_none_of_the_others(lab: Lab) -> None:
         lab.k("lab", "start", "worker2")
     assert "worker2" in planned.stderr
     assert "restart kube-controller-manager.service" in planned.stdout
-    assert "1 of 5 hosts could not be reached; the others are as cluster.yaml says" in said
+    assert "1 of 5 hosts could not be reached; the other hosts are now as cluster.yaml says" in said
     for name in ("master1", "master2", "master3"):
         assert "--v=1" in lab.sh(name, "tr '\\0' '\\n' </proc/$(pidof kube-controller-manager)/cmdline")
     lab.k("up", "--limit", "master1")

@@ -104,7 +104,7 @@ REFUSED: dict[str, tuple[Callable[[Lab], Callable[[dict[str, Any]], None]], str]
         "Services have addresses in 10.96.0.0/16",
     ),
     "dnsDomain": (lambda _: edit_network(dnsDomain="k8s.example.com"), "the DNS domain is cluster.local"),
-    "mask": (lambda _: edit_network(nodeCIDRMaskSize=25), "nodes have ranges of pods of size /24"),
+    "mask": (lambda _: edit_network(nodeCIDRMaskSize=25), "each node has a /24 range for pods"),
     "podCIDR": (lambda _: edit_network(podCIDR="10.8.0.0/16"), "its pods are in 10.244.0.0/16"),
     "plugin": (lambda _: edit_network(plugin="flannel"), "its pod network is routed"),
     "issuer": (
@@ -202,7 +202,7 @@ def test_a_host_taken_out_stays_a_node(lab: Lab) -> None:
     planned = json.loads(lab.k("plan", "-o", "json", file=file).stdout)
     assert (planned["changes"], planned["unplannedNodes"]) == (0, ["worker2"])
     for command in ("plan", "up"):
-        assert "cluster.yaml does not name it" in lab.k(command, file=file).stdout
+        assert "is a node of the cluster, but not in cluster.yaml" in lab.k(command, file=file).stdout
     assert "not in cluster.yaml" in lab.k("status", file=file).stdout
     seen = json.loads(lab.k("verify", "-o", "json", file=file).stdout)["results"]
     assert [each["status"] for each in seen if each["host"] == "worker2"] == ["skipped"]

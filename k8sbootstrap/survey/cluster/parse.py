@@ -50,7 +50,7 @@ def _form() -> Iterator[None]:
     try:
         yield
     except (ValidationError, LookupError, TypeError, AttributeError) as exc:
-        raise ValueError("etcdctl printed something else than it does") from exc
+        raise ValueError("the output of etcdctl has an unexpected form") from exc
 
 
 def etcd_members(answer: RunAnswer) -> tuple[EtcdMember, ...]:

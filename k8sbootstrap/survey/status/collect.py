@@ -75,7 +75,7 @@ def collect(plan: ClusterPlan, pool: Pool) -> ClusterStatus:
     if not facts.answers:
         raise HostError(
             "No host can be reached:\n" + "\n".join(f"  {reason}" for reason in facts.lost.values()),
-            "check the addresses, users and keys in cluster.yaml, and that the hosts run",
+            "Check the addresses, users and keys in cluster.yaml, and that the hosts are up.",
         )
     return summarize(facts, datetime.now(UTC))
 

@@ -40,9 +40,9 @@ class PendingUpgrade:
     def lines(self) -> Iterator[str]:
         """Its steps as lines of text, in order."""
         if self.before:
-            yield f"Kubernetes goes from {' and '.join(self.before)} to {self.version}"
+            yield f"Kubernetes is upgraded from {' and '.join(self.before)} to {self.version}"
         if self.changes_data:
-            yield "first a snapshot of etcd"
+            yield "first: a snapshot of etcd"
         if self.etcd_before:
             yield f"etcd, one member at a time: from {' and '.join(self.etcd_before)} to {self.etcd}"
         if self.api_servers:

@@ -27,41 +27,41 @@ OF_HOST = (NAME, ADDRESS)
 _HARM = {
     SERVICES: (
         "Services have addresses in {}",
-        "those that exist would keep addresses that no node forwards, the API's own and the DNS's among them",
+        "existing Services would keep addresses that no node routes, also those of the API and the DNS",
     ),
     DOMAIN: (
         "the DNS domain is {}",
-        "names that pods use would not resolve, and the issuer of all their tokens would be another one",
+        "names that pods use would not resolve, and the issuer of all their tokens would change",
     ),
     MASK: (
-        "nodes have ranges of pods of size /{}",
-        "nodes keep the ranges that they have, and ranges of two sizes get in each other's way",
+        "each node has a /{} range for pods",
+        "nodes keep their ranges, and ranges of two sizes would overlap",
     ),
-    PODS: ("its pods are in {}", "nodes keep the ranges that they have, and nobody would route them"),
-    PLUGIN: ("its pod network is {}", "pods that run would keep addresses that nobody routes"),
-    IPAM: ("its pods' addresses are given by {}", "pods would keep addresses of the old ranges"),
+    PODS: ("its pods are in {}", "nodes keep their ranges, which would not be routed"),
+    PLUGIN: ("its pod network is {}", "running pods would keep addresses that are not routed"),
+    IPAM: ("the addresses of its pods come from {}", "pods would keep addresses of the old ranges"),
     RUNTIME: (
         "its containers run in {}",
-        "those would run on beside their successors, unseen by the kubelet",
+        "old containers would keep running, and the kubelet would not see them",
     ),
-    ISSUER: ("service accounts' tokens are issued by {}", "the tokens of all pods would become invalid"),
-    PREFIX: ("the cluster's objects are in etcd under {}", "API servers would find none of them"),
+    ISSUER: ("the issuer of service account tokens is {}", "the tokens of all pods would become invalid"),
+    PREFIX: ("the cluster's objects are in etcd under {}", "API servers would not find them"),
     NAME: (
         "this host is the node {}",
-        "its certificate is for that name, the new node could not join, and the old one would be left",
+        "its certificate is for this name, so the new node could not join, and the old one would stay",
     ),
     ADDRESS: (
-        "this master serves at {}",
-        "etcd and the other hosts would not find it under another address",
+        "this master has the address {}",
+        "etcd and the other hosts would not find it at another address",
     ),
 }
 """Key to what is, with the value put in, and what a change would do."""
 _INSTEAD = {
-    ADDRESS: "Addresses of masters can't be changed yet: set it back to {}.",
-    NAME: "Call the host {} again.",
-    PODS: "Set it back to {}, or to a larger range around that one.",
-    RUNTIME: "Set it back to {}, or make a new cluster: k8sbootstrap reset, then up.",
-    PLUGIN: "Set it back to {}, or make a new cluster: k8sbootstrap reset, then up.",
+    ADDRESS: "Set {key} back to {value}: addresses of masters can't be changed yet.",
+    NAME: "Set the name of the host back to {value}.",
+    PODS: "Set {key} back to {value}, or to a larger range that contains it.",
+    RUNTIME: "Set {key} back to {value}, or make a new cluster: k8sbootstrap reset, then up.",
+    PLUGIN: "Set {key} back to {value}, or make a new cluster: k8sbootstrap reset, then up.",
 }
 _UNITS = "/etc/systemd/system/"
 _FLAGS = {
@@ -142,8 +142,8 @@ def judge(host: str, made_with: Mapping[str, str], planned: Mapping[str, str], f
         text = (
             f"{host}: {fact.format(before)}, and {file} says {where}: {after}. This can't be changed: {harm}"
         )
-        hint = _INSTEAD.get(key, "Set it back to {}.").format(before)
-        found.append({"key": key, "text": text, "hint": f"{where}: {hint}"})
+        hint = _INSTEAD.get(key, "Set {key} back to {value}.").format(key=where, value=before)
+        found.append({"key": key, "text": text, "hint": hint})
     return found
 
 

@@ -180,7 +180,7 @@ def test_json_form() -> None:
             {"name": "b", "error": "b: no answer", "changes": []},
         ],
     }
-    with pytest.raises(HostError, match="1 of 2 hosts could not be planned\nb: no answer"):
+    with pytest.raises(HostError, match="1 of 2 hosts could not be reached and have no plan\nb: no answer"):
         require_all(preview)
 
 

@@ -106,7 +106,7 @@ def test_an_upgrade_is_found_said_and_secured(
     assert (todo.upgrade.before, todo.upgrade.masters) == (("1.35.6",), ("master1",))
     upgrading.snapshot(todo)
     assert taken[0][-1] is todo.upgrade
-    assert "Upgrade: Kubernetes goes from 1.35.6 to 1.36.2" in said(run)
+    assert "Upgrade: Kubernetes is upgraded from 1.35.6 to 1.36.2" in said(run)
     assert "Snapshot of etcd: 3.0 MB on master1: /x.db" in said(run)
 
 

@@ -121,7 +121,10 @@ def test_random_values_stay_until_something_changes(site: Site) -> None:
 
     first = password()
     assert "in Secret/default/shop: they stay until" not in site.notes[-1]
-    assert "in Secret/shop: they stay until chart, values, Kubernetes or helm change" in site.notes[-1]
+    assert (
+        "in Secret/shop: they are kept until the chart, its values, Kubernetes or helm change"
+        in site.notes[-1]
+    )
     assert password() == first
     (kept,) = site.kept
     assert kept.stat().st_mode & 0o777 == 0o600

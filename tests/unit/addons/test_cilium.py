@@ -124,7 +124,7 @@ def test_other_images_than_the_catalogue(
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     plan = plan_of(tmp_path)
-    with pytest.raises(ConfigError, match=r"network.plugin: https://helm.cilium.io/.* differ in the images"):
+    with pytest.raises(ConfigError, match=r"network.plugin: https://helm.cilium.io/.* name different images"):
         groups(tmp_path, plan, chart(tmp_path, plan, images=2), helm_directory)
     plan = plan_of(tmp_path, "{values: {envoy: {enabled: false}}}")
     assert len(groups(tmp_path, plan, chart(tmp_path, plan, images=2), helm_directory)) == 2

@@ -77,6 +77,6 @@ def test_one_object_in_two_places(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(config_map("x"))
     (tmp_path / "b.yaml").write_text(config_map("y") + config_map("x"))
     with pytest.raises(
-        ConfigError, match=r"b.yaml, document 2 describes ConfigMap/x, and so does a.yaml, document 1"
+        ConfigError, match=r"b.yaml, document 2 and a.yaml, document 1 both describe ConfigMap/x"
     ):
         write(tmp_path, "manifests:\n- file: a.yaml\n- file: b.yaml\n")

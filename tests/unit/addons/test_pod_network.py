@@ -197,7 +197,7 @@ def test_a_manifest_with_other_images_than_the_catalogue(tmp_path: Path) -> None
     assert plan.pod_network
     manifest = tmp_path / "manifest.yaml"
     manifest.write_text(yaml.safe_dump_all(flannel(plan)).replace("flannel:v0.28.9", "flannel:v0.29.0"))
-    with pytest.raises(ConfigError, match=r"differ in the images .*flannel:v0.28.9 and .*flannel:v0.29.0"):
+    with pytest.raises(ConfigError, match=r"name different images: .*flannel:v0.28.9 and .*flannel:v0.29.0"):
         write_addons(
             plan,
             tmp_path / "cluster.yaml",

@@ -418,7 +418,7 @@ def test_archive_hash_from_upstreams_sums(site, server):
 @pytest.mark.parametrize(
     ("archive", "said"),
     [
-        (tgz({"etcd-v3.6.8/other": GOOD}), "does not hold etcd-v3.6.8/etcd"),
+        (tgz({"etcd-v3.6.8/other": GOOD}), "does not contain etcd-v3.6.8/etcd"),
         (tgz({}, links={"etcd-v3.6.8/etcd": "/etc/passwd"}), "not a regular file"),
         (tgz({"etcd-v3.6.8/etcd": os.urandom(5000)})[:600], "cannot be read"),
         (b"not an archive", "cannot be read"),

@@ -60,8 +60,8 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     mixed = [{"Config": "a", "RepoTags": ["one:1"]}, {"Config": "b", "RepoTags": ["two:1"]}]
     for path, words in (
         (compressed, "compressed"),
-        (archive(tmp_path / "oci.tar", {"schemaVersion": 2}), "no docker archive"),
-        (archive(tmp_path / "half.tar", [{"Config": "gone", "RepoTags": ["one:1"]}]), "no docker archive"),
+        (archive(tmp_path / "oci.tar", {"schemaVersion": 2}), "not a docker archive"),
+        (archive(tmp_path / "half.tar", [{"Config": "gone", "RepoTags": ["one:1"]}]), "not a docker archive"),
         (archive(tmp_path / "unnamed.tar", [{"Config": "a", "RepoTags": None}], a=amd64), "without names"),
         (archive(tmp_path / "mixed.tar", mixed, a=amd64, b=arm64), "several architectures"),
     ):

@@ -118,7 +118,7 @@ def test_what_is_required_is_reported_whole_with_its_fix_and_how_to_ignore_it():
     assert str(raised.value) == (
         "2 preflight checks failed, and nothing was changed:\na: warm: cold\n    Heat it.\nb: dry: wet"
     )
-    assert raised.value.hint.endswith("can be ignored by name: warm, dry.")
+    assert raised.value.hint.endswith("give the name of its check: warm, dry.")
 
 
 def test_a_warning_is_no_failure():

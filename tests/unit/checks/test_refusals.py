@@ -81,7 +81,7 @@ def test_bare_hosts_may_become_anything(tmp_path: Path) -> None:
     [
         ("serviceCIDR: 10.112.0.0/16", "Services have addresses in 10.96.0.0/16"),
         ("dnsDomain: k8s.example.com", "the DNS domain is cluster.local"),
-        ("nodeCIDRMaskSize: 25", "nodes have ranges of pods of size /24"),
+        ("nodeCIDRMaskSize: 25", "each node has a /24 range for pods"),
         ("podCIDR: 10.8.0.0/16", "its pods are in 10.244.0.0/16"),
         ("podCIDR: 10.244.0.0/17", "its pods are in 10.244.0.0/16"),
         ("plugin: flannel", "its pod network is routed"),
@@ -93,7 +93,7 @@ def test_what_a_cluster_is_made_with(
     key, value = settings.split(": ")
     refusal = only(with_network(tmp_path, settings), running)
     assert refusal.text.startswith(f"master1: {said}, and cluster.yaml says network.{key}: {value}. ")
-    assert refusal.hint.startswith(f"network.{key}: Set it back to ")
+    assert refusal.hint.startswith(f"Set network.{key} back to ")
 
 
 def test_another_container_runtime(tmp_path: Path, running: dict[str, HostFinding]) -> None:
@@ -141,7 +141,9 @@ def test_a_kube_proxy_that_is_to_be_replaced(
         running = but(running, name, made={"network.plugin": "cilium"})
     settings = f"plugin: cilium, cilium: {{kubeProxyReplacement: {str(replaced).lower()}}}"
     found = refusals(with_network(tmp_path, settings), running)
-    assert [refusal.text.split(",")[0] for refusal in found] == ["master1: kube-proxy runs there"] * replaced
+    assert [refusal.text.split(",")[0] for refusal in found] == [
+        "master1: kube-proxy runs on this host"
+    ] * replaced
 
 
 def test_another_name_for_a_host(tmp_path: Path, running: dict[str, HostFinding]) -> None:
@@ -150,7 +152,7 @@ def test_another_name_for_a_host(tmp_path: Path, running: dict[str, HostFinding]
     assert refusal.text.startswith(
         "node-a: this host is the node worker1, and cluster.yaml says hosts[].name"
     )
-    assert refusal.hint == "hosts[].name: Call the host worker1 again."
+    assert refusal.hint == "Set the name of the host back to worker1."
 
 
 def test_another_address_for_a_master(tmp_path: Path, running: dict[str, HostFinding]) -> None:

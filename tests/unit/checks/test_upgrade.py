@@ -203,6 +203,7 @@ def test_the_refusal_word_by_word(plan: Callable[..., ClusterPlan]) -> None:
         ),
     ]
     assert refusal.value.hint == (
-        "Fix these and run again. What you know to be harmless can be ignored by name: upgrade-version, "
+        "Fix these problems, then run the same command again. To ignore a "
+        "harmless problem, give the name of its check: upgrade-version, "
         "upgrade-budgets."
     )

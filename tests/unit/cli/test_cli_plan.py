@@ -119,7 +119,7 @@ def test_an_upgrade_and_strange_nodes_come_first(run, given: dict[str, Any]) -> 
     old = UnplannedNode("old", IPv4Address("192.0.2.31"), None)
     given.update(todo=Survey({}, unplanned=(old,), upgrade=UPGRADE))
     lines = run("plan").out.splitlines()
-    assert lines[:2] == ["Upgrade", "  Kubernetes goes from 1.35.8 to 1.36.2"]
+    assert lines[:2] == ["Upgrade", "  Kubernetes is upgraded from 1.35.8 to 1.36.2"]
     named = next(place for place, line in enumerate(lines) if line.startswith("old"))
     assert "192.0.2.31" in lines[named]
     assert lines.index("") < named < lines.index("worker1")
@@ -145,8 +145,8 @@ def test_a_host_that_could_not_be_planned_is_an_error_after_the_plan(
     assert ended.code == 5
     assert ended.out.startswith("master1\n  master1: no answer\nworker1\n")
     assert ended.err == (
-        "progress\n1 of 2 hosts could not be planned\nmaster1: no answer\n"
-        "Next: bring them back, or take them out of cluster.yaml, and run the same command again\n"
+        "progress\n1 of 2 hosts could not be reached and have no plan\nmaster1: no answer\n"
+        "Next: Bring them back or remove them from cluster.yaml, then run the same command again.\n"
     )
 
 

@@ -52,7 +52,7 @@ def test_an_unknown_run_is_9_and_lists_the_runs(run, folder: Path, wanted: str) 
     ran = run("report", wanted)
     assert (ran.code, ran.out) == (9, "")
     assert f"  {NEW}  k8sbootstrap up: unfinished\n  {OLD}  k8sbootstrap up: failed, 45.2 s\n" in ran.err
-    assert "Next: give the id" in ran.err
+    assert "Next: Give the id" in ran.err
     assert not list(folder.glob("*.html"))
 
 

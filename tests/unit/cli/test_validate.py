@@ -104,7 +104,7 @@ class TestCharts:
         self.write(folder, "2")
         ended = run("validate")
         assert (ended.code, ended.err) == (0, "")
-        note = "manifests[0] was not looked into: helm/4.2.3/amd64/helm is not here yet"
+        note = "manifests[0] was not checked: helm/4.2.3/amd64/helm is not downloaded yet"
         assert ended.out.splitlines()[1:] == [f"  {note}"]
         assert json.loads(run("validate", "-o", "json").out)["notes"] == [note]
 

@@ -74,7 +74,7 @@ def test_keys_are_text_and_anchors_work() -> None:
         ("apiVersion: v1\nkind: X\n", r"x.yaml, document 1 \(X\) has no metadata.name"),
         (
             "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: x-}\n",
-            r"x.yaml, document 1 \(Job\) has no metadata.name \(generateName makes another one each time\)",
+            r"x.yaml, document 1 \(Job\) has no metadata.name \(generateName makes a new name each time\)",
         ),
     ],
 )

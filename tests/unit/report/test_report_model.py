@@ -80,13 +80,13 @@ def test_a_run_that_was_cut_off_says_so(page) -> None:
     assert (made.command, made.outcome) == ("k8sbootstrap up", "unfinished")
     assert made.remarks == (
         (
-            "The record has no end: the run still goes on, or it was killed. "
+            "The record has no end: the run still runs, or it was killed. "
             "Last seen: Install and start etcd (etcd)."
         ),
-        "1 line of its events could not be read, and is left out here.",
+        "1 line of its events could not be read and is not shown here.",
     )
     assert dict(made.facts)["Took"] == "5.0 s"
-    assert "run the same command again" in made.next_step
+    assert "run the same command again: it continues" in made.next_step
     assert [(part.title, part.outcome) for part in made.parts] == [
         ("Preflight", "ok"),
         ("etcd", "unfinished"),
@@ -121,7 +121,8 @@ def test_where_the_time_went(page) -> None:
     assert (etcd.number, etcd.began, etcd.took, etcd.outcome) == ("2", "0:17", "18.0 s", "1 failure")
     assert etcd.share == pytest.approx(40.1)
     assert (
-        etcd.waited_for == "waited mostly for master3 (15.6 s), longest task: Install and start etcd (15.6 s)"
+        etcd.waited_for
+        == "waited longest for master3 (15.6 s), longest task: Install and start etcd (15.6 s)"
     )
     assert (made.slowest[0].task, made.slowest[0].host) == ("Install and start etcd", "master3")
 

@@ -46,7 +46,7 @@ def test_an_unknown_run_lists_those_that_there_are(
     with pytest.raises(StateError) as raised:
         find_run(runs, "demo", wanted)
     first, *rest = str(raised.value).splitlines()
-    assert first == f"{problem}; cluster demo has these:"
+    assert first == f"{problem}; the cluster demo has these runs:"
     assert [line.split()[0] for line in rest] == listed
     assert raised.value.hint
     assert raised.value.exit_code == 9

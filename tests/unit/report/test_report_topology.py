@@ -111,7 +111,7 @@ def test_groups_point_at_what_they_use() -> None:
     ]
     assert "loss of 1 of 3 members" in " ".join(drawing.groups[0].texts)
     lone = draw_topology(topology(1, 2), {}, 5)
-    assert "does not survive" in " ".join(lone.groups[0].texts)
+    assert "does not tolerate" in " ".join(lone.groups[0].texts)
     assert "haproxy at 127.0.0.1:6443" in " ".join(drawing.groups[1].texts)
     assert fits(drawing)
 

@@ -46,7 +46,7 @@ def test_headline() -> None:
         (
             Failure(msg="Task failed: Timeout (17s) waiting for privilege escalation prompt: "),
             [
-                "the host stopped answering, or sudo there waits for something",
+                "the host stopped answering, or sudo waits for input there",
                 "Timeout (17s) waiting for privilege escalation prompt: ",
             ],
         ),
@@ -60,7 +60,7 @@ def test_headline() -> None:
         ),
         (
             Failure(hidden=True),
-            ["the task hides its output because it may hold secrets; master2's journal has more"],
+            ["the task hides its output because it may contain secrets; see the journal of master2"],
         ),
     ],
 )

@@ -99,7 +99,7 @@ def test_killed_by_a_signal(script: Script, tmp_path: Path) -> None:
     ("text", "mode", "why"),
     [
         (None, 0, "No such file or directory"),
-        ("#!/no/such/interpreter\n", 0o755, "the interpreter in its first line is not there"),
+        ("#!/no/such/interpreter\n", 0o755, "the interpreter in its first line does not exist"),
         (
             "true\n",
             0o755,
@@ -142,7 +142,7 @@ def test_a_timeout_stops_it_with_all_that_it_started(
     monkeypatch.setattr(hook_process, "STOP_SECONDS", 0.5)
     started = time.monotonic()
     ended = run(script(FAMILY.format(more=more)), tmp_path, timeout=1)
-    assert ended.failure == "was stopped: it took longer than 1 s"
+    assert ended.failure == "was stopped because it took longer than 1 s"
     assert ended.rc == (-9 if more else -15)
     assert ended.stderr == ("busy",)
     assert time.monotonic() - started < 5

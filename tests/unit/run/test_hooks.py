@@ -266,7 +266,7 @@ def test_a_failed_phase(go: Callable[..., Run], tmp_path: Path) -> None:
     for phase in ("kubelet", "host"):
         assert (events["after", phase]["outcome"], events["after", phase]["error"]) == ("ok", "")
     assert events["after", "up"]["outcome"] == "failed"
-    assert events["after", "up"]["error"].startswith("1 of 2 hosts failed; the others went on")
+    assert events["after", "up"]["error"].startswith("1 of 2 hosts failed; the others continued")
 
 
 def test_a_failing_hook_stops_the_run_before_the_phase(
@@ -285,7 +285,7 @@ def test_a_failing_hook_stops_the_run_before_the_phase(
         "    no backup",
     ]
     log = max(state.runs.iterdir()) / "hooks.log"
-    assert caught.value.hint.endswith(f"it goes on from there ({log} has all that hooks said)")
+    assert caught.value.hint.endswith(f"it continues from there. The output of hooks is in {log}.")
     assert caught.value.exit_code == 1
     events = read(tmp_path)
     assert events["after", "kubelet"]["outcome"] == "failed"
@@ -407,11 +407,11 @@ def test_a_warning_goes_on(go: Callable[..., Run], tmp_path: Path, reporter: Rep
     assert [(event.rc, event.ignored, event.failure) for event in failures] == [
         (2, True, "ended with code 2"),
         (None, True, "could not be started: it is not in PATH"),
-        (-15, True, "was stopped: it took longer than 1 s"),
+        (-15, True, "was stopped because it took longer than 1 s"),
     ]
     assert failures[0].stderr == ("cannot",)
     assert (
-        "hook before up: sh -c 'echo cannot >&2; exit 2' ended with code 2; the run goes on:\n    cannot\n"
+        "hook before up: sh -c 'echo cannot >&2; exit 2' ended with code 2; the run continues:\n    cannot\n"
         in output(reporter)
     )
 
@@ -526,5 +526,5 @@ def test_the_command_ends_with_the_documented_code(
     )
     assert done.returncode == HookError.exit_code
     assert done.stderr.startswith(
-        "hook before up: sh -c 'echo not now >&2; exit 7' ended with code 7:\n    not now\nNext: fix it"
+        "hook before up: sh -c 'echo not now >&2; exit 7' ended with code 7:\n    not now\nNext: Fix the hook"
     )

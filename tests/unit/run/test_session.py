@@ -100,7 +100,7 @@ def test_failed_hosts_are_all_named(
         run.playbook(ansible.playbook_path("site.yml"), hosts, run.state.inventory)
     assert exc.value.exit_code == 5
     assert str(exc.value).splitlines() == [
-        "2 of 3 hosts failed; the others went on",
+        "2 of 3 hosts failed; the others continued",
         'worker1 could not be reached at "Prepare" (Prepare hosts):',
         f"    {REFUSED}",
         'master2 failed at "Start the member" (etcd, role etcd):',
@@ -135,7 +135,7 @@ def test_ansible_itself_fails(tmp_path: Path, lines: list[str], code: int, how: 
     assert exc.value.exit_code == 1
     assert str(exc.value).endswith("[ERROR]: no such role")
     assert "line 50" not in str(exc.value)
-    assert exc.value.hint == f"all that it said is in {log}"
+    assert exc.value.hint == f"See its output in {log}."
 
 
 def test_a_real_parse_error(
@@ -162,7 +162,7 @@ def test_interrupted(state: State, reporter: Reporter, number: signal.Signals) -
         hear_it()
     assert exc.value.exit_code == 130
     assert str(exc.value) == '"k8sbootstrap up" was interrupted during: Preflight'
-    assert "goes on from there" in exc.value.hint
+    assert "it continues from there" in exc.value.hint
     assert last_summary(state)["outcome"] == "interrupted"
     assert last_summary(state)["hint"] == exc.value.hint
     assert "Preflight: failed" in output(reporter)

@@ -93,7 +93,7 @@ def test_bare_hosts(plan: ClusterPlan) -> None:
         if role not in {"api_loadbalancer", "image_registry", "retired"}
     ]
     assert "cluster_rbac" not in survey.work["master2"]
-    assert todo_text.summary(survey)[3] == "worker1: everything, nothing is there yet"
+    assert todo_text.summary(survey)[3] == "worker1: everything (a new host)"
 
 
 def test_other_inputs_and_drift_are_told_apart(plan: ClusterPlan) -> None:
@@ -190,7 +190,7 @@ def test_a_host_taken_out_of_the_file_stays_a_node(plan: ClusterPlan) -> None:
     survey = compare(wider, wanted(plan), HostFindings(findings))
     assert todo(survey) == {host.name: {"pod_network": ("cluster",)} for host in plan.hosts}
     assert todo_text.summary(survey)[-1].startswith(
-        "worker2 (10.0.0.22) is a node of the cluster, and cluster.yaml"
+        "worker2 (10.0.0.22) is a node of the cluster, but not in cluster.yaml"
     )
     routed = {
         name: HostFinding(**each.__dict__ | {"routes": each.routes | {"10.0.0.22": "10.244.7.0/24"}})

@@ -31,8 +31,8 @@ def test_another_release(plan: ClusterPlan) -> None:
     found = find_upgrade(plan, running("1.35.6", "3.6.6"), ALL, ())
     assert found is not None
     assert list(found.lines()) == [
-        "Kubernetes goes from 1.35.6 to 1.36.2",
-        "first a snapshot of etcd",
+        "Kubernetes is upgraded from 1.35.6 to 1.36.2",
+        "first: a snapshot of etcd",
         "etcd, one member at a time: from 3.6.6 to 3.6.8",
         "API servers, one at a time: master1",
         "nodes, drained first, one at a time: master1",
