@@ -9,11 +9,25 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from k8sbootstrap.actions.prepare import prepare
-from k8sbootstrap.actions.up import authorities, host_keys, look, to_do
-from k8sbootstrap.actions.upgrade import Upgrading
+from k8sbootstrap.actions.context import RunContext, RunOptions
+from k8sbootstrap.actions.install import is_to_do
+from k8sbootstrap.actions.observe import (
+    check_host_keys,
+    compare_hosts,
+    lacks_authorities,
+    look,
+    take_authorities,
+)
+from k8sbootstrap.actions.prepare import PREPARE
+from k8sbootstrap.actions.step import Step, StepReporter, take
+from k8sbootstrap.actions.upgrade import (
+    add_upgrade,
+    check_upgrade,
+    is_other_release,
+    is_upgrade,
+    must_be_checked,
+)
 from k8sbootstrap.errors import HostError
-from k8sbootstrap.hosts.host_keys import Ask
 from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
@@ -22,8 +36,6 @@ from k8sbootstrap.run.playbook import write_playbook
 from k8sbootstrap.run.progress import Reporter
 from k8sbootstrap.run.session import Run, running
 from k8sbootstrap.state import State
-from k8sbootstrap.survey.authorities import Allow
-from k8sbootstrap.survey.nodes import with_unplanned
 from k8sbootstrap.survey.todo import Survey
 from k8sbootstrap.survey.upgrade.models import PendingUpgrade
 
@@ -96,25 +108,38 @@ class Preview:
         }
 
 
-def run_plan(
-    plan: ClusterPlan,
-    cluster_file: Path,
-    reporter: Reporter,
-    *,
-    accept_new_host_keys: bool = False,
-    ask: Ask | None = None,
-    allow_authorities: Allow | None = None,
-) -> Preview:
+def rehearse(context: RunContext, _step: StepReporter) -> None:
+    """Run the playbook of what is to do in check mode: nothing is changed.
+
+    Raises:
+        HostError: A host that answers could not be planned.
+    """
+    playbook = write_playbook(context.todo, context.run.record.directory / "playbooks")
+    context.run.playbook(playbook, context.plan.hosts, context.inventory_folder, check=True)
+
+
+PLAN = (
+    Step("host_keys", "Host keys", check_host_keys),
+    Step("look", "Look at hosts", look),
+    Step("authorities", "Certificate authorities", take_authorities, needed=lacks_authorities),
+    Step("upgrade", "Upgrade checks", check_upgrade, needed=is_other_release, may_fail=True),
+    *PREPARE,
+    Step("compare", "Compare with cluster.yaml", compare_hosts),
+    Step("upgrade", "Upgrade checks", check_upgrade, needed=must_be_checked),
+    Step("upgrade_found", "Upgrade", add_upgrade, needed=is_upgrade),
+    Step("rehearse", "", rehearse, needed=is_to_do),
+)
+"""The steps of ``up`` that change nothing, and a rehearsal of the others."""
+
+
+def run_plan(plan: ClusterPlan, cluster_file: Path, options: RunOptions, reporter: Reporter) -> Preview:
     """See what ``up`` would do.
 
     Args:
         plan: The desired state.
         cluster_file: cluster.yaml; the state directory is beside it.
+        options: What the user chose.
         reporter: Shows what happens.
-        accept_new_host_keys: Trust hosts seen for the first time.
-        ask: Asks about unknown host keys; None refuses them.
-        allow_authorities: Decides whether to plan with certificate authorities of masters, where the state
-            directory has none; None takes none.
 
     Returns:
         Every change by host; hosts that did not answer carry an error.
@@ -128,20 +153,9 @@ def run_plan(
     """
     state = State.beside(cluster_file, plan.config.name)
     with running(state, "k8sbootstrap plan", reporter) as run, _copy_of(state) as scratch, Pool() as pool:
-        host_keys(run, plan, pool, accept_new=accept_new_host_keys, ask=ask)
-        seen = look(run, plan, pool)
-        plan = with_unplanned(plan, seen.findings)
-        if not (scratch.pki / "ca.crt").exists():
-            authorities(run, plan, pool, scratch, allow_authorities)
-        upgrading = Upgrading(run, plan, pool)
-        upgrading.refuse_early(state.inventory)
-        inventory = prepare(plan, cluster_file, scratch, scratch.inventory, run.step)
-        run.record.keep_inventory(scratch.inventory)
-        todo = upgrading.found_in(to_do(run, plan, seen, inventory))
-        if not todo.settled:
-            playbook = write_playbook(todo, run.record.directory / "playbooks")
-            run.playbook(playbook, plan.hosts, scratch.inventory, check=True)
-        preview = _preview(plan, run, todo)
+        context = RunContext.begin(plan, cluster_file, run, pool, options, state=scratch)
+        take(PLAN, context, run.step)
+        preview = _preview(context.plan, run, context.todo)
         run.record.keep("plan.json", json.dumps(preview.to_json(), indent=2))
     return preview
 

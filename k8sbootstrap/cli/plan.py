@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from k8sbootstrap.actions.context import RunOptions
 from k8sbootstrap.actions.plan import HostPreview, PlannedChange, Preview, require_all, run_plan
 from k8sbootstrap.cli.authorities import allower
 from k8sbootstrap.cli.hostkeys import asker
@@ -105,15 +106,12 @@ def command(
     """
     plan = load_plan(options.file, bundle)
     reporter = reporter_for(options.errors, options.verbosity)
-    ask = asker(reporter) if sys.stdin.isatty() and output == "text" else None
-    preview = run_plan(
-        plan,
-        options.file,
-        reporter,
+    chosen = RunOptions(
         accept_new_host_keys=accept_new_host_keys,
-        ask=ask,
+        ask=asker(reporter) if sys.stdin.isatty() and output == "text" else None,
         allow_authorities=allower(reporter, yes=yes, text=output == "text"),
     )
+    preview = run_plan(plan, options.file, chosen, reporter)
     if output == "json":
         click.echo(json.dumps(preview.to_json(), indent=2))
     else:

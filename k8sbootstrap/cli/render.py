@@ -8,7 +8,9 @@ from typing import Self
 import click
 from rich.console import Console
 
-from k8sbootstrap.actions.prepare import prepare
+from k8sbootstrap.actions.context import Preparation
+from k8sbootstrap.actions.prepare import PREPARE
+from k8sbootstrap.actions.step import take
 from k8sbootstrap.cli.options import Command, Globals, bundle_option
 from k8sbootstrap.inventory.connection import sudo_password_variable
 from k8sbootstrap.plan.build import load_plan
@@ -56,8 +58,9 @@ def command(options: Globals, output: Path, bundle: Path | None) -> None:
     directory = output.resolve()
 
     state.create()
+    preparation = Preparation(plan=plan, cluster_file=options.file, state=state, inventory_folder=directory)
     with lock.hold(state.lock, "k8sbootstrap render"):
-        prepare(plan, options.file, state, directory, _Steps(options.errors).step)
+        take(PREPARE, preparation, _Steps(options.errors).step)
     options.errors.print(f"The inventory is in {directory}. To use it without k8sbootstrap:", markup=False)
     click.echo(command_line(directory, plan.hosts))
     if not state.known_hosts.exists():

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from k8sbootstrap.actions.up import UpOptions, run_up
+from k8sbootstrap.actions.context import RunOptions
+from k8sbootstrap.actions.up import run_up
 from k8sbootstrap.checks.hosts import CHECK_NAMES
 from k8sbootstrap.checks.upgrade import NAMES as UPGRADE_CHECK_NAMES
 from k8sbootstrap.cli.authorities import allower
@@ -80,7 +81,7 @@ def command(
     _check_limit(plan, limit)
     reporter = reporter_for(options.console if output == "text" else options.errors, options.verbosity)
     terminal = sys.stdin.isatty() and output == "text"
-    chosen = UpOptions(
+    chosen = RunOptions(
         accept_new_host_keys=accept_new_host_keys,
         ask=asker(reporter) if terminal else None,
         allow_authorities=allower(reporter, yes=yes, text=output == "text"),

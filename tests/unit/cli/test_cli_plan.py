@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from k8sbootstrap.actions.context import RunOptions
 from k8sbootstrap.actions.plan import Preview, _preview
 from k8sbootstrap.cli import plan as command
 from k8sbootstrap.errors import HostError
@@ -79,7 +80,7 @@ def given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "lines": [result("worker1")],
     }
 
-    def run_plan(plan: ClusterPlan, file: Path, reporter: Reporter, **options: Any) -> Preview:
+    def run_plan(plan: ClusterPlan, file: Path, options: RunOptions, reporter: Reporter) -> Preview:
         seen.update(file=file, options=options)
         reporter.console.print("progress")
         return preview_of(plan, folder, seen["todo"], *seen["lines"])
@@ -167,23 +168,23 @@ def test_json_is_alone_on_standard_output(run, given: dict[str, Any], folder: Pa
 
 def test_where_nobody_can_be_asked_nothing_new_is_trusted(run, given: dict[str, Any]) -> None:
     run("plan")
-    assert given["options"] == {"accept_new_host_keys": False, "ask": None, "allow_authorities": None}
+    assert given["options"] == RunOptions()
 
 
 def test_options(run, given: dict[str, Any]) -> None:
     run("-f", "./cluster.yaml", "plan", "--accept-new-host-keys", "--yes")
     assert given["file"] == Path("./cluster.yaml")
-    assert given["options"]["accept_new_host_keys"] is True
-    assert given["options"]["allow_authorities"](None) is True
+    assert given["options"].accept_new_host_keys is True
+    assert given["options"].allow_authorities(None) is True
 
 
 def test_on_a_terminal_the_owner_is_asked(run, typed: Callable[[str], None], given: dict[str, Any]) -> None:
     typed("")
     run("plan")
-    assert given["options"]["ask"]
-    assert given["options"]["allow_authorities"]
+    assert given["options"].ask
+    assert given["options"].allow_authorities
     run("plan", "-o", "json")
-    assert given["options"] == {"accept_new_host_keys": False, "ask": None, "allow_authorities": None}
+    assert given["options"] == RunOptions()
 
 
 def test_a_mistake_in_cluster_yaml_reaches_no_host(run, given: dict[str, Any], wrong_role: str) -> None:

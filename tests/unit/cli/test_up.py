@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from k8sbootstrap.actions.up import UpOptions
+from k8sbootstrap.actions.context import RunOptions
 from k8sbootstrap.cli import up
 from k8sbootstrap.errors import HostError, InterruptedRunError, LockedError, PreflightError, VerifyError
 from k8sbootstrap.run.record import Summary, Timing
@@ -42,7 +42,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What ``run_up`` was given; it returns or raises what is under "then"."""
     seen: dict[str, Any] = {"then": summary(3)}
 
-    def run_up(_plan: Any, cluster_file: Path, options: UpOptions, _reporter: Any) -> Summary:
+    def run_up(_plan: Any, cluster_file: Path, options: RunOptions, _reporter: Any) -> Summary:
         seen.update(file=cluster_file, options=options)
         if isinstance(seen["then"], Exception):
             raise seen["then"]
@@ -56,7 +56,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_options(run, given: dict[str, Any]) -> None:
     ended = run("up", "--accept-new-host-keys", "--ignore-preflight", "swap", "--ignore-preflight", "disk")
     assert ended.code == 0, ended.err
-    assert given["options"] == UpOptions(
+    assert given["options"] == RunOptions(
         accept_new_host_keys=True, ask=None, ignore_preflight=("swap", "disk")
     )
 
