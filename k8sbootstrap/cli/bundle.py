@@ -16,7 +16,7 @@ from k8sbootstrap.artifacts.bundle.manifest import PACKAGES, Manifest
 from k8sbootstrap.artifacts.bundle.reader import open_bundle
 from k8sbootstrap.artifacts.packages.apt import SYSTEMS
 from k8sbootstrap.artifacts.transfers import Transfers
-from k8sbootstrap.cli.options import Globals, Group, output_option
+from k8sbootstrap.cli.options import CommandGroup, Globals, output_option
 from k8sbootstrap.errors import BundleError
 from k8sbootstrap.formats.text import count, megabytes, megabytes_of
 from k8sbootstrap.plan.build import load_plan
@@ -25,7 +25,7 @@ from k8sbootstrap.run.rate_limit import RateLimit
 _bundle = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 
 
-@click.group("bundle", cls=Group)
+@click.group("bundle", cls=CommandGroup)
 def command() -> None:
     """Make and check bundles. A bundle is one file with everything that an installation needs.
 

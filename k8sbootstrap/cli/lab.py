@@ -12,7 +12,7 @@ import click
 
 from k8sbootstrap.catalog.data import minor_of, numbers
 from k8sbootstrap.catalog.resolve import versions
-from k8sbootstrap.cli.options import Globals, Group, PassesOn, output_option
+from k8sbootstrap.cli.options import CommandGroup, Globals, PassesOn, output_option
 from k8sbootstrap.config.models.base import VERSION
 from k8sbootstrap.inventory.connection import openssh_options
 from k8sbootstrap.lab import model, nspawn, operations, vagrant
@@ -30,7 +30,7 @@ def _upgrade_to(_context: click.Context, _option: click.Parameter, value: str | 
 _names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 
 
-@click.group("lab", cls=Group)
+@click.group("lab", cls=CommandGroup)
 def command() -> None:
     """Start disposable hosts on this machine to try k8sbootstrap on.
 

@@ -146,7 +146,7 @@ class PassesOn(Command):
             formatter.write_dl([record for record in records if record])
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """A command with commands of its own, in the order of their definition; all take those options."""
 
     command_class = Command

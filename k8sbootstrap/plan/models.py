@@ -109,9 +109,6 @@ class ClusterPlan:
     """Image registries with settings in cluster.yaml."""
     local_registry: LocalRegistry | None = None
     """The cluster's own image registry, where it has one."""
-    cgroup_driver: str = "systemd"
-    """Who makes control groups, for the container runtime and the kubelet alike: pods fail where these two
-    differ."""
     unplanned_nodes: tuple[UnplannedNode, ...] = ()
     """Nodes that the cluster has and cluster.yaml does not name; known once hosts were asked."""
     bundle: Path | None = None

@@ -89,7 +89,7 @@ def _ours(plan: ClusterPlan, kind: str) -> bytes:
     environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701 - no HTML
     environment.filters["to_nice_json"] = lambda value, **_: json.dumps(value)
     text = environment.from_string((folder / name).read_text(encoding="utf-8")).render(
-        container_runtime_cgroup_driver=plan.cgroup_driver,
+        container_runtime_cgroup_driver="systemd",
         container_runtime_docker=plan.config.runtime.docker.model_dump(),
         container_runtime_registries=[],
         container_runtime_sandbox_image=plan.release.pause.ref,

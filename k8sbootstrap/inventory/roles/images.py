@@ -33,7 +33,6 @@ def container_runtime(inputs: Inputs) -> Variables:
         "container_runtime_sandbox_image": plan.release.pause.ref,
         "container_runtime_endpoint": plan.cri_endpoint,
         "container_runtime_containerd_config": plan.release.containerd_config,
-        "container_runtime_cgroup_driver": plan.cgroup_driver,
         "container_runtime_proxy": inputs.proxy,
         "container_runtime_registries": [_registry(registry) for registry in _registries(inputs)],
         "container_runtime_logins": inputs.logins,

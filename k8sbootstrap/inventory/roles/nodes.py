@@ -40,7 +40,6 @@ def kubelet(inputs: Inputs) -> Variables:
         "kubelet_cluster_dns": str(plan.pod_dns),
         "kubelet_dns_domain": plan.config.network.dns_domain,
         "kubelet_runtime": runtime,
-        "kubelet_cgroup_driver": plan.cgroup_driver,
         "kubelet_registry_logins": inputs.logins,
         "kubelet_runtime_endpoint": plan.release.runtime_endpoint,
         "kubelet_runtime_endpoint_in_config": minor.runtime_endpoint_in_config,
