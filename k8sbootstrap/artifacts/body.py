@@ -41,17 +41,17 @@ def chunks(response: urllib3.BaseHTTPResponse, most: int) -> Iterator[bytes]:
     """
     announced = length(response)
     if announced is not None and announced > most:
-        raise TooLargeError(f"it has {announced:,} bytes, and no more than {most:,} are taken")
+        raise TooLargeError(f"it has {announced:,} bytes, more than the limit of {most:,}")
     received = lately = 0
     since = time.monotonic()
     while chunk := response.read1(_CHUNK, decode_content=False):
         received += len(chunk)
         if received > most:
-            raise TooLargeError(f"it has more than the {most:,} bytes that are taken")
+            raise TooLargeError(f"it has more than the limit of {most:,} bytes")
         lately += len(chunk)
         seconds = time.monotonic() - since
         if seconds >= SLOW_SECONDS:
             if lately < SLOW_BYTES:
-                raise TooSlowError(f"too slow: {lately:,} bytes in {seconds:.0f} s")
+                raise TooSlowError(f"too slow: only {lately:,} bytes in {seconds:.0f} s")
             since, lately = time.monotonic(), 0
         yield chunk

@@ -24,17 +24,17 @@ def chart_url(chart: RepositoryChart, web: Web, cache: Cache) -> str:
         try:
             download(web, index, temporary, lambda _received, _total: None, limits.DOCUMENT)
         except AbsentError as exc:
-            raise AbsentError("no Helm repository is there: it has no index.yaml") from exc
+            raise AbsentError("it is not a Helm repository: it has no index.yaml") from exc
         with temporary.open("rb") as text:
             try:
                 entries = load_yaml(text)["entries"]
                 found = [_url(each) for each in entries.get(chart.name) or () if _is(each, chart.version)]
             except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as exc:
-                raise SourceError("its index.yaml is no Helm repository's") from exc
+                raise SourceError("its index.yaml is not that of a Helm repository") from exc
     if chart.name not in entries:
-        raise AbsentError(f"its index.yaml lists no chart {chart.name}")
+        raise AbsentError(f"its index.yaml does not list the chart {chart.name}")
     if not found:
-        raise AbsentError(f"its index.yaml lists no version {chart.version} of {chart.name}")
+        raise AbsentError(f"its index.yaml does not list the version {chart.version} of {chart.name}")
     return urljoin(index, found[0])
 
 

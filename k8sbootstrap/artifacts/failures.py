@@ -42,20 +42,21 @@ def artifact_error(failures: Sequence[FetchFailure], pins: Path, *, bundled: boo
         lines.append(f"No usable {folder}/{names[0] if len(names) == 1 else '{' + ', '.join(names) + '}'}")
         lines += [f"  {place}: {answer}" for place, answer in answers]
     hint = (
-        "Make the bundle anew from this cluster.yaml: k8sbootstrap bundle create."
+        "Make a new bundle from this cluster.yaml with k8sbootstrap bundle create."
         if bundled
         else "Put the files into a directory laid out as NAME/VERSION/ARCH/FILE, such as "
         f"{failures[0].file.key}, and name it under artifacts.sources in cluster.yaml."
     )
     if any(failure.refused for failure in failures) and not bundled:
-        hint += " Replace a refused file with the right one."
+        hint += " Replace refused files with the right ones."
     if allowing := list(dict.fromkeys(each for failure in failures for each in failure.allowing)):
         hint += f" If these are your own builds, write {' and '.join(allowing)}."
     elif any(failure.refused and failure.unknown for failure in failures):
         hint += (
-            " Write the sha256 of a file that is not known under releases in cluster.yaml, list it in a"
-            ' SHA256SUMS at the top of its directory, or write "allowUnknown: true" under artifacts.'
+            " For a file without a known hash, write its sha256 under releases in "
+            "cluster.yaml, list it in a SHA256SUMS at the top of its directory, or write "
+            '"allowUnknown: true" under artifacts.'
         )
     if any(failure.pinned for failure in failures):
-        hint += f" If a pinned file was meant to change, remove its entry from {pins}."
+        hint += f" If a pinned file changed on purpose, remove its entry from {pins}."
     return ArtifactError("\n".join(lines), hint=hint)

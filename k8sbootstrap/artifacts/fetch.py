@@ -135,7 +135,8 @@ def fetch_all(
         stopped.set()
         raise ArtifactError(
             f"{exc.filename or cache}: {exc.strerror}",
-            hint=f"See that {cache} is writable and has room, or name another cache in K8SBOOTSTRAP_CACHE.",
+            hint=f"Check that {cache} is writable and has free space, or set K8SBOOTSTRAP_CACHE to "
+            "another directory.",
         ) from exc
     except BaseException:
         stopped.set()
@@ -163,7 +164,7 @@ def summarize(fetched: Mapping[str, Fetched]) -> list[str]:
         sources = Counter(result.source for result in results)
         served = ", ".join(f"{count(number, 'file')} from {source}" for source, number in sources.items())
         own = sum(result.own_build for result in results)
-        lines.append(f"{name}: {served}" + (f" ({own} not upstream's build)" if own else ""))
+        lines.append(f"{name}: {served}" + (f" ({own} not built by upstream)" if own else ""))
     return lines + sorted({note for result in fetched.values() for note in result.notes})
 
 
@@ -261,8 +262,8 @@ class _Run:
             )
         if expected is None and not found.vouched:
             attempt.notes.append(
-                f"{place}: {file.key} is pinned to sha256 {found.sha256}: nothing confirms that hash, and "
-                "artifacts.allowUnknown is true"
+                f"{place}: {file.key} is pinned to sha256 {found.sha256}: this hash is not "
+                "confirmed, but artifacts.allowUnknown is true"
             )
         self.trust.record(file, found, place, expected)
         size = found.path.stat().st_size
@@ -296,8 +297,7 @@ class _Run:
         if sha256 != expected.sha256:
             path.unlink(missing_ok=True)
             raise RefusedError(
-                f"refused and thrown away: it has sha256 {sha256}"
-                f" and must have {expected.sha256}, {expected.why}"
+                f"refused and deleted: it has sha256 {sha256} and must have {expected.sha256}, {expected.why}"
             )
         return Obtained(path, sha256)
 
@@ -314,7 +314,7 @@ class _Run:
             else:
                 return found, place
         if self.closed and not only:
-            attempt.answers.append(("upstream", f"not asked, since {self.closed}"))
+            attempt.answers.append(("upstream", f"not used, because {self.closed}"))
         return None, None
 
     def _record_unusable(self, attempt: _Attempt) -> None:

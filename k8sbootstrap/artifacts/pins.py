@@ -52,7 +52,7 @@ class Pins:
         except (OSError, ValueError, ValidationError) as exc:
             raise StateError(
                 f"{path} cannot be read: {exc}",
-                hint="Restore it from a backup, or remove it to trust the present files and pin them anew.",
+                hint="Restore it from a backup. Or remove it to trust the current files and pin them again.",
             ) from exc
 
     def get(self, key: str) -> Pin | None:

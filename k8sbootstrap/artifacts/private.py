@@ -23,18 +23,18 @@ def require_private(folder: Path) -> None:
         return
     if not stat.S_ISDIR(found.st_mode):
         return
-    other = "Or name another cache in K8SBOOTSTRAP_CACHE."
+    other = "Or set K8SBOOTSTRAP_CACHE to another directory."
     if found.st_uid not in _trusted():
         raise ArtifactError(
             f"the cache {folder} belongs to {_name(found.st_uid)},"
             " who could change what is installed on hosts",
-            hint=f"See who made it, remove it, and run the command again. {other}",
+            hint=f"Find out who made it, remove it, and run the same command again. {other}",
         )
     if found.st_mode & _OTHERS:
         raise ArtifactError(
             f"other users can write to the cache {folder} (mode {stat.S_IMODE(found.st_mode):04o}):"
             " they could change what is installed on hosts",
-            hint=f"If you trust what is in it: chmod go-w {folder}. Else remove it. {other}",
+            hint=f"Remove it, or, if you trust what is in it, run chmod go-w {folder}. {other}",
         )
 
 

@@ -56,7 +56,9 @@ class RegistryWeb(Web):
         challenge = response.headers.get("WWW-Authenticate", "")
         response.close()
         if origin(answered_by) != origin(url):
-            raise WebError(f"{parse_url(answered_by).host} asks for a login, and it belongs to another host")
+            raise WebError(
+                f"{parse_url(answered_by).host} asks for a login, but the login belongs to another host"
+            )
         self._granted[repository] = self._grant(url, challenge, repository)
         return super()._open(url, method, offset, {**self._headers(repository), **more})
 
@@ -70,21 +72,21 @@ class RegistryWeb(Web):
         basic = f"Basic {self._login}" if self._login else ""
         encrypted = registry.lower().startswith("https://")
         if basic and not encrypted:
-            raise WebError("asks for the login, which is never sent without TLS: use https://")
+            raise WebError("asks for the login, which is sent only over TLS: use https://")
         if scheme.lower() != "bearer":
             if not basic:
-                raise WebError("asks for a login, and runtime.registries of cluster.yaml has none for it")
+                raise WebError("asks for a login, but runtime.registries in cluster.yaml has none for it")
             return basic
         parameters = dict(_PARAMETER.findall(rest))
         query = {"service": parameters.get("service", ""), "scope": f"repository:{repository}:pull"}
         realm = parameters.get("realm", "")
         if encrypted and not realm.lower().startswith("https://"):
-            raise WebError("has a server for tokens without TLS, which is refused")
+            raise WebError("its token server does not use TLS, so it is refused")
         url = f"{realm}?{urlencode({k: v for k, v in query.items() if v})}"
         try:
             answer = load_json(self._tokens.content(url, {"Authorization": basic} if basic else {}))
             return f"Bearer {answer.get('token') or answer['access_token']}"
         except WebError as exc:
-            raise WebError(f"its server for tokens: {exc}") from exc
+            raise WebError(f"its token server: {exc}") from exc
         except (ValueError, LookupError, AttributeError) as exc:
-            raise WebError("its server for tokens gave none") from exc
+            raise WebError("its token server sent no token") from exc

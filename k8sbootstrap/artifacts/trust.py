@@ -59,8 +59,8 @@ class Trust:
         if expected is not None or found.vouched or (self._allow_unknown and not file.runs_on_controller):
             return
         raise RefusedError(
-            f"refused: it has sha256 {found.sha256}, and neither the catalogue, cluster.yaml nor upstream's "
-            "checksum knows it"
+            f"refused: it has sha256 {found.sha256}, which is not in the catalogue, in "
+            "cluster.yaml or in upstream's checksums"
         )
 
     def other_build(self, file: ArtifactFile, expected: Expected | None) -> Source | None:
@@ -110,19 +110,19 @@ class Trust:
         # A source that is down, or a bundle that was put away, does not change which build a cluster runs.
         named = {source.label for source in self._named if source.own_builds}
         if pin.reason == "bundle" or (pin.reason == "own build" and pin.source in named):
-            return Expected(pin.sha256, f"as the list of {pin.source} said earlier", pinned=True)
+            return Expected(pin.sha256, f"as an earlier list of {pin.source} says", pinned=True)
         return None
 
     def _pinned(self, file: ArtifactFile) -> Expected | None:
         pin = self._pins.get(file.key)
         if pin is None or pin.reason == "own build":
             return None
-        return Expected(pin.sha256, f"as pinned when it first came from {pin.source}", pinned=True)
+        return Expected(pin.sha256, f"as pinned at the first download from {pin.source}", pinned=True)
 
     def _unknown(self, file: ArtifactFile) -> Expected | None:
         """The hash of a file that cluster.yaml and the catalogue do not know and that is not pinned."""
         if verified := self._cache.verified(file):
-            return Expected(verified, "as in upstream's release")
+            return Expected(verified, "as in the release of upstream")
         if self._upstream:
             if file.key not in self._published:
                 self._published[file.key] = self._upstream.published(file)

@@ -168,7 +168,7 @@ class Web:
                         raise
                 return digest.hexdigest()
         server = self._server(url)
-        server.dead = f"broke off after {received} bytes: {_describe(broken)}"
+        server.dead = f"the connection broke after {received} bytes: {_describe(broken)}"
         raise NoAnswerError(server.dead)
 
     @contextmanager
@@ -211,7 +211,7 @@ class Web:
         if offset:
             headers["Range"] = f"bytes={offset}-"
         if auth and not url.lower().startswith("https:"):
-            raise WebError("its URL holds a login, which is never sent without TLS: use https://")
+            raise WebError("its URL contains a login, which is sent only over TLS: use https://")
         for _ in range(1 + _REDIRECTS):
             response = self._request(url, method, headers)
             location = response.get_redirect_location()
@@ -292,7 +292,7 @@ def _redirected(url: str, location: str) -> str:
         target = urljoin(url, location)
         scheme = parse_url(target).scheme
     except ValueError as exc:
-        raise WebError("redirects to something that is no URL") from exc
+        raise WebError("redirects to something that is not a URL") from exc
     if scheme not in {"http", "https"}:
         raise WebError("redirects to something that is neither http:// nor https://")
     if scheme == "http" and parse_url(url).scheme == "https":
@@ -352,7 +352,7 @@ def _translated(server: _Server) -> Iterator[None]:
         server.dead = str(exc)
         raise NoAnswerError(server.dead) from exc
     except LateError as exc:
-        server.dead = f"no answer (it did not begin to answer within {ANSWER_SECONDS:.0f} s)"
+        server.dead = f"no answer (no answer began within {ANSWER_SECONDS:.0f} s)"
         raise NoAnswerError(server.dead) from exc
     except TooLargeError as exc:
         raise WebError(str(exc)) from exc
@@ -365,7 +365,7 @@ _DESCRIPTIONS: tuple[tuple[type[BaseException], str], ...] = (
     (NameResolutionError, "its name cannot be resolved"),
     (NewConnectionError, "no connection"),
     (ConnectTimeoutError, f"no connection within {CONNECT_SECONDS:.0f} s"),
-    (ReadTimeoutError, f"silent for {READ_SECONDS:.0f} s"),
+    (ReadTimeoutError, f"no data for {READ_SECONDS:.0f} s"),
 )
 
 

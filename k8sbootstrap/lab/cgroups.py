@@ -61,8 +61,8 @@ def remove(pattern: str) -> None:
             while (busy := _remove_tree(top)) is not None:
                 if time.monotonic() > deadline:
                     raise LabError(
-                        f"the control group {busy} can't be removed: its processes do not end",
-                        hint=f"see which they are: cat {busy}/cgroup.procs",
+                        f"the control group {busy} can't be removed, because its processes do not end",
+                        hint=f"List these processes: cat {busy}/cgroup.procs",
                     )
                 time.sleep(0.05)
 

@@ -84,8 +84,8 @@ def write(
             return False
         if not there.startswith(_HEADER):
             raise LabError(
-                f"{path} is there and was not written by a lab; it is left as it is",
-                hint="start the lab in an empty directory, or name another file with --file",
+                f"{path} exists and was not written by a lab; it was not changed",
+                hint="Start the lab in an empty directory, or name another file with --file.",
             )
     path.write_text(text)
     return True

@@ -27,11 +27,11 @@ def run(*command: str, cwd: Path | None = None, stdin: str = "", **environment: 
     except FileNotFoundError as error:
         raise LabError(
             f"{command[0]} is not installed on this machine",
-            hint='"k8sbootstrap lab up" names the packages that a lab needs',
+            hint='Run "k8sbootstrap lab up", which lists the packages that a lab needs.',
         ) from error
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-8:]
-        raise LabError(f"{' '.join(command)} failed with {done.returncode}:\n" + "\n".join(said))
+        raise LabError(f"{' '.join(command)} failed with exit code {done.returncode}:\n" + "\n".join(said))
     return done.stdout
 
 

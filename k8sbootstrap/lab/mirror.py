@@ -29,8 +29,8 @@ def mirror() -> str:
         if origin == "Debian" and component == "main" and "-" not in codename:
             return address.rstrip("/")
     raise LabError(
-        "this machine's apt knows no Debian mirror",
-        hint="add one to /etc/apt/sources.list.d and run: apt-get update",
+        "apt on this machine has no Debian mirror",
+        hint="Add one to /etc/apt/sources.list.d, then run: apt-get update",
     )
 
 

@@ -78,7 +78,7 @@ class Lab:
             if host.name == name:
                 return host
         names = ", ".join(host.name for host in self.hosts)
-        raise LabError(f"the lab has no host {name}", hint=f"its hosts are {names}")
+        raise LabError(f"the lab has no host {name}", hint=f"Use one of its hosts: {names}.")
 
 
 def lab_directory(cluster_file: Path) -> Path:
@@ -114,7 +114,7 @@ def require(cluster_file: Path) -> Lab:
     """
     lab = load(cluster_file)
     if lab is None:
-        raise LabError(f"there is no lab next to {cluster_file}", hint="start one with: k8sbootstrap lab up")
+        raise LabError(f"there is no lab beside {cluster_file}", hint="Start one: k8sbootstrap lab up")
     return lab
 
 
@@ -144,4 +144,7 @@ def claim(cluster_file: Path, os_name: str, hosts: tuple[LabHost, ...], *, seale
         (lab.folder / "owner").write_text(str(lab_directory(cluster_file)))
         save(cluster_file, lab)
         return lab
-    raise LabError(f"all lab numbers under {ROOT} are taken", hint="take down labs that are no longer needed")
+    raise LabError(
+        f"all lab numbers under {ROOT} are taken",
+        hint="Remove labs that are no longer needed: k8sbootstrap lab down",
+    )

@@ -166,7 +166,7 @@ def _end(lab: Lab, host: LabHost, number: int, seconds: float) -> None:
     while Path(f"/proc/{pid}").exists() or Path(f"/sys/class/net/vb-{lab.machine(host)}").exists():
         if time.monotonic() > deadline:
             raise LabError(
-                f"{host.name} does not stop within {seconds:.0f} s", hint="stop it without --graceful"
+                f"{host.name} did not stop within {seconds:.0f} s", hint="Stop it without --graceful."
             )
         _reap()
         time.sleep(0.05)
@@ -193,9 +193,7 @@ def run_inside(lab: Lab, host: LabHost, command: list[str]) -> int:
     """
     pid = leader(lab, host)
     if pid is None:
-        raise LabError(
-            f"{host.name} is not running", hint=f"start it with: k8sbootstrap lab start {host.name}"
-        )
+        raise LabError(f"{host.name} is not running", hint=f"Start it: k8sbootstrap lab start {host.name}")
     cgroups.join(pid)
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     clean = [

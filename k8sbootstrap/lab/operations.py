@@ -182,9 +182,12 @@ def wait_for_ssh(lab: Lab, hosts: Sequence[LabHost]) -> None:
                 said = console.read_text(errors="replace").splitlines()[-8:]
                 raise LabError(
                     "\n".join(
-                        [f"{host.name} does not answer on SSH within {_BOOT_SECONDS} s; its console:", *said]
+                        [
+                            f"{host.name} did not answer over SSH within {_BOOT_SECONDS} s; its console log:",
+                            *said,
+                        ]
                     ),
-                    hint=f"all of it is in {console}",
+                    hint=f"See the whole log in {console}.",
                 )
             time.sleep(0.1)
 
@@ -222,7 +225,7 @@ def _running(lab: Lab, names: Sequence[str]) -> list[LabHost]:
     for host in hosts:
         if nspawn.leader(lab, host) is None:
             raise LabError(
-                f"{host.name} is not running", hint=f"start it with: k8sbootstrap lab start {host.name}"
+                f"{host.name} is not running", hint=f"Start it: k8sbootstrap lab start {host.name}"
             )
     return hosts
 
@@ -256,8 +259,8 @@ def _lab(file: Path, wanted: Wanted) -> Lab:
     if (lab.os, lab.hosts, lab.sealed) != (wanted.os, hosts, wanted.sealed):
         kind = f"sealed {lab.os}" if lab.sealed else lab.os
         raise LabError(
-            f"a lab of {len(lab.hosts)} {kind} hosts is here already, and another one is asked for",
-            hint="take it down first with: k8sbootstrap lab down",
+            f"there is already a different lab here, with {len(lab.hosts)} {kind} hosts",
+            hint="Remove it first: k8sbootstrap lab down",
         )
     return lab
 
@@ -282,4 +285,4 @@ def _known_hosts(file: Path, lab: Lab, keys: Sequence[str]) -> None:
 
 def _require_root() -> None:
     if os.geteuid() != 0:
-        raise LabError("starting and stopping lab hosts needs root", hint="run the command again with sudo")
+        raise LabError("only root can start and stop lab hosts", hint="Run the same command with sudo.")

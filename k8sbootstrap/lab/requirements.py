@@ -49,7 +49,8 @@ def require_packages() -> None:
     if missing:
         raise LabError(
             f"a lab on this machine needs Debian packages that are not installed: {', '.join(missing)}",
-            hint=f"apt-get update && apt-get install --no-install-recommends {' '.join(missing)}",
+            hint="Install them: apt-get update && apt-get install --no-install-recommends "
+            f"{' '.join(missing)}",
         )
 
 

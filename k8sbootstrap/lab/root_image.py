@@ -188,7 +188,7 @@ def _make(suite: str, root: Path) -> None:
         (wants / f"{unit}.service").symlink_to(f"/etc/systemd/system/{unit}.service")
     (root / "etc/machine-id").write_text("")
     if not (root / "usr/sbin/sshd").exists():
-        raise LabError(f"debootstrap made no usable root file system in {root}")
+        raise LabError(f"debootstrap did not make a usable root file system in {root}")
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -92,10 +92,10 @@ def up(file: Path, wanted: operations.Wanted, progress: Progress) -> None:
     )
     if not succeeds("vagrant", "--version"):
         raise LabError(
-            "Vagrantfile and cluster.yaml are written, but vagrant is not installed",
-            hint="install vagrant and VirtualBox, then run this command again; or use --provider nspawn",
+            "vagrant is not installed; Vagrantfile and cluster.yaml are written",
+            hint="Install vagrant and VirtualBox and run the same command again, or use --provider nspawn.",
         )
-    progress("vagrant up (minutes, the first time)")
+    progress("vagrant up (takes minutes the first time)")
     run("vagrant", "up", cwd=file.resolve().parent)
     state = State.beside(file, cluster_file.CLUSTER_NAME)
     state.create()

@@ -105,7 +105,7 @@ def test_up_and_reset(lab: Lab, bundle: Path) -> None:
     }
     other = lab.variant("other.yaml", lambda config: _sealed(config, "5" * 64))
     said = lab.k("up", "--bundle", str(bundle), file=other, code=8, **alone).stderr
-    assert f"is another bundle: its manifest has sha256 {manifest}" in said
+    assert f"is a different bundle: its manifest has sha256 {manifest}" in said
     lab.k("up", "--bundle", str(bundle), file=sealed, **alone)
     assert {name: lab.sh(name, APT, code=None) for name in lab.hosts} == apt
     bundle.unlink()

@@ -78,8 +78,8 @@ def parse(text: str) -> Manifest:
         found = document.pop("format")
         if found != FORMAT:
             raise BundleError(
-                f"its format is {str(found)[:40]!r}, and this program reads {FORMAT}",
-                hint="Make the bundle anew, or use the k8sbootstrap that made it.",
+                f"its format is {str(found)[:40]!r}, but this program reads format {FORMAT}",
+                hint="Make a new bundle, or use the version of k8sbootstrap that made this one.",
             )
         manifest = _MODEL.validate_python(document)
     except (ValueError, LookupError, AttributeError, TypeError, ValidationError) as exc:

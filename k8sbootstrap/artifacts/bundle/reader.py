@@ -88,9 +88,7 @@ def open_bundle(path: Path) -> Bundle:
             manifest = _manifest(tar)
             places = {member.name: (member.offset_data, member.size) for member in tar if member.isreg()}
     except FileNotFoundError as exc:
-        raise BundleError(
-            f"there is no bundle {path}", hint="Make one with: k8sbootstrap bundle create"
-        ) from exc
+        raise BundleError(f"there is no bundle {path}", hint="Make one: k8sbootstrap bundle create") from exc
     except OSError as exc:
         raise BundleError(f"{path} can't be read: {exc.strerror or exc}") from exc
     except (tarfile.TarError, EOFError) as exc:
@@ -99,7 +97,7 @@ def open_bundle(path: Path) -> Bundle:
         raise BundleError(f"{path} is not a bundle, or is damaged: {exc}", hint=exc.hint or _NEXT) from exc
     for name, entry in manifest.files.items():
         if name not in places or places[name][1] != entry.size:
-            raise BundleError(f"{path} is damaged: {name} is missing or has another size", hint=_NEXT)
+            raise BundleError(f"{path} is damaged: {name} is missing or has the wrong size", hint=_NEXT)
     return Bundle(path, manifest, {name: place for name, (place, _) in places.items()})
 
 

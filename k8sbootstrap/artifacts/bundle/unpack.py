@@ -30,7 +30,8 @@ def unpack_packages(bundle: Bundle, cache: Path) -> dict[str, Path]:
     except OSError as exc:
         raise BundleError(
             f"{exc.filename or cache}: {exc.strerror}",
-            hint=f"See that {cache} is writable and has room, or name another cache in K8SBOOTSTRAP_CACHE.",
+            hint=f"Check that {cache} is writable and has free space, or set K8SBOOTSTRAP_CACHE to "
+            "another directory.",
         ) from exc
 
 
@@ -52,7 +53,7 @@ def _unpack(bundle: Bundle, system: str, top: Path) -> Path:
                 raise BundleError(
                     f"{bundle.path}: {path} has sha256 {sha256} and must have {entry.sha256},"
                     " as its manifest says",
-                    hint="Copy the bundle over again; k8sbootstrap bundle verify checks all of it.",
+                    hint="Copy the bundle again. To check all of it, run: k8sbootstrap bundle verify",
                 )
         partial.chmod(0o755)
         partial.rename(target)

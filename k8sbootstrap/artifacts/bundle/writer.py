@@ -57,7 +57,7 @@ def write_bundle(
     except OSError as exc:
         raise BundleError(
             f"{output} can't be written: {exc.filename or ''} {exc.strerror}",
-            hint=f"It takes {megabytes(manifest.size, 0)} there.",
+            hint=f"Make the directory writable, and free {megabytes(manifest.size, 0)} for the bundle.",
         ) from exc
     finally:
         partial.unlink(missing_ok=True)

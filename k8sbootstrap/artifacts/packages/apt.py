@@ -161,9 +161,9 @@ def _mirrors() -> dict[str, str]:
         if origin == "Debian" and component == "main" and pocket in _POCKETS:
             found.setdefault(pocket, uri)
     if "" not in found:
-        raise BundleError("this machine's apt knows no Debian mirror", hint=_HINT)
+        raise BundleError("apt on this machine has no Debian mirror", hint=_HINT)
     if not KEYRING.exists():
-        raise BundleError(f"{KEYRING} is not there: Debian's signatures can't be checked", hint=_HINT)
+        raise BundleError(f"{KEYRING} does not exist, so Debian's signatures can't be checked", hint=_HINT)
     return found
 
 
@@ -190,13 +190,14 @@ def _output(command: list[str], cwd: Path | None = None) -> str:
         )
     except FileNotFoundError as exc:
         raise BundleError(
-            f"{command[0]} is not installed on this machine: packages are taken from a Debian mirror with it",
+            f"{command[0]} is not installed on this machine; it is needed to take packages "
+            "from a Debian mirror",
             hint="Make the bundle on a Debian machine.",
         ) from exc
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:", " "))][-8:]
         raise BundleError(
             "\n".join([f"{command[0]} failed for the bundle's packages:", *said]),
-            hint="See that this machine's apt reaches its mirror (apt-get update).",
+            hint="Check that apt on this machine can reach its mirror: apt-get update",
         )
     return done.stdout

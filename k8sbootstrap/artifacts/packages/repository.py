@@ -48,7 +48,7 @@ def collect(
     """
     folder = cache / "packages" / system / arch
     folder.mkdir(parents=True, exist_ok=True)
-    status(f"{system}/{arch}: what is needed")
+    status(f"{system}/{arch}: finding the packages that are needed")
     with apt_for(system, arch) as apt:
         needed = apt.closure(sorted(packages))
         lacking = [package for package in needed if not _is_there(folder, package)]

@@ -138,13 +138,14 @@ def require_list(source: Source, wanted: str, found: str) -> None:
     """
     if found == wanted:
         return
-    what = f"has sha256 {found}" if found else "is not there"
+    what = f"has sha256 {found}" if found else "does not exist"
     raise ArtifactError(
-        f"{source.label}: its {SUMS} {what}, and ownBuilds in cluster.yaml is {wanted}",
-        hint=f'If this list is the right one, write "ownBuilds: {found}" at this source. If nobody meant to '
-        "change it, see who did before you go on."
+        f"{source.label}: its {SUMS} {what}, but ownBuilds in cluster.yaml is {wanted}",
+        hint=f'If this list is the right one, write "ownBuilds: {found}" at this source in '
+        "cluster.yaml. If it was not changed on purpose, find out who changed it before "
+        "you continue."
         if found
-        else "Put the list there, or remove ownBuilds, and the catalogue's hashes count.",
+        else "Put the list there. Or remove ownBuilds to use the hashes of the catalogue.",
     )
 
 

@@ -37,9 +37,10 @@ class BundleSource(Source):
         self.own_builds = manifest is not None
         if manifest not in {None, bundle.manifest.sha256}:
             raise BundleError(
-                f"{bundle.path} is another bundle: its manifest has sha256 {bundle.manifest.sha256}, and "
-                f"artifacts.bundleManifestSHA256 in cluster.yaml is {manifest}",
-                hint="Take the bundle that was meant, or write the hash of this one if it is the right one.",
+                f"{bundle.path} is a different bundle: its manifest has sha256 "
+                f"{bundle.manifest.sha256}, but artifacts.bundleManifestSHA256 in cluster.yaml is "
+                f"{manifest}",
+                hint="Use the right bundle. Or, if this is the right one, write its hash into cluster.yaml.",
             )
         self._bundle = bundle
         self._cache = cache

@@ -31,7 +31,7 @@ from k8sbootstrap.formats.image_archive import ImagePart, digest_of, write_archi
 from k8sbootstrap.formats.image_names import registry_host
 from k8sbootstrap.plan.registries import RegistryPlan, endpoints
 
-_UNKNOWN = "its manifest is none that runtimes take"
+_UNKNOWN = "runtimes do not support its manifest"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -79,7 +79,7 @@ class RegistriesSource(Source):
             raise AbsentError("no image")
         host, _, rest = ref.partition("/")
         if not self._images.all and all(registry.host != host for registry in self._images.registries):
-            raise AbsentError("not asked, since artifacts.upstream is false")
+            raise AbsentError("not used, because artifacts.upstream is false")
         repository, _, tag = rest.rpartition(":")
         pin = self._pins.get(file.key)
         digest = pin.source.partition("@")[2] if pin and pin.source.startswith(f"{ref}@") else ""
@@ -171,7 +171,7 @@ class _Place:
             platform = each.get("platform", {})
             if platform.get("os") == "linux" and platform.get("architecture") == self.arch:
                 return _digest(each)
-        raise AbsentError(f"the image is not there for {self.arch}")
+        raise AbsentError(f"there is no image for {self.arch}")
 
     def _part(self, described: Mapping[str, Any], report: Report) -> ImagePart:
         """A part of an image, from the cache where another image or an earlier run left it."""
@@ -181,7 +181,7 @@ class _Place:
         if kept is None:
             url = f"{self.url}/blobs/{digest}"
             with downloaded(
-                self.web, self.cache, url, expected, report, most=described["size"], what="a part of it"
+                self.web, self.cache, url, expected, report, most=described["size"], what="one of its parts"
             ) as (path, _):
                 kept = self.cache.keep_part(path, digest)
         return ImagePart(digest, kept)
@@ -211,8 +211,8 @@ def _whole(wanted: Sequence[Mapping[str, Any]]) -> int:
         raise ValueError(sizes)
     if sum(sizes) > limits.IMAGE or sizes[0] > limits.TEXT:
         raise SourceError(
-            f"it has {sum(sizes):,} bytes, {sizes[0]:,} of them its configuration:"
-            f" no more than {limits.IMAGE:,} and {limits.TEXT:,} are taken"
+            f"it has {sum(sizes):,} bytes, {sizes[0]:,} of them its configuration; the limits "
+            f"are {limits.IMAGE:,} and {limits.TEXT:,}"
         )
     return sum(sizes)
 

@@ -66,7 +66,7 @@ class UpstreamSource(Source):
                 url = chart_url(file.chart, self._web, self._cache)
             return self._plain(file, url, expected, report)
         if file.url is None:
-            raise AbsentError("upstream publishes no such file")
+            raise AbsentError("upstream does not publish this file")
         if file.member is None:
             return self._plain(file, file.url, expected, report)
         with self._locks[file.url]:
@@ -140,7 +140,7 @@ class UpstreamSource(Source):
             return Expected(file.url_sha256, f"as {file.known_by} says")
         checksum_url = file.checksum_url
         if checksum_url is None:
-            raise SourceError("upstream publishes no checksum, and none is known")
+            raise SourceError("upstream does not publish a checksum, and no hash is known")
         with _of_site(checksum_url):
             sums = parse_sums(text(self._web, checksum_url))
         sha256 = sums.get("") or sums.get(url.rpartition("/")[2])

@@ -39,11 +39,11 @@ def test_wherever_the_index_says(site: Site, server: Server, url: str) -> None:
 @pytest.mark.parametrize(
     ("index", "more", "said"),
     [
-        (None, {}, "no Helm repository is there: it has no index.yaml"),
-        ("<html>", {}, "its index.yaml is no Helm repository's"),
-        ("{entries: {web: [{version: 1.2.3}]}}", {}, "its index.yaml is no Helm repository's"),
-        (INDEX, {"name": "wab"}, "its index.yaml lists no chart wab"),
-        (INDEX, {"version": "1.2.9"}, "its index.yaml lists no version 1.2.9 of web"),
+        (None, {}, "it is not a Helm repository: it has no index.yaml"),
+        ("<html>", {}, "its index.yaml is not that of a Helm repository"),
+        ("{entries: {web: [{version: 1.2.3}]}}", {}, "its index.yaml is not that of a Helm repository"),
+        (INDEX, {"name": "wab"}, "its index.yaml does not list the chart wab"),
+        (INDEX, {"version": "1.2.9"}, "its index.yaml does not list the version 1.2.9 of web"),
     ],
 )
 def test_what_is_wrong_is_said(

@@ -63,7 +63,7 @@ def test_cache_comes_first_and_asks_nobody(site, server):
 
 def test_upstream_is_not_asked_when_it_is_off(site, server):
     server.files = {"/kubelet": GOOD}
-    with pytest.raises(ArtifactError, match=r"upstream: not asked, since artifacts\.upstream is false"):
+    with pytest.raises(ArtifactError, match=r"upstream: not used, because artifacts\.upstream is false"):
         site.fetch(artifact("kubelet", GOOD, url=f"{server.url}/kubelet"))
     assert not server.requests
 
@@ -82,7 +82,7 @@ def test_nothing_has_it_lists_every_place_once_for_files_alike(site, server):
         "  the cache: not there",
         f"  {site.root}/site/here: not there",
         f"  {server.url}: not there",
-        "  upstream: upstream publishes no such file",
+        "  upstream: upstream does not publish this file",
     ]
     assert "NAME/VERSION/ARCH/FILE" in caught.value.hint
     assert "artifacts.sources" in caught.value.hint
@@ -139,7 +139,7 @@ def test_own_builds_win_over_the_catalogue(site):
     assert got.sha256 == digest(BAD)
     assert got.own_build
     assert summarize({KEY: got}) == [
-        f"kubernetes/1.36.4: 1 file from {site.root}/site/own (1 not upstream's build)"
+        f"kubernetes/1.36.4: 1 file from {site.root}/site/own (1 not built by upstream)"
     ]
 
 
@@ -160,8 +160,8 @@ def test_another_list_of_own_builds_is_refused(site, server, content):
     """Also where upstream, or another source, would have the file."""
     own = site.directory("own", {KEY: BAD}, sums=content, own=True) | {"ownBuilds": "5" * 64}
     good = site.directory("good", {KEY: GOOD})
-    found = f"has sha256 {list_hash(content)}" if content else "is not there"
-    with pytest.raises(ArtifactError, match=f"own: its SHA256SUMS {found}, and ownBuilds .* is 5555"):
+    found = f"has sha256 {list_hash(content)}" if content else "does not exist"
+    with pytest.raises(ArtifactError, match=f"own: its SHA256SUMS {found}, but ownBuilds .* is 5555"):
         site.fetch(artifact("kubelet", GOOD), sources=[own, good])
     server.files = {"/SHA256SUMS": sums_text({KEY: BAD}).encode(), f"/{KEY}": BAD}
     with pytest.raises(ArtifactError, match=f"{server.url}: its SHA256SUMS has sha256"):
@@ -186,14 +186,14 @@ def test_a_list_counts_for_what_nobody_else_knows_unless_it_came_in_plain(
     source = {"url": mirror.url}
     if scheme == "http":
         with pytest.raises(
-            ArtifactError, match=f"{mirror.url}: refused: it has sha256 {digest(GOOD)}, and neither"
+            ArtifactError, match=f"{mirror.url}: refused: it has sha256 {digest(GOOD)}, which is not in"
         ):
             site.fetch(artifact("kubelet"), sources=[source])
         return
     assert site.fetch(artifact("kubelet"), sources=[source])[KEY].sha256 == digest(GOOD)
     mirror.files = {"/SHA256SUMS": sums_text({KEY: BAD}).encode(), f"/{KEY}": BAD}
     (site.cache / "artifacts").rename(site.cache / "gone")
-    with pytest.raises(ArtifactError, match="as pinned when it first came from"):
+    with pytest.raises(ArtifactError, match="as pinned at the first download from"):
         site.fetch(artifact("kubelet"), sources=[source])
 
 
@@ -255,8 +255,8 @@ def test_wrong_everywhere_is_an_error_with_both_hashes(site, server):
     assert f"{server.url}: refused: it has sha256 {digest(BAD)} and must have {digest(GOOD)}" in str(
         caught.value
     )
-    assert "Replace a refused file with the right one" in caught.value.hint
-    assert not list(site.cache.rglob("*kubelet*")), "thrown away"
+    assert "Replace refused files with the right ones" in caught.value.hint
+    assert not list(site.cache.rglob("*kubelet*")), "deleted"
     assert not list((site.cache / "tmp").iterdir())
 
 
@@ -268,9 +268,9 @@ def test_a_damaged_cache_file_is_thrown_away_and_fetched_again(site, server):
     got = site.fetch(file, sources=[{"url": server.url}])[KEY]
     assert (got.path, got.path.read_bytes(), got.source) == (path, GOOD, server.url)
     assert "the cache: " in got.notes[0]
-    assert "thrown away" in got.notes[0]
+    assert "refused and deleted" in got.notes[0]
     path.write_bytes(BAD)
-    with pytest.raises(ArtifactError, match="the cache: refused and thrown away"):
+    with pytest.raises(ArtifactError, match="the cache: refused and deleted"):
         site.fetch(file)
     assert not path.exists()
 
@@ -292,12 +292,14 @@ def test_two_builds_of_one_file_are_cached_side_by_side(site, new_server):
 
 def test_what_nobody_knows_is_refused_unless_it_is_allowed_and_pinned_then(site):
     here = site.directory("here", {KEY: GOOD})
-    with pytest.raises(ArtifactError, match=f"refused: it has sha256 {digest(GOOD)}, and neither") as caught:
+    with pytest.raises(
+        ArtifactError, match=f"refused: it has sha256 {digest(GOOD)}, which is not in"
+    ) as caught:
         site.fetch(artifact("kubelet"), sources=[here])
     assert '"allowUnknown: true" under artifacts' in caught.value.hint
     assert not site.state.artifact_pins.exists()
     got = site.fetch(artifact("kubelet"), sources=[here], allow_unknown=True)[KEY]
-    assert f"{KEY} is pinned to sha256 {digest(GOOD)}: nothing confirms that hash" in got.notes[0]
+    assert f"{KEY} is pinned to sha256 {digest(GOOD)}: this hash is not confirmed" in got.notes[0]
     assert pins(site) == {
         KEY: {"sha256": digest(GOOD), "source": str(site.root / "site/here"), "reason": "first use"}
     }
@@ -307,11 +309,11 @@ def test_what_nobody_knows_is_refused_unless_it_is_allowed_and_pinned_then(site)
     with pytest.raises(ArtifactError) as caught:
         site.fetch(artifact("kubelet"), sources=[here])
     assert digest(BAD) in str(caught.value)
-    assert f"{digest(GOOD)}, as pinned when it first came from {site.root}/site/here" in str(caught.value)
+    assert f"{digest(GOOD)}, as pinned at the first download from {site.root}/site/here" in str(caught.value)
     assert f"remove its entry from {site.state.artifact_pins}" in caught.value.hint
     assert pins(site)[KEY]["sha256"] == digest(GOOD)
     site.directory("here", {}, sums={KEY: BAD})
-    with pytest.raises(ArtifactError, match="as pinned when it first came"):
+    with pytest.raises(ArtifactError, match="as pinned at the first download"):
         site.fetch(artifact("kubelet"), sources=[here], allow_unknown=True)
     own = here | {"ownBuilds": list_hash({KEY: BAD})}
     assert site.fetch(artifact("kubelet"), sources=[own])[KEY].sha256 == digest(BAD), "cluster.yaml says so"
@@ -358,7 +360,7 @@ def test_upstream_file_that_its_checksum_denies_is_refused(site, server):
 
 def test_upstream_without_any_checksum_is_not_used(site, server):
     server.files = {"/kubelet": GOOD}
-    with pytest.raises(ArtifactError, match="no checksum"):
+    with pytest.raises(ArtifactError, match="does not publish a checksum"):
         site.fetch(artifact("kubelet", url=f"{server.url}/kubelet"), upstream=True)
     assert not server.requests
 

@@ -36,14 +36,14 @@ def test_another_lab_in_the_same_place_is_refused(tmp_path: Path) -> None:
     lab = operations._lab(file, _wanted(1, 1))
     assert operations._lab(file, _wanted(1, 1)) == lab
     for other in (_wanted(3, 2), _wanted(1, 1, os_name="debian13")):
-        with pytest.raises(LabError, match="here already") as caught:
+        with pytest.raises(LabError, match="already a different lab here") as caught:
             operations._lab(file, other)
         assert "lab down" in caught.value.hint
 
 
 def test_it_needs_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operations.os, "geteuid", lambda: 1000)
-    with pytest.raises(LabError, match="needs root") as caught:
+    with pytest.raises(LabError, match="only root can") as caught:
         operations.up(tmp_path / "cluster.yaml", _wanted(1, 1), print)
     assert "sudo" in caught.value.hint
 

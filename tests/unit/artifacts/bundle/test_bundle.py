@@ -80,10 +80,10 @@ def test_one_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": "k8sbootstrap-bundle/2"}, "reads k8sbootstrap-bundle/1"),
+        ({"format": "k8sbootstrap-bundle/2"}, "reads format k8sbootstrap-bundle/1"),
         ({"files": {"../../etc/passwd": {"size": 1, "sha256": "a" * 64}}}, "it lists '../../etc/passwd'"),
         ({"files": {"/etc/passwd": {"size": 1, "sha256": "a" * 64}}}, "it lists '/etc/passwd'"),
-        ({"files": {"gone": {"size": 1, "sha256": "a" * 64}}}, "gone is missing or has another size"),
+        ({"files": {"gone": {"size": 1, "sha256": "a" * 64}}}, "gone is missing or has the wrong size"),
         ({"files": {"kubelet": {"size": 1, "sha256": "short"}}}, "it lists 'kubelet'"),
         ({"files": {"kubelet\n": {"size": 1, "sha256": "a" * 64}}}, r"it lists 'kubelet\\n'"),
         ({"files": {"kubelet": {"size": 1, "sha256": "a" * 64 + "\n"}}}, "it lists 'kubelet'"),

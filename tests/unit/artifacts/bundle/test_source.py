@@ -50,7 +50,7 @@ def test_own_builds_stay_when_the_bundle_is_put_away(make: Make, tmp_path: Path)
     with pytest.raises(ArtifactError, match="must have 5555") as caught:
         fetch(tmp_path, upstream, bundle="bundle.tar")
     assert f'write "bundleManifestSHA256: {manifest}" under artifacts' in caught.value.hint
-    with pytest.raises(BundleError, match=f"is another bundle: its manifest has sha256 {manifest}"):
+    with pytest.raises(BundleError, match=f"is a different bundle: its manifest has sha256 {manifest}"):
         fetch(tmp_path, upstream, bundle="bundle.tar", bundleManifestSHA256="6" * 64)
     assert fetch(tmp_path, upstream, bundle="bundle.tar", bundleManifestSHA256=manifest)[KEY].own_build
     path.unlink()
@@ -65,7 +65,7 @@ def test_what_it_lacks_is_named(make: Make, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=f"No usable {KEY}") as caught:
         fetch(tmp_path, kubelet(), bundle="bundle.tar")
     assert f"{tmp_path / 'bundle.tar'}: not in it" in str(caught.value)
-    assert "upstream: not asked, since a bundle is used" in str(caught.value)
+    assert "upstream: not used, because a bundle is used" in str(caught.value)
     assert "127.0.0.1" not in str(caught.value)
     assert "bundle create" in caught.value.hint
 
