@@ -6,15 +6,15 @@ from k8sbootstrap.checks.hosts import ACCESS_CHECKS, CHECKS
 _INTRODUCTION = """\
 # Preflight checks
 
-`k8sbootstrap preflight` looks at every host, in parallel, and changes nothing. `k8sbootstrap up` does the
-same before it changes anything. All checks run on all hosts and all are reported; when any fails, the exit
-code is 4.
+`k8sbootstrap preflight` checks all hosts in parallel and changes nothing. `k8sbootstrap up` runs the same
+checks before it changes anything. All checks run on all hosts, and all results are reported. If a
+check fails, the exit code is 4.
 
-A check that fails for a reason you know to be harmless can be ignored by its name: `k8sbootstrap preflight
---ignore NAME`, `k8sbootstrap up --ignore-preflight NAME`. Nothing ignores all of them.
+If you know that a failure is harmless, you can ignore that check by its name: `k8sbootstrap preflight
+--ignore NAME`, `k8sbootstrap up --ignore-preflight NAME`. There is no option to ignore all checks.
 
-Without `ssh`, `sudo` and `python` nothing can be seen on a host: where one of them fails, the later ones are
-skipped.
+The other checks need `ssh`, `sudo` and `python`: if one of these fails on a host, the later checks are
+skipped there.
 
 | check | passes when |
 |---|---|
@@ -24,8 +24,8 @@ skipped.
 _UPGRADE = """
 ## Before an upgrade
 
-Where `up` or `plan` finds another release running than that of cluster.yaml, these are checked too, before
-anything is changed ([Upgrades](upgrade.md)). They are ignored by name as those above.
+If the running release is not that of cluster.yaml, `up` and `plan` also run these checks before anything is
+changed ([Upgrades](upgrade.md)). You can ignore them by name like those above.
 
 | check | passes when |
 |---|---|

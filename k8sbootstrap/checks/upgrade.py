@@ -30,7 +30,7 @@ class UpgradeCase:
 
 
 def version(case: UpgradeCase) -> Verdict:
-    """API servers go up by one minor at most, and nothing goes back to an older release."""
+    """The API servers are upgraded by one minor at most, and nothing is downgraded."""
     target, versions = case.target, case.running.versions()
     newer = {
         f"{name} on {host}": running
@@ -57,7 +57,7 @@ def version(case: UpgradeCase) -> Verdict:
 
 
 def skew(case: UpgradeCase) -> Verdict:
-    """With the API servers on the new release, every kubelet that stays as it is is still recent enough."""
+    """Every kubelet that is not upgraded is recent enough for API servers of the new release."""
     versions = case.running.versions()
     servers = {_minor(each) for each in versions.get("kube-apiserver", {}).values()}
     if servers and max(servers)[1] - min(servers)[1] > 1:
@@ -84,7 +84,7 @@ def skew(case: UpgradeCase) -> Verdict:
 
 
 def etcd_version(case: UpgradeCase) -> Verdict:
-    """Etcd goes up by one minor at most, and never back."""
+    """Etcd is upgraded by one minor at most, and is not downgraded."""
     target = case.plan.release.binaries["etcd"].version
     for host, running in sorted(case.running.etcd().items(), key=lambda item: numbers(item[1])):
         if numbers(running) > numbers(target):
@@ -103,7 +103,7 @@ def etcd_version(case: UpgradeCase) -> Verdict:
 
 
 def hosts(case: UpgradeCase) -> Verdict:
-    """Every master and etcd host takes part, answers over SSH, and its components are well."""
+    """Every master and etcd host is in the run, answers over SSH, and its components are healthy."""
     problems = []
     for host in case.running.status.hosts:
         if not set(host.roles) & {"master", "etcd"}:
@@ -124,7 +124,7 @@ def hosts(case: UpgradeCase) -> Verdict:
 
 
 def etcd_health(case: UpgradeCase) -> Verdict:
-    """Every etcd member is healthy: each of them has to be restarted while the others keep the quorum."""
+    """Every etcd member is healthy: each one must restart while the others keep the quorum."""
     sick = [f"{member.host}: {member.message}" for member in case.running.status.etcd if not member.healthy]
     if sick:
         return failed(_few(sick), "Fix the members: journalctl -u etcd there says what is wrong.")
@@ -147,7 +147,7 @@ def nodes(case: UpgradeCase) -> Verdict:
 
 
 def certificates(case: UpgradeCase) -> Verdict:
-    """No certificate on the hosts ends within 7 days."""
+    """No certificate on the hosts expires within 7 days."""
     ending = [
         f"{host.name}: {certificate.path} ends on {certificate.not_after:%Y-%m-%d}"
         for host in case.running.status.hosts
@@ -163,7 +163,7 @@ def certificates(case: UpgradeCase) -> Verdict:
 
 
 def deprecated_apis(case: UpgradeCase) -> Verdict:
-    """Nobody asked since the API servers started for an API that the new release no longer has."""
+    """Since the API servers started, no client has used an API that the new release no longer has."""
     gone = [
         f"{use.resource} (removed in {use.removed})"
         for use in case.running.deprecated
@@ -179,7 +179,7 @@ def deprecated_apis(case: UpgradeCase) -> Verdict:
 
 
 def bare_pods(case: UpgradeCase) -> Verdict:
-    """No pod that nothing would make again runs on a node to be drained."""
+    """No pod without a controller runs on a node that is to be drained: nothing would create it again."""
     lost = [f"{pod.name} on {pod.node}" for pod in case.running.bare_pods if _changes(case, pod.node)]
     if lost:
         return failed(
@@ -191,7 +191,7 @@ def bare_pods(case: UpgradeCase) -> Verdict:
 
 
 def budgets(case: UpgradeCase) -> Verdict:
-    """Every PodDisruptionBudget lets a pod go now: else draining would wait in vain."""
+    """Every PodDisruptionBudget allows an eviction now: otherwise the drain would wait in vain."""
     if not any(_changes(case, host.name) for host in case.plan.nodes):
         return passed("no node is drained")
     tight = [

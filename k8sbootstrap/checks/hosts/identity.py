@@ -19,7 +19,7 @@ def hostname_unique(case: HostCase) -> Verdict:
 
 
 def machine_id_unique(case: HostCase) -> Verdict:
-    """The host has an /etc/machine-id, and no other host has the same: copies of one image often do."""
+    """The host has an /etc/machine-id, and no other host has the same one: copies of an image often do."""
     fix = "rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
     identity = case.facts.machine_id
     if not identity:

@@ -27,7 +27,7 @@ _PACKAGES = {
 
 
 def leftovers(case: HostCase) -> Verdict:
-    """Nothing of another cluster is there: no configuration, etcd data, kubelet data or CNI configuration.
+    """Nothing is left of another cluster: no configuration, etcd data, kubelet data or CNI configuration.
 
     CNI configuration of other programs may stay where container runtimes take the cluster's before it.
     """

@@ -77,7 +77,7 @@ def cidr_overlap(case: HostCase) -> Verdict:
 
 
 def firewall(case: HostCase) -> Verdict:
-    """No firewall stands between the cluster's hosts and pods: firewalld is opened by up, ufw is not."""
+    """No firewall blocks traffic between the cluster's hosts and pods: up opens firewalld, but not ufw."""
     plan, facts = case.plan, case.facts
     if facts.firewalld:
         return passed("firewalld: what the cluster needs is opened there")
@@ -99,7 +99,7 @@ def firewall(case: HostCase) -> Verdict:
 
 
 def name_servers(case: HostCase) -> Verdict:
-    """CoreDNS has servers to ask for names outside of the cluster: the host's, or those of dns.upstream."""
+    """CoreDNS has servers for names outside the cluster: the host's, or those of dns.upstream."""
     dns, settings = case.plan.config.dns, case.plan.config.kubernetes
     if not case.host.is_node or dns.name != "coredns":
         return passed("CoreDNS does not run there")

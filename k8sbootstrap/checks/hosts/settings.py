@@ -23,7 +23,7 @@ _FIX = "Change that on the host, or use another host."
 
 
 def settings(case: HostCase) -> Verdict:
-    """What the host's owner set in docker, containerd, haproxy and docker-registry can stay, or be merged.
+    """Existing settings of docker, containerd, haproxy and docker-registry can be kept or merged.
 
     Refused are a swarm, flags that daemon.json has too, containers that would lose their network, values that
     the cluster needs otherwise, and a haproxy or docker-registry that serves something else.

@@ -38,7 +38,7 @@ def os(case: HostCase) -> Verdict:
 
 
 def packages(case: HostCase) -> Verdict:
-    """There are packages for all that the host needs, and none of the host's own would have to go for them.
+    """All packages that the host needs are available, and none of the host's own must be removed for them.
 
     Some distributions have no container runtime. A bundle has packages for the systems that it was made for.
     """
@@ -86,7 +86,7 @@ def _bundled(bundle: Path) -> tuple[str, ...]:
 
 
 def arch(case: HostCase) -> Verdict:
-    """The processor is of the host's architecture in cluster.yaml (arch), which its binaries are for."""
+    """The processor has the architecture that cluster.yaml names for the host (arch)."""
     found, wanted = MACHINES.get(case.facts.machine, case.facts.machine), case.host.arch
     if found == wanted:
         return passed(found)
@@ -106,7 +106,7 @@ def systemd(case: HostCase) -> Verdict:
 
 
 def cgroup(case: HostCase) -> Verdict:
-    """The control groups are of a version that the release's kubelet takes: version 2 from 1.35 on."""
+    """The release's kubelet supports the host's cgroup version: from 1.35 on, version 2."""
     if not case.host.is_node:
         return passed("no pods run here")
     if case.facts.cgroup_v2:
@@ -128,7 +128,7 @@ def cgroup(case: HostCase) -> Verdict:
 
 
 def runtime(case: HostCase) -> Verdict:
-    """The container runtime, as installed or as the distribution has it, works with the release."""
+    """The container runtime, installed or from the distribution's packages, works with the release."""
     wanted = case.plan.config.runtime
     if not case.host.is_node:
         return passed("no pods run here")
@@ -208,7 +208,7 @@ def _tunnel(network: Network) -> list[str]:
 
 
 def swap(case: HostCase) -> Verdict:
-    """Swap is off: a kubelet does not start with it, unless told otherwise in cluster.yaml."""
+    """Swap is off: a kubelet does not start with swap, unless cluster.yaml allows it."""
     settings = case.plan.config.kubernetes
     tolerated = (
         settings.extra_config.get("kubelet", {}).get("failSwapOn") is False
@@ -227,19 +227,19 @@ def swap(case: HostCase) -> Verdict:
 
 
 def memory(case: HostCase) -> Verdict:
-    """There is enough memory: 1 GiB on masters, 0.5 on workers, 0.25 on hosts that only hold etcd."""
+    """There is enough memory: 1 GiB on masters, 0.5 on workers, 0.25 on hosts that only run etcd."""
     return _enough("of memory", case.facts.memory, _MEMORY[_role(case)], "Give the host more memory.")
 
 
 def disk(case: HostCase) -> Verdict:
-    """There is room at /var/lib: 2 GiB free on nodes, 1 GiB on hosts that only hold etcd."""
+    """There is enough space in /var/lib: 2 GiB free on nodes, 1 GiB on hosts that only run etcd."""
     least, comfortable = _DISK["node" if case.host.is_node else "etcd"]
     limits = (_DISK_OF_INSTALLED if case.ours else least, comfortable)
     return _enough("free at /var/lib", case.facts.disk_free, limits, "Free some space, or enlarge the disk.")
 
 
 def clock_skew(case: HostCase) -> Verdict:
-    """The clock is within 5 seconds of this machine's, as exactly as the network lets it be told."""
+    """The clock is within 5 seconds of this machine's, as far as the network allows to measure it."""
     seen = case.seen[case.host.name]
     begun, ended = seen.facts.clock
     if seen.answered < seen.asked:
