@@ -59,14 +59,14 @@ class Run:
         return self.summary
 
     @contextmanager
-    def step(self, name: str, title: str) -> Iterator["Step"]:
+    def step(self, name: str, title: str) -> Iterator["OpenStep"]:
         """Do something that this program does itself; it is reported, timed and recorded."""
         self.step_title = title
         started = time.time()
         self.note(StepStarted(time=started, step=name, title=title))
         outcome: Literal["ok", "failed"] = "failed"
         try:
-            yield Step(self, name, title)
+            yield OpenStep(self, name, title)
             outcome = "ok"
         finally:
             now = time.time()
@@ -135,7 +135,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Step:
+class OpenStep:
     """A step in progress; it takes the step's messages."""
 
     run: Run

@@ -58,7 +58,7 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Facts:
+class HostFacts:
     """One host as it is."""
 
     python: tuple[int, ...]
@@ -148,7 +148,7 @@ class RawFacts:
 RAW = TypeAdapter(RawFacts)
 
 
-def parse(text: str) -> Facts:
+def parse(text: str) -> HostFacts:
     """Read what the probe printed.
 
     Raises:
@@ -157,7 +157,7 @@ def parse(text: str) -> Facts:
     return facts_of(RAW.validate_json(text))
 
 
-def facts_of(raw: RawFacts) -> Facts:
+def facts_of(raw: RawFacts) -> HostFacts:
     """Read what the probe handed back.
 
     Raises:
@@ -166,7 +166,7 @@ def facts_of(raw: RawFacts) -> Facts:
     try:
         release = os_release(raw.os_release)
         record = from_json(raw.record) if raw.record else {}
-        return Facts(
+        return HostFacts(
             python=tuple(raw.python),
             os_id=release.get("ID", ""),
             os_version=release.get("VERSION_ID", ""),

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
-from k8sbootstrap.survey.facts import Facts
+from k8sbootstrap.survey.facts import HostFacts
 
 
 @dataclass(frozen=True)
 class Seen:
     """What one host's probe brought, and when it was asked."""
 
-    facts: Facts
+    facts: HostFacts
     asked: float
     """Seconds since 1970 on the controller's clock, before the probe was sent."""
     answered: float
@@ -28,7 +28,7 @@ class HostCase:
     """By host name, of every host that answered."""
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> HostFacts:
         """What was seen on this host."""
         return self.seen[self.host.name].facts
 
@@ -37,7 +37,7 @@ class HostCase:
         """Whether this tool has put this very cluster on the host before."""
         return self.facts.cluster == self.plan.config.name
 
-    def others_with(self, value: Callable[[Facts], object]) -> list[str]:
+    def others_with(self, value: Callable[[HostFacts], object]) -> list[str]:
         """Names of the other hosts of which the same is true."""
         mine = value(self.facts)
         return [

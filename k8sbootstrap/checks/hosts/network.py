@@ -8,7 +8,7 @@ from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped, warn
 from k8sbootstrap.checks.hosts.base import HostCase, names
 from k8sbootstrap.plan.components import components_of, port_number
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
-from k8sbootstrap.survey.facts import Facts, Listener
+from k8sbootstrap.survey.facts import HostFacts, Listener
 
 OWN_DEVICES = frozenset({"cni0", "k8s-vxlan", "docker0", "nodelocaldns"})
 """Interfaces that this tool's own components make."""
@@ -139,7 +139,7 @@ def _holder(listener: Listener) -> str:
     return f"{listener.process} of {listener.unit}" if listener.unit else listener.process
 
 
-def _places(facts: Facts) -> Iterator[tuple[str, IPv4Network]]:
+def _places(facts: HostFacts) -> Iterator[tuple[str, IPv4Network]]:
     """What the host is connected to and knows ways to, without what this tool's own components made."""
     for address in facts.addresses or ():
         if address.device not in OWN_DEVICES and address.device != "lo":
