@@ -73,7 +73,7 @@ def read(file: Path) -> Document:
             text = content.read(_MAX_BYTES + 1)
         if len(text) <= _MAX_BYTES:
             return parse(text.decode(), file)
-        message = f"is larger than {_MAX_BYTES >> 20} MiB, which no cluster file is"
+        message = f"is larger than {_MAX_BYTES >> 20} MiB, too large for a cluster file"
     except FileNotFoundError:
         message = 'does not exist; name the file with -f, or write one with "k8sbootstrap init"'
     except UnicodeDecodeError:
@@ -116,9 +116,9 @@ def _syntax_problem(file: Path, exc: yaml.YAMLError) -> Problem:
     mark = getattr(exc, "context_mark" if "<stream end>" in detail else "problem_mark", None)
     line = mark.line + 1 if mark is not None else 0
     if "but found another document" in str(detail):
-        return Problem(file, line, "", "holds more than one YAML document; keep one file per cluster", "")
+        return Problem(file, line, "", "contains more than one YAML document; use one file per cluster", "")
     if "character '\\t'" in str(detail):
-        return Problem(file, line, "", "is indented with a tab; YAML takes spaces only", "")
+        return Problem(file, line, "", "is indented with a tab; use spaces", "")
     context = getattr(exc, "context", None)
     detail = f"{detail} ({context})" if context else detail
     return Problem(file, line, "", f"is not valid YAML: {detail}", "")
@@ -164,7 +164,7 @@ class _Reader:
                 where = spell((*location, str(key)))
                 what = f"the key is given twice, first on line {first[same]}"
                 self._document.problems.append(
-                    Problem(self._document.file, line, where, what, "keep one of them")
+                    Problem(self._document.file, line, where, what, "remove one of them")
                 )
             first.setdefault(same, line)
 

@@ -19,7 +19,7 @@ Words = tuple[str, str]
 _PATTERNS: Mapping[str, Words] = {
     base.DNS_LABEL: (
         "is not a valid name",
-        "use lower case letters, digits and hyphens, at most 63, with a letter or digit at both ends",
+        "use lower case letters, digits and hyphens, at most 63, and begin and end with a letter or digit",
     ),
     base.DNS_NAME: (
         "is not a DNS name",
@@ -29,13 +29,13 @@ _PATTERNS: Mapping[str, Words] = {
         "is not a release number",
         "write MAJOR.MINOR.PATCH without a leading v, such as 1.36.2",
     ),
-    base.IMAGE_VERSION: ("is not the version of an image", 'write it as in "3.10.1"'),
+    base.IMAGE_VERSION: ("is not an image version", 'write it like "3.10.1"'),
     base.DNS_SERVER: ("is not a DNS server", "write ADDRESS or ADDRESS:PORT, such as 192.0.2.53"),
-    base.CHART_VERSION: ("is not a chart's version", "write it as in 1.2.3 or 1.2.3-rc.1"),
+    base.CHART_VERSION: ("is not a chart's version", "write it like 1.2.3 or 1.2.3-rc.1"),
     base.SHA256: ("is not a sha256", "write 64 hexadecimal digits, as sha256sum prints them"),
     base.HTTP_URL: (
         "is not a URL",
-        "write one that starts with http:// or https://, without blanks and quotes",
+        "write a URL that starts with http:// or https://, without spaces and quotes",
     ),
     base.DIRECT_HOST: (
         "is not a name, address or range",
@@ -43,21 +43,21 @@ _PATTERNS: Mapping[str, Words] = {
     ),
     base.REGISTRY_HOST: (
         "is not a registry's host",
-        "write HOST or HOST:PORT without scheme and path, such as registry.example.com:5000",
+        "write HOST or HOST:PORT, without http:// and path, such as registry.example.com:5000",
     ),
     base.DOCKER_SIZE: ("is not a size", "write a number and k, m or g, such as 50m"),
     base.USER_NAME: (
-        "is not a user's name",
-        "use letters, digits, '_', '.', '@' and '-', at most 64, with a letter, a digit or '_' first",
+        "is not a user name",
+        "use letters, digits, '_', '.', '@' and '-', at most 64, and begin with a letter, a digit or '_'",
     ),
-    base.FOLDER: ("is not a folder on hosts", "write an absolute path, such as /var/lib/docker"),
+    base.FOLDER: ("is not a directory on hosts", "write an absolute path, such as /var/lib/docker"),
 }
 
 _SHAPES: Mapping[str, Words] = {
-    "model_type": ("must hold keys", "write KEY: VALUE lines indented below it"),
-    "model_attributes_type": ("must hold keys", "write KEY: VALUE lines indented below it"),
-    "dict_type": ("must hold keys", "write KEY: VALUE lines indented below it"),
-    "list_type": ("must be a list", 'write one "- ENTRY" line for each entry'),
+    "model_type": ("must contain keys", "write KEY: VALUE lines below it, indented"),
+    "model_attributes_type": ("must contain keys", "write KEY: VALUE lines below it, indented"),
+    "dict_type": ("must contain keys", "write KEY: VALUE lines below it, indented"),
+    "list_type": ("must be a list", 'write one line "- ENTRY" for each entry'),
     "string_type": ("must be text", "put it in quotes"),
     "invalid_key": ("must be text", "put it in quotes"),
     "finite_number": ("must be a whole number", ""),
@@ -67,8 +67,8 @@ _SHAPES: Mapping[str, Words] = {
     "bool_type": ("must be true or false", ""),
     "bool_parsing": ("must be true or false", ""),
     "path_type": ("must be the path of a file or directory", ""),
-    "ip_v4_address": ("must be an IPv4 address", "write it as in 10.0.0.11"),
-    "ip_v4_network": ("must be an IPv4 range", "write it as in 10.244.0.0/16"),
+    "ip_v4_address": ("must be an IPv4 address", "write it like 10.0.0.11"),
+    "ip_v4_network": ("must be an IPv4 range", "write it like 10.244.0.0/16"),
 }
 
 
@@ -121,7 +121,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A fix: the nearest known word, or all of them when none is near."""
     names = list(known)
     near = nearest(word, names)
-    return f"did you mean {near}?" if near else f"known here: {', '.join(names)}"
+    return f"did you mean {near}?" if near else f"use one of: {', '.join(names)}"
 
 
 def _flatten(word: str) -> str:

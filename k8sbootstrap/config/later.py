@@ -12,26 +12,26 @@ FREE = "yes"
 RESTARTS = "yes, restarts"
 DRAIN = "yes, drain first"
 NO = "no"
-_CLIENT = (FREE, "Only this program uses it; nothing changes on hosts.")
+_CLIENT = (FREE, "Only k8sbootstrap uses it; nothing changes on hosts.")
 
 LATER: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Cluster": {
-        "apiVersion": (NO, "It has one value."),
-        "kind": (NO, "It has one value."),
-        "name": (NO, "Another name is another cluster, with CAs of its own."),
+        "apiVersion": (NO, "It has only one value."),
+        "kind": (NO, "It has only one value."),
+        "name": (NO, "Another name means another cluster, with its own CAs."),
         "hosts": (
             FREE,
-            "Workers can be added. Those taken out stay nodes until they are removed on purpose.",
+            "Workers can be added. Removed ones stay nodes of the cluster until you remove the nodes.",
         ),
-        "manifests": (FREE, "Objects are applied, and those that are no longer wanted removed."),
+        "manifests": (FREE, "Objects are applied. Objects that are no longer in the manifests are removed."),
         "hooks": _CLIENT,
         ANY: (FREE, "See its keys below."),
     },
     "Kubernetes": {
-        "version": (RESTARTS, "It is an upgrade, within the rules of upgrades."),
+        "version": (RESTARTS, "It is an upgrade and follows the rules of upgrades."),
         "extraArgs": (
             RESTARTS,
-            """Components restart, API servers and etcd one host at a time. Refused are other values of
+            """Components restart, API servers and etcd one host at a time. Other values are refused for
             kube-apiserver's service-account-issuer (all tokens would become invalid) and etcd-prefix (no
             object would be found). Drain a node before you change kubelet's root-dir.""",
         ),
@@ -39,64 +39,79 @@ LATER: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "Host": {
         "name": (NO, "The host is the node of its name."),
-        "address": (FREE, "Where SSH goes. The admin kubeconfig and certificates follow."),
+        "address": (FREE, "SSH uses it. The admin kubeconfig and certificates change too."),
         "privateAddress": (
             RESTARTS,
-            "A worker's: its kubelet restarts, and routes follow. Refused for masters and hosts of etcd.",
+            "The worker's kubelet restarts and routes change. Refused for masters and hosts of etcd.",
         ),
-        "roles": (NO, "A worker can't become a master or hold etcd yet, nor the other way round."),
-        "arch": (NO, "It is what the host is."),
-        "labels": (FREE, "They are set, and those that were set before and are gone here are removed."),
-        "taints": (RESTARTS, "They are set as labels are; the kubelet restarts."),
+        "roles": (
+            NO,
+            "A worker can't become a master or a host of etcd yet, and these can't become workers.",
+        ),
+        "arch": (NO, "It is the architecture of the host."),
+        "labels": (FREE, "They are set. Labels that you remove here are removed from the node."),
+        "taints": (RESTARTS, "They are set and removed like labels; the kubelet restarts."),
         "ssh": _CLIENT,
     },
     "SSH": {ANY: _CLIENT},
     "Bastion": {ANY: _CLIENT},
     "EnvSecret": {ANY: _CLIENT},
     "FileSecret": {ANY: _CLIENT},
-    "OwnRelease": {ANY: (RESTARTS, "Components with other files restart, as in an upgrade.")},
-    "OwnFile": {ANY: (RESTARTS, "Components with other files restart, as in an upgrade.")},
+    "OwnRelease": {ANY: (RESTARTS, "Components whose files change restart, as in an upgrade.")},
+    "OwnFile": {ANY: (RESTARTS, "Components whose files change restart, as in an upgrade.")},
     "Runtime": {
-        "name": (NO, "Containers of the old runtime would run on, unseen by the kubelet."),
-        "source": (DRAIN, "containerd restarts with other programs; containers run on."),
-        "registries": (FREE, "Nothing restarts, but docker for its mirrors."),
+        "name": (NO, "Containers of the old runtime would keep running, and the kubelet would not see them."),
+        "source": (DRAIN, "containerd restarts with other programs; containers keep running."),
+        "registries": (FREE, "Nothing restarts, except docker if its mirrors change."),
         "images": (FREE, "They are loaded."),
         "docker": (FREE, "See its keys below."),
     },
-    "Registry": {ANY: (FREE, "Nothing restarts, but docker for its mirrors.")},
+    "Registry": {ANY: (FREE, "Nothing restarts, except docker if its mirrors change.")},
     "Docker": {
-        "dataRoot": (DRAIN, "docker finds no images and containers in a new folder, and restarts."),
-        ANY: (RESTARTS, "docker restarts; with liveRestore containers run on."),
+        "dataRoot": (DRAIN, "docker restarts. In a new directory it has no images and containers."),
+        ANY: (RESTARTS, "docker restarts; with liveRestore containers keep running."),
     },
     "ImageRegistry": {
-        "host": (FREE, "It is set up there, filled, and taken off the old host."),
-        "dataFolder": (RESTARTS, "The new folder is filled; the old one stays as it is."),
-        ANY: (RESTARTS, "The registry restarts; nodes follow."),
+        "host": (FREE, "The registry is installed and filled on the new host, and removed from the old one."),
+        "dataFolder": (RESTARTS, "The new directory is filled; the old one is not changed."),
+        ANY: (RESTARTS, "The registry restarts; the configuration of nodes changes too."),
     },
     "Network": {
-        "plugin": (NO, "Pods would keep addresses that nobody routes. Only none can become another."),
-        "podCIDR": (RESTARTS, "It can only become a range around the old one; with calico not even that."),
-        "serviceCIDR": (NO, "Services keep their addresses, the API's own and the DNS's among them."),
-        "nodeCIDRMaskSize": (NO, "Nodes keep the ranges that they have."),
-        "kubeProxyMode": (RESTARTS, "kube-proxy restarts and removes the rules of the other mode."),
-        "dnsDomain": (NO, "Names that pods use would not resolve, and all tokens have it in their issuer."),
+        "plugin": (
+            NO,
+            "Pods would keep addresses that are not routed. Only none can change to another plugin.",
+        ),
+        "podCIDR": (
+            RESTARTS,
+            "It can only change to a larger range that contains the old one. With calico it can't change.",
+        ),
+        "serviceCIDR": (NO, "Services keep their addresses, also those of the API and the DNS."),
+        "nodeCIDRMaskSize": (NO, "Nodes keep their ranges."),
+        "kubeProxyMode": (RESTARTS, "kube-proxy restarts and removes the rules of the old mode."),
+        "dnsDomain": (
+            NO,
+            "Names that pods use would not resolve. It is also part of the issuer of all tokens.",
+        ),
         ANY: (FREE, "See its keys below."),
     },
     "Flannel": {ANY: (RESTARTS, "Its pods are replaced, one node after the other.")},
     "Calico": {ANY: (RESTARTS, "Its pods are replaced, one node after the other.")},
     "Cilium": {
         "ipam": (NO, "Pods would keep addresses of the old ranges."),
-        "kubeProxyReplacement": (RESTARTS, "It can be switched off, and not on where kube-proxy runs."),
+        "kubeProxyReplacement": (
+            RESTARTS,
+            "It can be switched off. It can't be switched on where kube-proxy runs.",
+        ),
         ANY: (RESTARTS, "Its pods are replaced, one node after the other."),
     },
     "Dns": {
-        "nodeLocalCache": (RESTARTS, "Kubelets restart; pods that run keep the server that they have."),
-        ANY: (FREE, "CoreDNS's objects are applied anew."),
+        "nodeLocalCache": (RESTARTS, "Kubelets restart; running pods keep their DNS server."),
+        ANY: (FREE, "CoreDNS's objects are applied again."),
     },
-    "DnsAutoscale": {ANY: (FREE, "Objects are applied anew.")},
+    "DnsAutoscale": {ANY: (FREE, "Objects are applied again.")},
     "Api": {
-        "endpoint": (RESTARTS, "Nodes' kubelets and kube-proxies restart; the certificate follows."),
-        "port": (RESTARTS, "API servers restart one at a time, then all their clients."),
+        "endpoint": (RESTARTS, "Kubelets and kube-proxies restart; the certificate changes too."),
+        "port": (RESTARTS, "API servers restart one at a time. Then all their clients restart."),
         "extraSANs": (RESTARTS, "API servers get a new certificate."),
     },
     "Artifacts": {ANY: _CLIENT},
@@ -106,10 +121,10 @@ LATER: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Upgrade": {ANY: _CLIENT},
     "Hook": {ANY: _CLIENT},
     "Taint": {ANY: (RESTARTS, "See taints of hosts.")},
-    "FileManifest": {ANY: (FREE, "Objects follow.")},
-    "DirectoryManifest": {ANY: (FREE, "Objects follow.")},
-    "UrlManifest": {ANY: (FREE, "Objects follow.")},
-    "ChartManifest": {ANY: (FREE, "Objects follow.")},
+    "FileManifest": {ANY: (FREE, "Objects are applied again.")},
+    "DirectoryManifest": {ANY: (FREE, "Objects are applied again.")},
+    "UrlManifest": {ANY: (FREE, "Objects are applied again.")},
+    "ChartManifest": {ANY: (FREE, "Objects are applied again.")},
 }
 """Object → key → whether it can be changed, and what happens then or would happen."""
 

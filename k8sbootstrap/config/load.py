@@ -96,7 +96,7 @@ def resolve_secret(secret: Secret, base: Path) -> str:
     if isinstance(secret, EnvSecret):
         value = secret_variable(secret.env)
         if not value:
-            what = f"the environment variable {secret.env} is not set; export it, a secret is read from it"
+            what = f"the environment variable {secret.env} is not set; export it with the secret"
             raise ConfigError([Problem(base, 0, "", what, "")])
         return value
     file = local_path(secret.file, base)

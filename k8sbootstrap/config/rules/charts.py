@@ -23,16 +23,16 @@ def sources(draft: Draft) -> Iterator[Finding]:
     for index, chart in _charts(draft):
         location = ("manifests", index)
         if chart.repository and not _NAME.fullmatch(str(chart.chart)):
-            fix = "write it as the repository's index.yaml does, such as ingress-nginx"
+            fix = "write it as in the repository's index.yaml, such as ingress-nginx"
             yield Finding((*location, "chart"), f"{chart.chart} is not the name of a chart", fix)
         for key in _OF_REPOSITORY:
             given = getattr(chart, key) is not None
             if chart.repository and not given:
-                where = " (index.yaml of the repository calls it digest)" if key == "sha256" else ""
+                where = " (in index.yaml of the repository it is named digest)" if key == "sha256" else ""
                 yield Finding(location, f"has a repository and no {key}", f'add "{key}: ..."{where}')
             elif given and not chart.repository:
                 what = "is for charts of a repository"
-                yield Finding((*location, key), what, "remove it, or add repository")
+                yield Finding((*location, key), what, "remove it, or add the key repository")
 
 
 def releases(draft: Draft) -> Iterator[Finding]:
@@ -41,8 +41,8 @@ def releases(draft: Draft) -> Iterator[Finding]:
     for index, chart in _charts(draft):
         first = seen.setdefault((chart.namespace, chart.release), index)
         if first != index:
-            what = f"{chart.release} is the release of manifests[{first}] too, in the same namespace"
-            yield Finding(("manifests", index, "release"), what, "give each chart a release of its own")
+            what = f"{chart.release} is also the release of manifests[{first}], in the same namespace"
+            yield Finding(("manifests", index, "release"), what, "give each chart its own release name")
 
 
 def local_files(draft: Draft, base: Path) -> Iterator[Finding]:
@@ -64,10 +64,12 @@ def _charts(draft: Draft) -> Iterator[tuple[int, ChartManifest]]:
 def _chart(written: Path, path: Path, location: Location) -> Iterator[Finding]:
     if isdir(path):  # noqa: PTH112 - Path's own raises where a folder may not be entered
         if not isfile(path / "Chart.yaml"):  # noqa: PTH113 - as above
-            yield Finding(location, f"{written} is no chart: it holds no Chart.yaml", "name a chart's folder")
+            yield Finding(
+                location, f"{written} is not a chart: it has no Chart.yaml", "name a chart's folder"
+            )
     elif not isfile(path):  # noqa: PTH113 - as above
-        fix = "name a chart's folder or .tgz file, or add the repository that it is from"
-        yield Finding(location, f"there is no {written} beside cluster.yaml", fix)
+        fix = "name a chart's directory or .tgz file, or add the repository of the chart"
+        yield Finding(location, f"there is no {written} next to cluster.yaml", fix)
 
 
 def _values(file: Path, location: Location) -> Iterator[Finding]:
@@ -83,4 +85,6 @@ def _values(file: Path, location: Location) -> Iterator[Finding]:
         yield Finding(location, f"{file}{where} is not valid YAML: {getattr(exc, 'problem', '')}", "")
     else:
         if document is not None and not isinstance(document, dict):
-            yield Finding(location, f"{file} does not hold keys", "write KEY: VALUE lines, as in values.yaml")
+            yield Finding(
+                location, f"{file} does not contain keys", "write KEY: VALUE lines, as in values.yaml"
+            )

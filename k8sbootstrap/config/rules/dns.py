@@ -33,7 +33,7 @@ def replicas(draft: Draft) -> Iterator[Finding]:
         return
     place = ("dns", "autoscale")
     if dns.replicas is not None:
-        yield Finding(place, "would change the number that dns.replicas says", "remove one of the two")
+        yield Finding(place, "would change the number in dns.replicas", "remove one of the two")
     if dns.autoscale.max is not None and dns.autoscale.max < dns.autoscale.min:
         yield Finding((*place, "max"), f"is less than min, {dns.autoscale.min}", "use a greater number")
 
@@ -45,4 +45,4 @@ def without_coredns(draft: Draft) -> Iterator[Finding]:
         return
     for key, is_set in (("autoscale", dns.autoscale is not None), ("nodeLocalCache", dns.node_local_cache)):
         if is_set:
-            yield Finding(("dns", key), "goes with CoreDNS, and dns.name is none", "remove one of the two")
+            yield Finding(("dns", key), "needs CoreDNS, but dns.name is none", "remove one of the two")

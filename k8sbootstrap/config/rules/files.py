@@ -25,7 +25,7 @@ def ssh_files(draft: Draft, base: Path) -> Iterator[Finding]:
     """Private keys and files with passwords are there, and can be read by their owner alone."""
     wrong = _replaced_by_ansible(base) or _wrong_in(base)  # the state directory is beside the cluster file
     if wrong:
-        yield Finding((), f"the folder {str(base)!r} has {wrong} in its path", "move the file elsewhere")
+        yield Finding((), f"the directory {str(base)!r} has {wrong} in its path", "move the file elsewhere")
     if draft.ssh is not None:
         yield from _of_ssh(draft.ssh, ("ssh",), base)
     for index, host in draft.hosts.items():
@@ -40,7 +40,7 @@ def source_directories(draft: Draft, base: Path) -> Iterator[Finding]:
             yield Finding(
                 ("artifacts", "bundle"),
                 f"{bundle} is not a file",
-                "make it with k8sbootstrap bundle create, or name another one",
+                "make it with k8sbootstrap bundle create, or name another bundle",
             )
         return
     for index, source in enumerate(draft.artifacts.sources if draft.artifacts else []):
@@ -49,7 +49,9 @@ def source_directories(draft: Draft, base: Path) -> Iterator[Finding]:
         directory = local_path(source.directory, base)
         if not isdir(directory):  # noqa: PTH112 - Path's own raises where a folder may not be entered
             location = ("artifacts", "sources", index, "directory")
-            yield Finding(location, f"{source.directory} is not a directory", "make it or name another one")
+            yield Finding(
+                location, f"{source.directory} is not a directory", "create it or name another directory"
+            )
 
 
 def hook_programs(draft: Draft, base: Path) -> Iterator[Finding]:
@@ -61,11 +63,9 @@ def hook_programs(draft: Draft, base: Path) -> Iterator[Finding]:
         file = local_path(Path(program), base)
         location = ("hooks", index, "command", 0)
         if not isfile(file):  # noqa: PTH113 - Path's own raises where a folder may not be entered
-            yield Finding(location, f"{file} is not a file", "name a program that is there")
+            yield Finding(location, f"{file} is not a file", "name an existing program")
         elif not os.access(file, os.X_OK):
-            yield Finding(
-                location, f"{file} cannot be run by this user", f"run: chmod +x {shlex.quote(str(file))}"
-            )
+            yield Finding(location, f"this user cannot run {file}", f"run: chmod +x {shlex.quote(str(file))}")
 
 
 def registry_files(draft: Draft, base: Path) -> Iterator[Finding]:
@@ -99,7 +99,7 @@ def image_archives(draft: Draft, base: Path) -> Iterator[Finding]:
             continue
         if draft.hosts and found.arch not in archs:
             fix = f"save it for {' or '.join(sorted(archs))}"
-            yield Finding(location, f"{file} is for {found.arch}, and no host is", fix)
+            yield Finding(location, f"{file} is for {found.arch}, but no host has this architecture", fix)
 
 
 def _of_ssh(ssh: SSH, location: Location, base: Path) -> Iterator[Finding]:
@@ -129,7 +129,7 @@ def _private_key(file: Path, location: Location) -> Iterator[Finding]:
     if wrong:
         yield Finding(location, f"{str(file)!r} has {wrong} in its path", "move the key elsewhere")
     if file.suffix == ".pub" and not list(_readable(file, location)):
-        yield Finding(location, f"{file} is a public key", f"name the private one, such as {file.stem}")
+        yield Finding(location, f"{file} is a public key", f"name the private key, such as {file.stem}")
     else:
         yield from _private(file, location)
 
@@ -154,7 +154,7 @@ def _certificates(file: Path, location: Location) -> Iterator[Finding]:
     try:
         x509.load_pem_x509_certificates(file.read_bytes())
     except ValueError:
-        yield Finding(location, f"{file} holds no certificate", "name a file with PEM certificates")
+        yield Finding(location, f"{file} contains no certificate", "name a file with PEM certificates")
 
 
 def _readable(file: Path, location: Location) -> Iterator[Finding]:

@@ -14,9 +14,9 @@ from k8sbootstrap.config.rules.syntax import (
 )
 
 _KEY_FIX = (
-    "write NAME or PREFIX/NAME; NAME is at most 63 letters, digits, '-', '_' and '.', PREFIX a DNS name"
+    "write NAME or PREFIX/NAME; NAME has at most 63 letters, digits, '-', '_' and '.', PREFIX is a DNS name"
 )
-_VALUE_FIX = "use at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends"
+_VALUE_FIX = "use at most 63 letters, digits, '-', '_' and '.', and begin and end with a letter or digit"
 _ROLE_LABEL = "node-role.kubernetes.io/"
 
 
@@ -41,7 +41,7 @@ def unique_hosts(draft: Draft) -> Iterator[Finding]:
                 continue  # the same mistake, said already
             shown = value[0] if isinstance(value, tuple) else value
             yield Finding(
-                ("hosts", index, key), f"{shown} is also that of hosts[{first}]", "give every host its own"
+                ("hosts", index, key), f"{shown} is also used by hosts[{first}]", "give each host its own"
             )
 
 
@@ -52,19 +52,19 @@ def addresses(draft: Draft) -> Iterator[Finding]:
             yield Finding(
                 ("hosts", index, "address"),
                 f'"{host.address}" is neither an IP address nor a host name',
-                "write it as in 10.0.0.11 or m1.example.com",
+                "write it like 10.0.0.11 or m1.example.com",
             )
         elif host.private_address is None and not is_ipv4(host.address):
             yield Finding(
                 ("hosts", index, "privateAddress"),
-                "is missing, and address is not an IPv4 address that could stand in for it",
+                "is missing, and address can't be used instead because it is not an IPv4 address",
                 "add the IPv4 address at which the other hosts reach this one",
             )
         elif (own := host.cluster_address) and (own.is_loopback or own.is_multicast or own.is_unspecified):
             key = "privateAddress" if host.private_address else "address"
             yield Finding(
                 ("hosts", index, key),
-                f"the other hosts cannot reach this one at {own}",
+                f"the other hosts cannot reach this host at {own}",
                 "set privateAddress to an IPv4 address on the hosts' common network",
             )
 
@@ -83,7 +83,7 @@ def _bastion_address(address: str, *ssh: str | int) -> Iterator[Finding]:
         yield Finding(
             (*ssh, "bastion", "address"),
             f'"{address}" is neither an IP address nor a host name',
-            "write it as in 10.0.0.1 or bastion.example.com",
+            "write it like 10.0.0.1 or bastion.example.com",
         )
 
 
@@ -91,23 +91,23 @@ def roles(draft: Draft) -> Iterator[Finding]:
     """There is a master, the number of etcd members is odd, and no role is given twice."""
     for index, host in draft.hosts.items():
         if len(set(host.roles)) < len(host.roles):
-            yield Finding(("hosts", index, "roles"), "a role is given twice", "keep each once")
+            yield Finding(("hosts", index, "roles"), "a role is given twice", "write each role once")
     if not draft.all_hosts:
         return
     if not any("master" in host.roles for host in draft.hosts.values()):
-        yield Finding(("hosts",), "no host has the role master", "give it to one host, or to three")
+        yield Finding(("hosts",), "no host has the role master", "give it to one host or to three hosts")
         return
     members = draft.effective_etcd()
     if len(members) % 2:
         return
     separate = any("etcd" in host.roles for host in draft.hosts.values())
-    why = f"{len(members)} etcd members survive no more failures than {len(members) - 1}"
+    why = f"{len(members)} etcd members tolerate no more failures than {len(members) - 1}"
     numbers = f"{len(members) - 1} or {len(members) + 1}"
     if separate:
-        fix = f"remove the role etcd from one host or add it to one more, for {numbers}"
+        fix = f"have {numbers} members: remove the role etcd from one host, or add it to one more"
     else:
         fix = f"have {numbers} masters, or give the role etcd to an odd number of hosts"
-        why += "; every master holds etcd because no host has the role etcd"
+        why += "; etcd runs on every master because no host has the role etcd"
     yield Finding(("hosts",), why, fix)
 
 
@@ -135,6 +135,6 @@ def taints(draft: Draft) -> Iterator[Finding]:
             if not is_label_value(taint.value):
                 yield Finding((*location, "value"), f'"{taint.value}" is not a taint value', _VALUE_FIX)
             if (taint.key, taint.effect) in seen:
-                what = f"{taint.key} with the effect {taint.effect} is there already"
-                yield Finding(location, what, "keep one of them")
+                what = f"{taint.key} with the effect {taint.effect} is given twice"
+                yield Finding(location, what, "remove one of them")
             seen.add((taint.key, taint.effect))

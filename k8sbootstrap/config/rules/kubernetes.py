@@ -40,15 +40,13 @@ def extra_args(draft: Draft) -> Iterator[Finding]:
             bare = flag.lstrip("-").partition("=")[0].lower().replace("_", "-")
             if not is_flag(flag):
                 fix = (
-                    f"write it as {bare}"
-                    if is_flag(bare)
-                    else "write its name as the component's --help does"
+                    f"write it as {bare}" if is_flag(bare) else "write its name as in the component's --help"
                 )
                 yield Finding(location, f'"{flag}" is not the name of a flag', fix)
             if bare in OWNED_FLAGS[component]:
                 yield Finding(location, *_owned(OWNED_FLAGS[component][bare]))
             elif bare in refused:
-                yield Finding(location, f"{component} of Kubernetes {minor} does not take it", refused[bare])
+                yield Finding(location, f"{component} of Kubernetes {minor} does not have it", refused[bare])
 
 
 def extra_config(draft: Draft) -> Iterator[Finding]:

@@ -19,10 +19,14 @@ def objects(draft: Draft, base: Path) -> Iterator[Finding]:
             location = ("manifests", index, "directory")
             directory = local_path(manifest.directory, base)
             if not isdir(directory):  # noqa: PTH112 - Path's own raises where a folder may not be entered
-                yield Finding(location, f"{manifest.directory} is not a directory", "make it or name another")
+                yield Finding(
+                    location,
+                    f"{manifest.directory} is not a directory",
+                    "create it or name another directory",
+                )
                 continue
             if not files_of(directory):
-                yield Finding(location, f"{manifest.directory} holds no .yaml, .yml or .json file", "")
+                yield Finding(location, f"{manifest.directory} contains no .yaml, .yml or .json file", "")
                 continue
         elif isinstance(manifest, FileManifest):
             location = ("manifests", index, "file")

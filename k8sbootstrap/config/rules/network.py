@@ -27,7 +27,8 @@ def ranges(draft: Draft) -> Iterator[Finding]:
     if bits > _NODE_CIDR_BITS:
         yield Finding(
             ("network", "nodeCIDRMaskSize"),
-            f"{network.pod_cidr} holds more /{network.node_cidr_mask_size} than Kubernetes can hand out",
+            f"{network.pod_cidr} contains more /{network.node_cidr_mask_size} ranges than "
+            "Kubernetes can assign to nodes",
             f"use {network.pod_cidr.prefixlen + _NODE_CIDR_BITS} or less, or a smaller podCIDR",
         )
         return
@@ -36,8 +37,8 @@ def ranges(draft: Draft) -> Iterator[Finding]:
     if nodes > room or room == 0:
         yield Finding(
             ("network", "podCIDR"),
-            f"{network.pod_cidr} has room for {room} nodes with a /{network.node_cidr_mask_size} each, "
-            f"not for {nodes}",
+            f"{network.pod_cidr} has space for {room} nodes with a "
+            f"/{network.node_cidr_mask_size} each, not for {nodes}",
             "use a larger podCIDR or a larger nodeCIDRMaskSize",
         )
 
@@ -71,7 +72,7 @@ def plugin(draft: Draft) -> Iterator[Finding]:
         yield Finding(
             ("network", "plugin"),
             f"{network.plugin} {entry.version} needs Kubernetes {entry.least}, not {minor}",
-            "use another pod network, or none and a manifest of your own under manifests",
+            "use another pod network, or none with your own manifest under manifests",
         )
 
 
@@ -84,7 +85,7 @@ def overlaps(draft: Draft) -> Iterator[Finding]:
         yield Finding(
             ("network", "serviceCIDR"),
             f"{network.service_cidr} overlaps podCIDR {network.pod_cidr}",
-            "choose two ranges that share no address",
+            "choose two ranges that do not overlap",
         )
     for index, host in draft.hosts.items():
         own = {"address": host.address, "privateAddress": str(host.private_address)}
@@ -93,8 +94,8 @@ def overlaps(draft: Draft) -> Iterator[Finding]:
                 if is_ipv4(address) and IPv4Address(address) in cidr:
                     yield Finding(
                         ("hosts", index, key),
-                        f"{address} lies inside {name} {cidr}",
-                        f"set network.{name} to a range that no host is in",
+                        f"{address} is inside {name} {cidr}",
+                        f"set network.{name} to a range that contains no host",
                     )
 
 
@@ -117,5 +118,5 @@ def extra_sans(draft: Draft) -> Iterator[Finding]:
             yield Finding(
                 ("api", "extraSANs", index),
                 f'"{name}" is neither a DNS name nor an IP address',
-                "write it without scheme and port, as in api.example.com",
+                "write it without https:// and port, like api.example.com",
             )

@@ -18,7 +18,7 @@ def host(draft: Draft) -> Iterator[Finding]:
     if names and draft.registry.host not in names:
         yield Finding(
             ("registry", "host"),
-            f"{draft.registry.host} is no host of this file",
+            f"{draft.registry.host} is not a host of this file",
             f"name one of {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}",  # noqa: PLR2004
         )
 
@@ -32,7 +32,7 @@ def port(draft: Draft) -> Iterator[Finding]:
         yield Finding(
             ("registry", "port"),
             f"{draft.registry.port} is the port of another component",
-            "use another one, such as 5000",
+            "use another port, such as 5000",
         )
 
 
@@ -46,6 +46,6 @@ def entry(draft: Draft) -> Iterator[Finding]:
         if registry.host == f"{address}:{local.port}":
             yield Finding(
                 ("runtime", "registries", index, "host"),
-                f"{registry.host} is the cluster's own registry, which nodes reach without an entry",
+                f"{registry.host} is the cluster's own registry, which needs no entry",
                 "remove the entry",
             )

@@ -16,7 +16,7 @@ def minors(draft: Draft) -> Iterator[Finding]:
         if minor_of(version) not in known:
             yield Finding(
                 ("releases", version),
-                f"what Kubernetes {minor_of(version)} takes is not known",
+                f"Kubernetes {minor_of(version)} is not supported",
                 f"use a release of {', '.join(known[:-1])} or {known[-1]}",
             )
 
@@ -54,6 +54,6 @@ def files(draft: Draft) -> Iterator[Finding]:
                 near = nearest(key, keys)
                 yield Finding(
                     ("releases", version, "files", key),
-                    f"Kubernetes {version} installs no such file",
+                    f"Kubernetes {version} does not install this file",
                     f"did you mean {near}?" if near else "write NAME/VERSION/ARCH/FILE, or NAME/VERSION/ARCH",
                 )

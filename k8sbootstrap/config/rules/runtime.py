@@ -20,7 +20,9 @@ def registry_hosts(draft: Draft) -> Iterator[Finding]:
     for index, registry in enumerate(draft.runtime.registries if draft.runtime else ()):
         if registry.host in seen:
             location = (*_REGISTRIES, index, "host")
-            yield Finding(location, f"{registry.host} has an entry already", "write all of it into one")
+            yield Finding(
+                location, f"{registry.host} has an entry already", "write everything into one entry"
+            )
         seen.add(registry.host)
 
 
@@ -30,7 +32,7 @@ def logins(draft: Draft) -> Iterator[Finding]:
         place, user = (*_REGISTRIES, index), registry.username
         if user is not None and (user == "" or ":" in user):
             fix = "write it without a colon"
-            yield Finding((*place, "username"), f'"{user}" is not the name of a user', fix)
+            yield Finding((*place, "username"), f'"{user}" is not a user name', fix)
         if user is not None and registry.password is None:
             fix = 'add "password: {file: FILE}" or "password: {env: VARIABLE}"'
             yield Finding(place, "has a username without a password", fix)
@@ -66,7 +68,7 @@ def source(draft: Draft) -> Iterator[Finding]:
         return
     if draft.runtime.name != "containerd":
         fix = "remove it, or set runtime.name: containerd"
-        yield Finding(("runtime", "source"), f"{draft.runtime.name} comes from the distribution alone", fix)
+        yield Finding(("runtime", "source"), f"{draft.runtime.name} comes only from the distribution", fix)
         return
     version = draft.kubernetes.version if draft.kubernetes else ""
     own = draft.releases.get(version)
@@ -74,16 +76,16 @@ def source(draft: Draft) -> Iterator[Finding]:
         return
     wrong = misfit("containerd", own.containerd, minor(version))
     if wrong:
-        yield Finding(("releases", version, "containerd"), wrong, "name another one")
+        yield Finding(("releases", version, "containerd"), wrong, "name another version")
 
 
 def _not_plain(url: str) -> tuple[str, str] | None:
     parsed = parse_url(url)
     if parsed.auth is not None:
         entry = f"an entry for {registry_host(url)} under runtime.registries"
-        return "holds a login", f"write username and password into {entry}"
+        return "contains a login", f"write username and password into {entry}"
     if parsed.query or parsed.fragment:
-        return "is more than the address of a registry", "remove what begins with ? or #"
+        return "contains more than the address of a registry", "remove what begins with ? or #"
     return None
 
 
@@ -96,10 +98,13 @@ def _unencrypted(url: str, with_login: Container[str]) -> tuple[str, str] | None
 
 def _not_for_docker(url: str, host: str, with_login: Container[str]) -> tuple[str, str] | None:
     if host != DOCKER_HUB:
-        what = f"docker has mirrors of {DOCKER_HUB} alone, none of {host}"
-        return what, "set runtime.name: containerd, or name images as they are on the mirror"
+        what = f"docker supports only mirrors of {DOCKER_HUB}, not of {host}"
+        return what, "set runtime.name: containerd, or use the mirror's names of images"
     if parse_url(url).path not in {None, "", "/"}:
-        return "docker takes mirrors without a path alone", "set runtime.name: containerd"
+        return "docker supports only mirrors without a path", "set runtime.name: containerd"
     if registry_host(url) in with_login:
-        return "docker never logs in to a mirror", "set runtime.name: containerd, or use an open mirror"
+        return (
+            "docker does not log in to mirrors",
+            "set runtime.name: containerd, or use a mirror without a login",
+        )
     return None

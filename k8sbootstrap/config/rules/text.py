@@ -24,7 +24,7 @@ def control_characters(document: Document) -> Iterator[Problem]:
         if found:
             names = ", ".join(sorted(f"U+{ord(each):04X}" for each in found))
             what = "a line break" if found == {"\n"} else f"control characters ({names})"
-            yield document.problem(location, f"holds {what}", "write it on one line, without them")
+            yield document.problem(location, f"contains {what}", "write it on one line, without them")
 
 
 def _is_free(location: Location) -> bool:

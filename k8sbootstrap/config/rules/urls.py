@@ -15,7 +15,7 @@ def logins(draft: Draft) -> Iterator[Finding]:
     """A login in an address is sent over TLS alone."""
     for location, url in _addresses(draft):
         if url.lower().startswith("http://") and parse_url(url).auth is not None:
-            yield Finding(location, "holds a login, which http:// would send unencrypted", "use https://")
+            yield Finding(location, "contains a login, which http:// would send unencrypted", "use https://")
 
 
 def _addresses(draft: Draft) -> Iterator[tuple[Location, str]]:

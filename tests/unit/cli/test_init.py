@@ -62,8 +62,8 @@ def test_it_replaces_nothing_unless_forced(run, folder: Path) -> None:
     [
         ([], "--master"),
         (["--master", "10.0.0.11", "--master", "10.0.0.12"], "have 1 or 3 masters"),
-        (["--master", "10.0.0.11", "--worker", "m1=10.0.0.21"], "hosts[1].name: m1 is also that of hosts[0]"),
-        (["--master", "10.244.0.11"], "hosts[0].address: 10.244.0.11 lies inside podCIDR"),
+        (["--master", "10.0.0.11", "--worker", "m1=10.0.0.21"], "hosts[1].name: m1 is also used by hosts[0]"),
+        (["--master", "10.244.0.11"], "hosts[0].address: 10.244.0.11 is inside podCIDR"),
         (
             ["--master", "10.0.0.11", "--kubernetes-version", "1.99.0"],
             "kubernetes.version: Kubernetes 1.99.0 is not",

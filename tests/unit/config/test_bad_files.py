@@ -102,4 +102,6 @@ def test_a_folder_that_does_not_reach_openssh_and_ansible_as_it_is_is_refused(
     with pytest.raises(ConfigError) as caught:
         load_cluster(good.rename(folder / "cluster.yaml"))
     [problem] = caught.value.problems
-    assert problem.described == f"the folder {str(folder)!r} has {wrong} in its path; move the file elsewhere"
+    assert (
+        problem.described == f"the directory {str(folder)!r} has {wrong} in its path; move the file elsewhere"
+    )
