@@ -109,7 +109,7 @@ REFUSED: dict[str, tuple[Callable[[Lab], Callable[[dict[str, Any]], None]], str]
     "plugin": (lambda _: edit_network(plugin="flannel"), "its pod network is routed"),
     "issuer": (
         lambda _: edit_args(service_account_issuer="https://issuer.example.com"),
-        "service accounts' tokens are issued by https://kubernetes.default.svc.cluster.local",
+        "the issuer of service account tokens is https://kubernetes.default.svc.cluster.local",
     ),
     "runtime": (
         lambda _: lambda config: config["runtime"].update(name="containerd"),

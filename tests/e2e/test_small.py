@@ -544,7 +544,7 @@ def test_lost_state_directory(lab: Lab) -> None:
     refused = lab.k("up", code=9).stderr  # not on a terminal, and nobody said yes
     assert "SHA-256" in refused
     assert not (lab.state / "pki").exists()
-    assert "read back from master1" in lab.k("up", "--yes").stdout
+    assert "so they were copied from master1" in lab.k("up", "--yes").stdout
     for name in ("ca.crt", "ca.key", "sa.key", "etcd/ca.key"):
         assert (lab.state / "pki" / name).read_bytes() == (lost / "pki" / name).read_bytes(), name
     lab.k("verify")
