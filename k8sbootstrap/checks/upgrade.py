@@ -41,17 +41,17 @@ def version(case: UpgradeCase) -> Verdict:
     if newer:
         newest = max(newer.values(), key=numbers)
         return failed(
-            f"{_few(_grouped(newer))}: going back to {target} is not possible, "
-            "what a newer release has written an older one may not read",
+            f"{_few(_grouped(newer))}: a downgrade to {target} is not possible, because it may "
+            "not read the data of a newer release",
             f"Set kubernetes.version to {newest} or later.",
         )
     oldest = min(versions.get("kube-apiserver", {}).values(), key=numbers, default=target)
     if _minor(target)[0] != _minor(oldest)[0] or _minor(target)[1] - _minor(oldest)[1] > 1:
         major, minor = _minor(oldest)
         return failed(
-            f"from {oldest} to {target} API servers would skip a minor",
-            f"Set kubernetes.version to a release of {major}.{minor + 1}, run up, and go on from there, one "
-            "minor at a time.",
+            f"from {oldest} to {target} API servers would skip a minor version",
+            f"Set kubernetes.version to a release of {major}.{minor + 1} and run up. Then "
+            "continue, one minor version at a time.",
         )
     return passed(f"from {oldest} to {target}")
 
@@ -62,9 +62,9 @@ def skew(case: UpgradeCase) -> Verdict:
     servers = {_minor(each) for each in versions.get("kube-apiserver", {}).values()}
     if servers and max(servers)[1] - min(servers)[1] > 1:
         return failed(
-            f"API servers run {_few(_grouped(versions['kube-apiserver']))}: they must be within one minor of "
-            "each other",
-            "Bring the older ones to the next minor first.",
+            f"API servers run {_few(_grouped(versions['kube-apiserver']))}: they must be "
+            "within one minor version of each other",
+            "First upgrade the older ones to the next minor version.",
         )
     behind = _KUBELET_BEHIND if _minor(case.target) >= _MINOR_1_25 else _KUBELET_BEHIND_BEFORE_1_25
     lost = {host.name for host in case.running.status.hosts if not host.reachable}
@@ -76,11 +76,11 @@ def skew(case: UpgradeCase) -> Verdict:
     }
     if old:
         return failed(
-            f"kubelets that stay at {_few(_grouped(old))} would be more than {behind} minors older than the "
-            "API servers",
-            "Upgrade these nodes too, or take them out of the cluster.",
+            f"kubelets that stay at {_few(_grouped(old))} would be more than {behind} minor "
+            "versions older than the API servers",
+            "Upgrade these nodes too, or remove them from the cluster.",
         )
-    return passed(f"no kubelet is left more than {behind} minors behind")
+    return passed(f"no kubelet stays more than {behind} minor versions behind")
 
 
 def etcd_version(case: UpgradeCase) -> Verdict:
@@ -89,14 +89,14 @@ def etcd_version(case: UpgradeCase) -> Verdict:
     for host, running in sorted(case.running.etcd().items(), key=lambda item: numbers(item[1])):
         if numbers(running) > numbers(target):
             return failed(
-                f"etcd on {host} is {running}, and {case.target} would be given the older {target}",
-                f"Name it in cluster.yaml: releases: {{{case.target}: {{etcd: {running}}}}}",
+                f"etcd on {host} is {running}, but {case.target} would install the older {target}",
+                f"Set its version in cluster.yaml: releases: {{{case.target}: {{etcd: {running}}}}}",
             )
         (major, minor), (next_major, next_minor) = _minor(running), _minor(target)
         if next_major != major or next_minor - minor > 1:
             return failed(
-                f"etcd on {host} is {running}: to {target} it would skip a minor",
-                f"Go to a release that comes with etcd {major}.{minor + 1} first, or name one: "
+                f"etcd on {host} is {running}: the upgrade to {target} would skip a minor version",
+                f"First upgrade to a release with etcd {major}.{minor + 1}, or set its version: "
                 f"releases: {{VERSION: {{etcd: {major}.{minor + 1}.x}}}}",
             )
     return passed(target)
@@ -119,7 +119,7 @@ def hosts(case: UpgradeCase) -> Verdict:
                 if not component.healthy and component.name not in {"kubelet", "kube-proxy"}
             ]
     if problems:
-        return failed(_few(problems), "Fix these first: the others go on only while all are well.")
+        return failed(_few(problems), "Fix these first: the upgrade continues only while all are healthy.")
     return passed("all well")
 
 
@@ -127,7 +127,7 @@ def etcd_health(case: UpgradeCase) -> Verdict:
     """Every etcd member is healthy: each one must restart while the others keep the quorum."""
     sick = [f"{member.host}: {member.message}" for member in case.running.status.etcd if not member.healthy]
     if sick:
-        return failed(_few(sick), "Fix the members: journalctl -u etcd there says what is wrong.")
+        return failed(_few(sick), "Fix the members: journalctl -u etcd on their hosts shows what is wrong.")
     return passed(f"{len(case.running.status.etcd)} members")
 
 
@@ -135,14 +135,16 @@ def nodes(case: UpgradeCase) -> Verdict:
     """Every node is Ready."""
     status = case.running.status
     if status.api_error:
-        return failed(f"nodes can't be asked for: {status.api_error}", "Bring the API back first.")
+        return failed(f"the API does not list nodes: {status.api_error}", "Fix the API first.")
     waiting = [
         f"{node.name}: {node.message}"
         for node in status.nodes
         if not node.ready and node.name not in case.running.cordoned and (node.version or not node.planned)
     ]
     if waiting:
-        return failed(_few(waiting), "Bring them back, or take them out of cluster.yaml and the cluster.")
+        return failed(
+            _few(waiting), "Bring them back, or remove them from cluster.yaml and from the cluster."
+        )
     return passed(f"{len(status.nodes)} nodes")
 
 
@@ -157,9 +159,9 @@ def certificates(case: UpgradeCase) -> Verdict:
     if ending:
         return failed(
             _few(ending),
-            "Run k8sbootstrap up with the release that runs now first: it makes new certificates.",
+            "First run k8sbootstrap up with the current release, which makes new certificates.",
         )
-    return passed(f"all are good for {CERTIFICATE_DAYS} days at least")
+    return passed(f"all are valid for at least {CERTIFICATE_DAYS} days")
 
 
 def deprecated_apis(case: UpgradeCase) -> Verdict:
@@ -172,10 +174,10 @@ def deprecated_apis(case: UpgradeCase) -> Verdict:
     if gone:
         return failed(
             f"in use: {_few(gone)}",
-            "Move its users to the newer version of the API. Entries with k8s.io/deprecated in "
-            "/var/log/kubernetes/audit.log on masters name them.",
+            "Move clients to the newer version of the API. To find them, look for "
+            "k8s.io/deprecated in /var/log/kubernetes/audit.log on masters.",
         )
-    return passed("none in use")
+    return passed("none are in use")
 
 
 def bare_pods(case: UpgradeCase) -> Verdict:
@@ -183,9 +185,9 @@ def bare_pods(case: UpgradeCase) -> Verdict:
     lost = [f"{pod.name} on {pod.node}" for pod in case.running.bare_pods if _changes(case, pod.node)]
     if lost:
         return failed(
-            f"nothing would start these pods again: {_few(lost)}",
-            "Remove them or run them from a Deployment. Ignoring this removes them with the drain of their "
-            "node.",
+            f"no controller would start these pods again: {_few(lost)}",
+            "Remove them, or run them from a Deployment. If you ignore this check, the drain "
+            "of their node deletes them.",
         )
     return passed("none")
 
@@ -201,9 +203,9 @@ def budgets(case: UpgradeCase) -> Verdict:
     ]
     if tight:
         return failed(
-            f"no pod may go of {_few(tight)}",
-            "Let more pods run, or let the budget allow a disruption. Ignoring this waits for "
-            "upgrade.drainTimeout.",
+            f"no pod can be evicted from {_few(tight)}",
+            "Run more pods, or let the budget allow a disruption. If you ignore this check, "
+            "the drain waits for upgrade.drainTimeout.",
         )
     return passed(f"{len(case.running.budgets)} budgets")
 

@@ -256,7 +256,7 @@ def test_upgrade_loses_no_request(lab: Lab) -> None:
     lab.kubectl("run debug --image docker.io/library/busybox:1.35.0 --command -- sleep 1000")
     lab.kubectl("wait pod/debug --for=condition=Ready --timeout=60s")
     said = lab.k("up", file=new, code=4).stderr
-    assert "upgrade-bare-pods: nothing would start these pods again: default/debug on worker" in said
+    assert "upgrade-bare-pods: no controller would start these pods again: default/debug on worker" in said
     lab.kubectl("delete pod debug --now")
     lab.kubectl("rollout status deployment web --timeout=60s")
     service = lab.kubectl("get service web -o jsonpath={.spec.clusterIP}")
@@ -288,7 +288,7 @@ def test_upgrade_loses_no_request(lab: Lab) -> None:
     assert turned_away(lab, "worker1", began) == {"master1", "master2", "master3"}
     kept = [lab.sh(name, "ls /var/lib/k8sbootstrap/etcd-snapshots", code=None) for name in lab.hosts[:3]]
     assert any(f"-before-{UPGRADED}-from-1.20.2.db" in names for names in kept)
-    assert "going back to 1.20.2 is not possible" in lab.k("up", code=4).stderr
+    assert "a downgrade to 1.20.2 is not possible" in lab.k("up", code=4).stderr
 
 
 def _to(version: str) -> Callable[[dict[str, Any]], None]:

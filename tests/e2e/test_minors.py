@@ -73,7 +73,10 @@ def test_drain_is_held_up_by_a_budget(lab: Lab) -> None:
     lab.kubectl("rollout status deployment held --timeout=60s")
     new = lab.variant("cluster.yaml", _to(STEPS[1]))
     said = lab.k("up", file=new, code=4).stderr
-    assert "upgrade-budgets: no pod may go of default/held (1 of 1 pods are healthy, 1 must be)" in said
+    assert (
+        "upgrade-budgets: no pod can be evicted from default/held (1 of 1 pods are healthy, 1 must be)"
+        in said
+    )
     with _loads(lab) as loads:
         said = lab.k("up", "--ignore-preflight", "upgrade-budgets", file=new, code=5).stderr
         assert "it was not upgraded; it takes pods again, because its pods did not all go within 30 s" in said

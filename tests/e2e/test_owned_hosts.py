@@ -107,7 +107,7 @@ def test_settings_that_can_not_stay_are_refused(lab: Lab) -> None:
     lab.sh("worker1", f"docker swarm init --advertise-addr {lab.address('worker1')}")
     refused(
         lab,
-        "haproxy has a configuration of its own",
+        "haproxy already has its own configuration",
         "containers of your own would lose their network and ports: web",
         "docker is in a swarm",
     )
@@ -159,8 +159,8 @@ def running(lab: Lab) -> str:
 def test_what_can_stay_stays_and_is_merged(lab: Lab, before: dict[str, dict[str, list[str]]]) -> None:
     assert before
     said = lab.k("preflight").stdout
-    assert "kept beside what the cluster sets: /etc/docker/daemon.json" in said
-    assert f"{PODMAN} (of podman) stays" in said
+    assert "these settings of the host are kept: /etc/docker/daemon.json" in said
+    assert f"{PODMAN} (of podman) is kept" in said
     lab.k("up", "-y")
     now = json.loads(lab.sh("worker1", "cat /etc/docker/daemon.json"))
     assert {key: now[key] for key in SETTINGS} == SETTINGS

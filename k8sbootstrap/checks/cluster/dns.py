@@ -23,7 +23,7 @@ def judge(facts: Facts) -> Iterator[Verdict]:
             return skipped(f"kubectl exec {pod.name} does not work")
         seen = tries.seen.get(DNS)
         if seen is None or not seen.ok:
-            return failed(f"its pod gets no name from {server}: {seen.text if seen else 'not tried'}")
-        return passed(f"its pod gets {seen.text} from {server}")
+            return failed(f"its pod can't resolve names with {server}: {seen.text if seen else 'not tried'}")
+        return passed(f"its pod resolves names with {server}: {seen.text}")
 
     yield from per_running_pod(facts, one)

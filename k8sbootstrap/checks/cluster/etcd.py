@@ -34,7 +34,7 @@ def _member(_: HostPlan, answer: Answer) -> Verdict:
     if status.errors:
         return failed(f"reports {', '.join(status.errors)}")
     if not status.leader:
-        return failed("knows no leader")
+        return failed("has no leader")
     role = "leader" if status.leader == status.member else "follower"
     return passed(f"healthy {role}, etcd {status.version}, {status.db_size / 2**20:.1f} MiB")
 
@@ -50,7 +50,7 @@ def _together(facts: Facts) -> Verdict:
         except ValueError:
             continue
     if not members:
-        return failed("no member tells who the members are")
+        return failed("no member could list the members")
     troubles = _membership(facts, members)
     for what, values in (
         ("cluster", {name: f"{status.cluster:x}" for name, status in statuses.items()}),
@@ -58,8 +58,8 @@ def _together(facts: Facts) -> Verdict:
         ("raft term", {name: str(status.term) for name, status in statuses.items()}),
     ):
         if len(set(values.values())) > 1:
-            seen = ", ".join(f"{name} says {value}" for name, value in values.items())
-            troubles.append(f"members do not agree on the {what}: {seen}")
+            seen = ", ".join(f"{name} reports {value}" for name, value in values.items())
+            troubles.append(f"members report different values of the {what}: {seen}")
     if troubles:
         return failed("; ".join(troubles))
     status = next(iter(statuses.values()))
@@ -78,10 +78,10 @@ def _membership(facts: Facts, members: tuple[EtcdMember, ...]) -> list[str]:
     return [
         *(f"{name} ({url}) is not a member" for url, name in planned.items() if url not in seen),
         *(
-            f"{m.name or 'a member'} ({url}) is not in the plan"
+            f"{m.name or 'a member'} ({url}) is not in cluster.yaml"
             for url, m in seen.items()
             if url not in planned
         ),
-        *(f"{member.name or url} never started" for url, member in seen.items() if not member.name),
-        *(f"{member.name} is a learner and does not vote" for member in members if member.learner),
+        *(f"{member.name or url} has never started" for url, member in seen.items() if not member.name),
+        *(f"{member.name} is a learner without a vote" for member in members if member.learner),
     ]

@@ -16,12 +16,12 @@ def judge(facts: Facts) -> Iterator[Verdict]:
     def one(host: HostPlan, workload: Workload, pod: Pod) -> Verdict:
         answer = workload.execs.get(host.name)
         if answer is None:
-            return skipped("no API server was there to ask")
+            return skipped("no API server answered")
         tries = parse_tries(answer.stdout)
         if answer.rc != 0 or tries.pod is None:
             return failed(f"kubectl exec {pod.name}: {answer.said}")
         if tries.pod != pod.name:
-            return failed(f"exec into {pod.name} ended up in {shorten(tries.pod)}")
+            return failed(f"exec into {pod.name} reached {shorten(tries.pod)} instead")
         return passed("kubectl exec works")
 
     return per_running_pod(facts, one)

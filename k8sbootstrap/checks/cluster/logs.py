@@ -16,11 +16,11 @@ def judge(facts: Facts) -> Iterator[Verdict]:
     def one(host: HostPlan, workload: Workload, pod: Pod) -> Verdict:
         answer = workload.logs.get(host.name)
         if answer is None:
-            return skipped("no API server was there to ask")
+            return skipped("no API server answered")
         if answer.rc != 0:
             return failed(f"kubectl logs {pod.name}: {answer.said}")
         if LOG_LINE not in answer.stdout:
-            return failed(f"the log lacks {LOG_LINE!r}: {shorten(answer.stdout) or 'it is empty'}")
+            return failed(f"the log does not contain {LOG_LINE!r}: {shorten(answer.stdout) or 'it is empty'}")
         return passed("kubectl logs works")
 
     return per_running_pod(facts, one)

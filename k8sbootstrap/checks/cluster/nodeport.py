@@ -27,7 +27,7 @@ def judge(facts: Facts) -> Iterator[Verdict]:
                 place = f"{target.name} ({target.private_address}:{workload.node_port})"
                 troubles.append(f"{place}: {http.said}")
         if troubles:
-            return failed(f"from this host, no answer by {'; '.join(troubles)}")
+            return failed(f"this host gets no answer from {'; '.join(troubles)}")
         return passed(f"port {workload.node_port} of {len(targets)} nodes")
 
     return per_node(facts, one)

@@ -18,7 +18,7 @@ def judge(facts: Facts) -> Iterator[Verdict]:
         if host.name in facts.allow_down:
             yield skipped(DOWN).on(host.name)
         elif host.name not in facts.nodes:
-            yield failed("has not joined: the API has no Node of this name").on(host.name)
+            yield failed("has not joined: there is no Node with this name").on(host.name)
         else:
             node = facts.nodes[host.name]
             waits = host.name in facts.without_network
@@ -32,7 +32,7 @@ def judge(facts: Facts) -> Iterator[Verdict]:
                 yield passed(f"Ready, kubelet {version}").on(host.name)
     planned = {host.name for host in facts.plan.hosts}
     for name in sorted(facts.nodes.keys() - planned):
-        yield skipped("a node that cluster.yaml does not name: it is not looked at").on(name)
+        yield skipped("this node is not in cluster.yaml and is not checked").on(name)
 
 
 def _troubles(plan: ClusterPlan, host: HostPlan, node: Object, known: Iterable[str]) -> list[str]:

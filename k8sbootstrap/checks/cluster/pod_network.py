@@ -19,7 +19,7 @@ def judge(facts: Facts) -> Iterator[Verdict]:
         answer = workload.execs.get(host.name)
         tries = parse_tries(answer.stdout) if answer else None
         if tries is None or tries.pod is None:
-            return skipped("its pod could not be asked: kubectl exec failed")
+            return skipped("its pod could not be tested: kubectl exec failed")
         troubles = []
         for node, other in others.items():
             seen = tries.seen.get(other.ip)

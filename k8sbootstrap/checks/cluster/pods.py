@@ -17,7 +17,7 @@ def judge(facts: Facts) -> Iterator[Verdict]:
     def one(host: HostPlan, workload: Workload) -> Verdict:
         pod = workload.pods.get(host.name)
         if pod is None:
-            return failed("no pod was created for this node (kube-controller-manager's logs say why)")
+            return failed("no pod was created for this node; see the log of kube-controller-manager")
         return failed(pod.trouble) if pod.trouble else passed(f"{pod.ip} runs")
 
     yield from per_node(facts, one)

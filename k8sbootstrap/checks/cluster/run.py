@@ -65,9 +65,9 @@ def conclude(report: CheckReport) -> None:
     names = "; ".join(f"{check} ({', '.join(hosts)})" for check, hosts in failures.items())
     order = {check.name: check for check in ALL_CHECKS}
     first = next((name for name in order if name in failures), "")
-    hint = f"start with {first}: what fails later often follows from what fails first" if first else ""
+    hint = f"Fix {first} first: later failures are often caused by earlier ones." if first else ""
     raise VerifyError(
-        f"The cluster {report.cluster} does not work as it should: {names or 'no host was checked'}", hint
+        f"The cluster {report.cluster} does not work correctly: {names or 'no host was checked'}", hint
     )
 
 

@@ -44,7 +44,7 @@ def _from_host(names: Mapping[str, str], answer: Answer, pods: set[str]) -> list
     ]
     http = answer.http[SERVICE]
     if http.ok and http.body not in pods:
-        troubles.append(f"{names[SERVICE]} was answered by {shorten(http.body)!r}, which is no test pod")
+        troubles.append(f"{names[SERVICE]} was answered by {shorten(http.body)!r}, which is not a test pod")
     return troubles
 
 

@@ -9,7 +9,7 @@ from k8sbootstrap.survey.cluster.facts import Facts, Pod, Workload
 
 DOWN = "known to be down"
 UNREACHABLE = "cannot be reached over SSH"
-NO_NETWORK = "there is no pod network yet, and cluster.yaml leaves it to you (network.plugin: none)"
+NO_NETWORK = "there is no pod network yet, and with network.plugin: none you install it yourself"
 
 
 def per_host(

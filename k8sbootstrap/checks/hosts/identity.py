@@ -11,8 +11,8 @@ def hostname_unique(case: HostCase) -> Verdict:
     if not others:
         return passed(name)
     return failed(
-        f"the host name {name} is also that of {names(others)}",
-        f"Give {names(others)} a host name of its own."
+        f"the host name {name} is also used by {names(others)}",
+        f"Give {names(others)} another host name."
         if name == case.host.name
         else f"Run hostnamectl set-hostname {case.host.name} on the host.",
     )
@@ -23,13 +23,13 @@ def machine_id_unique(case: HostCase) -> Verdict:
     fix = "rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
     identity = case.facts.machine_id
     if not identity:
-        return failed("there is no machine-id", f"Run on the host: {fix}")
+        return failed("the host has no machine-id", f"Run on the host: {fix}")
     others = case.others_with(lambda facts: facts.machine_id)
     if others:
         return failed(
-            f"the machine-id {identity} is also that of {names(others)}",
-            f"If these are copies of one image, run on all of them but one: {fix}. "
-            "If they are the same machine, list it once in cluster.yaml.",
+            f"the machine-id {identity} is also used by {names(others)}",
+            "If they are the same machine, list it once in cluster.yaml. If they are copies "
+            f"of one image, run on all except one: {fix}",
         )
     return passed(identity)
 
@@ -38,7 +38,7 @@ def address_present(case: HostCase) -> Verdict:
     """The address for cluster traffic (privateAddress) is on one of the host's interfaces."""
     addresses, wanted = case.facts.addresses, case.host.private_address
     if addresses is None:
-        return skipped("the ip command is not installed there")
+        return skipped("the ip command is not installed")
     for address in addresses:
         if address.interface.ip == wanted:
             return passed(f"{wanted} on {address.device}")
@@ -62,5 +62,5 @@ def address_unique(case: HostCase) -> Verdict:
         return passed(str(wanted))
     return failed(
         f"the address {wanted} is also on an interface of {names(others)}",
-        f"Take the address off {names(others)}, or correct privateAddress in cluster.yaml.",
+        f"Remove the address from {names(others)}, or correct privateAddress in cluster.yaml.",
     )

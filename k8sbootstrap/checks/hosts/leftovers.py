@@ -35,7 +35,7 @@ def leftovers(case: HostCase) -> Verdict:
     if facts.cluster and not case.ours:
         return failed(
             f"the host belongs to the cluster {facts.cluster}",
-            f"Reset it with the cluster.yaml of {facts.cluster} first, or use another host.",
+            f"First reset it with the cluster.yaml of {facts.cluster}, or use another host.",
         )
     in_cluster = case.ours and case.plan.config.network.plugin != "routed"  # its pods write these files
     foreign = [
@@ -47,7 +47,8 @@ def leftovers(case: HostCase) -> Verdict:
         return passed(f"only what belongs to {name}" if facts.leftovers else "none")
     if case.ours:  # a run that was killed may not have got round to recording its last files
         return warning(
-            f"not recorded as put there by k8sbootstrap: {_listed(foreign)}", "See whether they are needed."
+            f"these files are not in k8sbootstrap's record: {_listed(foreign)}",
+            "Check whether they are needed.",
         )
     return _judge(foreign, _OWN_CNI.get(case.plan.config.network.plugin, ""))
 
@@ -58,18 +59,20 @@ def _judge(foreign: list[str], own: str) -> Verdict:
     first = [path for path in foreign if path.startswith(_CNI) and _owner(path) and path not in stays]
     if first == foreign:
         return failed(
-            f"container runtimes would take {_listed(first)} for pods, not the cluster's {own}",
-            "Move it away, or have its name begin with 90- so that it comes later.",
+            f"container runtimes would use {_listed(first)} for pods, not the cluster's {own}",
+            "Move it away, or rename it so that its name begins with 90- and it comes later.",
         )
     others = [path for path in foreign if path not in stays]
     if others:
         return failed(
-            f"something of another cluster is there: {_listed(others)}",
-            "Take that cluster off with the tool that made it (kubeadm reset, ...), or move these files off.",
+            f"the host has files of another cluster: {_listed(others)}",
+            "Remove that cluster with the tool that made it (kubeadm reset, ...), or move these files away.",
         )
     if not own:
-        return warning(f"{_listed(stays)} stays", "See that your pod network's file comes before it by name.")
-    return warning(f"{_listed(stays)} stays: container runtimes take {own}, which comes before it")
+        return warning(
+            f"{_listed(stays)} is kept", "Give the file of your pod network a name that comes before it."
+        )
+    return warning(f"{_listed(stays)} is kept: container runtimes use {own}, which comes before it")
 
 
 def _may_stay(path: str, own: str) -> bool:

@@ -30,7 +30,7 @@ def ports(case: HostCase) -> Verdict:
     """Every TCP port that the host's components need is free, or held by this cluster's own component."""
     listeners = case.facts.listeners
     if listeners is None:
-        return skipped("the ss command is not installed there")
+        return skipped("the ss command is not installed")
     wanted = list(_ports(case.plan, case.host))
     taken = [
         f"{port.number} (for {port.unit.removesuffix('.service')}) by {_holder(listener)}"
@@ -43,8 +43,8 @@ def ports(case: HostCase) -> Verdict:
     if not taken:
         return passed(", ".join(str(number) for number in sorted({port.number for port in wanted})))
     return failed(
-        f"taken: {'; '.join(dict.fromkeys(taken))}",
-        "Stop and disable what listens there, or have it listen on another port.",
+        f"these ports are in use: {'; '.join(dict.fromkeys(taken))}",
+        "Stop and disable the program that listens there, or move it to another port.",
     )
 
 
@@ -53,7 +53,7 @@ def cidr_overlap(case: HostCase) -> Verdict:
     network = case.plan.config.network
     ranges = {"podCIDR": network.pod_cidr, "serviceCIDR": network.service_cidr}
     if case.facts.addresses is None or case.facts.routes is None:
-        return skipped("the ip command is not installed there")
+        return skipped("the ip command is not installed")
     clashes: list[str] = []
     wider: list[str] = []
     for what, place in _places(case.facts):
@@ -66,12 +66,12 @@ def cidr_overlap(case: HostCase) -> Verdict:
     if clashes:
         keys = " or ".join(name for name in ranges if any(f" {name} " in clash for clash in clashes))
         return failed(
-            "; ".join(clashes), f"Choose a {keys} in cluster.yaml that nothing else in your network uses."
+            "; ".join(clashes), f"Choose a {keys} in cluster.yaml that your network does not use elsewhere."
         )
     if wider:
         return warning(
-            f"{'; '.join(wider)}: what that route leads to cannot be reached at these addresses",
-            "Choose another range in cluster.yaml if something there is needed.",
+            f"{'; '.join(wider)}: in this range the host can't reach the destination of the route",
+            "Choose another range in cluster.yaml if the host needs to reach addresses in it.",
         )
     return passed(f"{network.pod_cidr}, {network.service_cidr}")
 
@@ -80,7 +80,7 @@ def firewall(case: HostCase) -> Verdict:
     """No firewall blocks traffic between the cluster's hosts and pods: up opens firewalld, but not ufw."""
     plan, facts = case.plan, case.facts
     if facts.firewalld:
-        return passed("firewalld: what the cluster needs is opened there")
+        return passed("firewalld is active; k8sbootstrap opens it for the cluster")
     if not facts.ufw:
         return passed("neither firewalld nor ufw is active")
     pods = [str(plan.config.network.pod_cidr)] if case.host.is_node else []
@@ -93,7 +93,7 @@ def firewall(case: HostCase) -> Verdict:
     if not commands:
         return passed("ufw has rules for the cluster's hosts and pods")
     return warning(
-        f"ufw is active, and has no rules for {', '.join(command.split()[-1] for command in commands)}",
+        f"ufw is active, but has no rules for {', '.join(command.split()[-1] for command in commands)}",
         f"Run on the host: {'; '.join(commands)}.",
     )
 
@@ -102,20 +102,20 @@ def name_servers(case: HostCase) -> Verdict:
     """CoreDNS has servers for names outside the cluster: the host's, or those of dns.upstream."""
     dns, settings = case.plan.config.dns, case.plan.config.kubernetes
     if not case.host.is_node or dns.name != "coredns":
-        return passed("CoreDNS does not run there")
+        return passed("CoreDNS does not run on this host")
     if dns.upstream is not None:
         return passed(f"dns.upstream: {', '.join(dns.upstream) or 'none wanted'}")
     own = settings.extra_args.get("kubelet", {}).get("resolv-conf")
     own = own or settings.extra_config.get("kubelet", {}).get("resolvConf")
     if own:
-        return passed(f"those in {own}, as the kubelet's settings in cluster.yaml say")
+        return passed(f"those in {own}, which the kubelet's settings in cluster.yaml name")
     there = case.facts.name_servers
     if any(not _is_loopback(server) for server in there):
         return passed(", ".join(there))
-    seen = f"only {names(list(there))}, which in a pod is the pod itself" if there else "none"
+    seen = f"only {names(list(there))}, which is the pod itself inside a pod" if there else "none"
     return failed(
-        f"pods would get no name server that they could ask: /etc/resolv.conf has {seen}",
-        "Set dns.upstream in cluster.yaml to servers that nodes reach, or to [] where there are none.",
+        f"pods would have no usable name server: /etc/resolv.conf has {seen}",
+        "Set dns.upstream in cluster.yaml to servers that nodes can reach, or to [] if there are none.",
     )
 
 

@@ -34,7 +34,7 @@ def run_preflight(
         ValueError: A name in ``ignore`` is none of a check.
     """
     if unknown := sorted(set(ignore) - set(CHECK_NAMES)):
-        raise ValueError(f"no such check: {', '.join(unknown)}; there are: {', '.join(CHECK_NAMES)}")
+        raise ValueError(f"there is no check {', '.join(unknown)}; the checks are: {', '.join(CHECK_NAMES)}")
     hosts = [host for host in plan.hosts if host.name not in without]
     platforms = {host.name: host_platforms(plan.package_purposes(host)) for host in hosts}
     answers = pool.on_all(
@@ -68,7 +68,7 @@ def probe(host: str, session: Session, platforms: Sequence[Mapping[str, object]]
     except ValueError as exc:
         raise UnusableAnswerError(
             f"{host}: its answer can't be used: {shown(str(exc), 200)}",
-            hint="See what python3 prints there at start, and whether it is the right host.",
+            hint="Check that it is the right host, and that python3 prints nothing there when it starts.",
         ) from exc
 
 

@@ -41,18 +41,19 @@ def settings(case: HostCase) -> Verdict:
                 problems += _other_folder(case.plan, files[path].text) if kind == "docker" else []
                 kept.append(path)
     if case.plan.balances(case.host) and _HAPROXY in files:
-        problems.append(f"haproxy has a configuration of its own: {_HAPROXY}")
-        fix = "Set api.endpoint to a load balancer of yours, or use another host."
+        problems.append(f"haproxy already has its own configuration: {_HAPROXY}")
+        fix = "Set api.endpoint to your own load balancer, or use another host."
     if case.plan.serves_images(case.host) and _REGISTRY in files:
-        problems.append(f"docker-registry has a configuration of its own: {_REGISTRY}")
+        problems.append(f"docker-registry already has its own configuration: {_REGISTRY}")
         fix = "Set registry.host to another host."
     if problems:
         return failed("; ".join(problems), fix if len(problems) == 1 else _FIX)
     if kept:
         return warning(
-            f"kept beside what the cluster sets: {', '.join(kept)}", "k8sbootstrap plan shows the file."
+            f"these settings of the host are kept: {', '.join(kept)}",
+            "To see the file, run: k8sbootstrap plan",
         )
-    return passed("none of the host's own")
+    return passed("none set on the host")
 
 
 def _docker(case: HostCase, ours: bytes) -> list[str]:
@@ -79,7 +80,7 @@ def _other_folder(plan: ClusterPlan, theirs: str) -> Iterator[str]:
     except (ValueError, AttributeError):
         return  # said already
     if "data_root" in wanted.model_fields_set and root != wanted.data_root:
-        yield f"{_DOCKER} sets data-root to {root}, and runtime.docker.dataRoot is {wanted.data_root}"
+        yield (f"{_DOCKER} sets data-root to {root}, but runtime.docker.dataRoot is {wanted.data_root}")
 
 
 def _ours(plan: ClusterPlan, kind: str) -> bytes:

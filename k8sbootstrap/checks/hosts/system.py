@@ -45,7 +45,7 @@ def packages(case: HostCase) -> Verdict:
     facts, purposes = case.facts, case.plan.package_purposes(case.host)
     platform = platform_of(facts.os_id, facts.os_version)
     if platform is None:
-        return skipped("the packages of this distribution are not known")
+        return skipped("the packages for this distribution are not known")
     lacking = platform.lacks(purposes)
     names = platform.names(purposes) if not lacking else []
     if names and case.plan.bundle and not case.ours:
@@ -53,12 +53,13 @@ def packages(case: HostCase) -> Verdict:
         bundled = _bundled(case.plan.bundle)
         if system not in bundled:
             return failed(
-                f"the bundle has packages for {', '.join(bundled) or 'no system'}, and this host is {system}",
-                "Make the bundle anew: k8sbootstrap bundle create, with --os for every system of hosts.",
+                f"the bundle has packages for {', '.join(bundled) or 'no system'}, but this host is {system}",
+                "Make a new bundle: k8sbootstrap bundle create, with --os for each operating "
+                "system of your hosts.",
             )
     if facts.removed:
         return failed(
-            f"to install what the host lacks, apt would have to remove {', '.join(facts.removed)}",
+            f"to install the missing packages, apt would have to remove {', '.join(facts.removed)}",
             _without(case),
         )
     if not lacking:
@@ -71,12 +72,15 @@ def packages(case: HostCase) -> Verdict:
 
 def _without(case: HostCase) -> str:
     """What to do where packages of the host stand in the way."""
-    fix = "Use a host without these, or remove them yourself before"
+    fix = "Use a host without these packages, or remove them first"
     runtime = case.plan.config.runtime
     if not case.host.is_node or runtime.source == "upstream":
         return f"{fix}."
     name = "" if runtime.name == "containerd" else "runtime.name: containerd and "
-    return f"{fix}. Where it is a container runtime: {name}runtime.source: upstream takes no package of one."
+    return (
+        f"{fix}. If they are of a container runtime, set {name}runtime.source: upstream, "
+        "which needs no package of one."
+    )
 
 
 @cache
@@ -91,7 +95,7 @@ def arch(case: HostCase) -> Verdict:
     if found == wanted:
         return passed(found)
     return failed(
-        f"the processor is {found}, the binaries are for {wanted}",
+        f"the processor is {found}, but the binaries are for {wanted}",
         f"Write arch: {found} at this host in cluster.yaml."
         if found in ARCHITECTURES
         else f"Use hosts of {' or '.join(ARCHITECTURES)}.",
@@ -102,13 +106,13 @@ def systemd(case: HostCase) -> Verdict:
     """The host was booted with systemd, which runs all components."""
     if case.facts.systemd:
         return passed("systemd is running")
-    return failed("systemd is not running as the first process", "Boot the host with systemd.")
+    return failed("systemd is not the first process (PID 1)", "Boot the host with systemd.")
 
 
 def cgroup(case: HostCase) -> Verdict:
     """The release's kubelet supports the host's cgroup version: from 1.35 on, version 2."""
     if not case.host.is_node:
-        return passed("no pods run here")
+        return passed("no pods run on this host")
     if case.facts.cgroup_v2:
         return passed("version 2")
     if not case.plan.release.minor.fail_cgroup_v1:
@@ -116,9 +120,9 @@ def cgroup(case: HostCase) -> Verdict:
     version = case.plan.release.version
     if case.plan.config.kubernetes.extra_config.get("kubelet", {}).get("failCgroupV1") is False:
         return warning(
-            f"version 1: Kubernetes {version} runs on it only because failCgroupV1 is false in cluster.yaml; "
-            "later releases will not",
-            "Boot the host with cgroup version 2 (systemd.unified_cgroup_hierarchy=1) when you can.",
+            f"version 1: Kubernetes {version} runs on it only because failCgroupV1 is false in "
+            "cluster.yaml. Later releases will not run on it",
+            "Plan to boot the host with cgroup version 2 (systemd.unified_cgroup_hierarchy=1).",
         )
     return failed(
         f"version 1: the kubelet of Kubernetes {version} refuses to start on it",
@@ -131,12 +135,12 @@ def runtime(case: HostCase) -> Verdict:
     """The container runtime, installed or from the distribution's packages, works with the release."""
     wanted = case.plan.config.runtime
     if not case.host.is_node:
-        return passed("no pods run here")
+        return passed("no pods run on this host")
     if wanted.source == "upstream":
         return passed(f"{wanted.name} {case.plan.release.containerd['containerd'].version}, upstream's")
     found = case.facts.runtimes.get(wanted.name)
     if found is None:
-        return skipped(f"it is not known which {wanted.name} the host would get")
+        return skipped(f"the version of {wanted.name} that the host would get is not known")
     wrong = misfit(wanted.name, found, case.plan.release.minor)
     if not wrong:
         return passed(f"{wanted.name} {found}")
@@ -166,7 +170,7 @@ def kernel(case: HostCase) -> Verdict:
 def kernel_modules(case: HostCase) -> Verdict:
     """The kernel has overlay, br_netfilter, nf_conntrack, and what networks and DNS need (vxlan, dummy)."""
     if not case.host.is_node:
-        return passed("no pods run here")
+        return passed("no pods run on this host")
     network = case.plan.config.network
     cache = _CACHE_MODULES if case.plan.config.dns.node_local_cache else []
     wanted = [*WANTED_MODULES, *_tunnel(network), *cache]
@@ -175,24 +179,24 @@ def kernel_modules(case: HostCase) -> Verdict:
         return passed(", ".join(wanted))
     if missing == ["vxlan"] and network.plugin == "routed":
         return warning(
-            "vxlan is missing: pods reach only pods of nodes on the same network",
+            "vxlan is missing: pods can reach only pods of nodes on the same network",
             "Install a kernel that has the vxlan module if nodes are on different networks.",
         )
     if missing == _CACHE_MODULES:
         return failed(
-            "the kernel has no dummy, which the DNS cache on every node needs",
-            "Install a kernel that has it, or turn dns.nodeLocalCache off in cluster.yaml.",
+            "the kernel has no module dummy, which the DNS cache of nodes needs",
+            "Install a kernel with this module, or set dns.nodeLocalCache to false in cluster.yaml.",
         )
     if set(missing) <= set(_tunnel(network)):
         return failed(
-            f"the kernel has no {missing[0]}, which {network.plugin} needs",
-            f"Install a kernel that has it, or have {network.plugin} reach other nodes in another way "
-            f"(network.{network.plugin} in cluster.yaml).",
+            f"the kernel has no module {missing[0]}, which {network.plugin} needs",
+            f"Install a kernel with this module, or let {network.plugin} connect nodes without "
+            f"it (network.{network.plugin} in cluster.yaml).",
         )
     return failed(
-        f"the kernel has no {', '.join(missing)}",
-        f"Install the distribution's own kernel with its modules ({_kernel(case)}), all of one version, "
-        "and reboot into it.",
+        f"the kernel lacks {', '.join(missing)}",
+        f"Install the distribution's own kernel with its modules ({_kernel(case)}), all of "
+        "the same version, and reboot.",
     )
 
 
@@ -218,11 +222,11 @@ def swap(case: HostCase) -> Verdict:
         return passed("off")
     devices = ", ".join(case.facts.swaps)
     if tolerated or not case.host.is_node:
-        return passed(f"on ({devices}), which is tolerated here")
+        return passed(f"on ({devices}), which is allowed here")
     return failed(
         f"swap is on: {devices}",
-        "Run swapoff -a on the host and take the swap lines out of /etc/fstab (and systemd's swap units), so "
-        "that it stays off.",
+        "Run swapoff -a on the host and remove the swap lines from /etc/fstab (and "
+        "systemd's swap units), so that it stays off.",
     )
 
 
@@ -243,7 +247,7 @@ def clock_skew(case: HostCase) -> Verdict:
     seen = case.seen[case.host.name]
     begun, ended = seen.facts.clock
     if seen.answered < seen.asked:
-        return skipped("this machine's clock was set in the meantime")
+        return skipped("this machine's clock was changed during the check")
     # The host's clock read `begun` some time after `asked`, and `ended` some time before `answered`.
     ahead, behind = ended - seen.answered, seen.asked - begun
     skew = max(ahead, behind, 0.0)
@@ -252,13 +256,13 @@ def clock_skew(case: HostCase) -> Verdict:
     message = (
         f"the clock is at least {skew:.1f} s {'ahead of' if ahead > behind else 'behind'} this machine's"
     )
-    fix = "Synchronize both clocks: install systemd-timesyncd or chrony, then look at timedatectl."
+    fix = "Synchronize both clocks: install systemd-timesyncd or chrony, then check timedatectl."
     return failed(message, fix) if skew > SKEW_FAILS else warning(message, fix)
 
 
 def _kernel(case: HostCase) -> str:
     platform = platform_of(case.facts.os_id, case.facts.os_version)
-    return platform.kernel.format(arch=case.host.arch) if platform else "whichever packages these are in"
+    return platform.kernel.format(arch=case.host.arch) if platform else "the packages that contain them"
 
 
 def _dotted(version: tuple[int, ...]) -> str:
@@ -273,7 +277,7 @@ def _enough(what: str, found: int, limits: tuple[float, float], fix: str) -> Ver
     least, comfortable = limits
     amount = found / GIB
     if amount < least:
-        return failed(f"{amount:.1f} GiB {what}, {least:g} needed", fix)
+        return failed(f"{amount:.1f} GiB {what}, {least:g} GiB needed", fix)
     if amount < comfortable:
-        return warning(f"{amount:.1f} GiB {what}, {comfortable:g} recommended", fix)
+        return warning(f"{amount:.1f} GiB {what}, {comfortable:g} GiB recommended", fix)
     return passed(f"{amount:.1f} GiB {what}")

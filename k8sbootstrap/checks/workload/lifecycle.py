@@ -108,7 +108,7 @@ class ProbePods:
         Returns:
             What is left and why; empty when nothing is.
         """
-        by_hand = f"remove it with: kubectl delete namespace {self.namespace}"
+        by_hand = f"remove it: kubectl delete namespace {self.namespace}"
         script = (
             delete_script([self.namespace])
             + f"\nkubectl wait --for=delete namespace/{self.namespace} --timeout={GONE_DEADLINE}s"
@@ -213,7 +213,7 @@ def _trouble(item: Object) -> str:
         if condition["type"] == "PodScheduled" and condition["status"] != "True":
             return f"pod {name} is not scheduled: {condition.get('message', condition.get('reason', ''))}"
     if not status.get("conditions"):
-        return f"pod {name} is not scheduled: no scheduler has looked at it"
+        return f"pod {name} is not scheduled: no scheduler has handled it"
     return f"pod {name} is {status.get('phase', 'unknown')}: the node's kubelet has not started it"
 
 

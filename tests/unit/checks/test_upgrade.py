@@ -93,8 +93,8 @@ def test_a_minor_or_a_patch_further_is_fine(
 def test_a_skipped_minor(plan: Callable[..., ClusterPlan]) -> None:
     said = refused(plan("1.36.2"), running("1.34.9", "3.6.5"))
     assert said == {
-        "upgrade-version": "from 1.34.9 to 1.36.2 API servers would skip a minor. Set kubernetes.version to "
-        "a release of 1.35, run up, and go on from there, one minor at a time."
+        "upgrade-version": "from 1.34.9 to 1.36.2 API servers would skip a minor version. Set "
+        "kubernetes.version to a release of 1.35 and run up. Then continue, one minor version at a time."
     }
 
 
@@ -102,7 +102,7 @@ def test_a_skipped_minor(plan: Callable[..., ClusterPlan]) -> None:
 def test_a_downgrade(plan: Callable[..., ClusterPlan], before: str) -> None:
     target = {"1.36.3": "1.36.2", "1.35.6": "1.34.9"}[before]
     said = refused(plan(target), running(before, "3.6.5"))
-    assert f"going back to {target} is not possible" in said["upgrade-version"]
+    assert f"a downgrade to {target} is not possible" in said["upgrade-version"]
     assert f"Set kubernetes.version to {before} or later." in said["upgrade-version"]
 
 
@@ -116,18 +116,24 @@ def test_a_kubelet_that_stays_too_far_behind(plan: Callable[..., ClusterPlan]) -
     found = with_node(running(), "worker1", version="1.32.1")
     assert refused(plan(), found) == {}, "it is upgraded"
     said = refused(plan(), found, frozenset({"worker1"}))
-    assert "kubelets that stay at 1.32.1 (worker1) would be more than 3 minors older" in said["upgrade-skew"]
+    assert (
+        "kubelets that stay at 1.32.1 (worker1) would be more than 3 minor versions older"
+        in said["upgrade-skew"]
+    )
 
 
 def test_api_servers_too_far_apart(plan: Callable[..., ClusterPlan]) -> None:
     found = running(api_servers={"master1": "1.36.2", "master2": "1.34.9"})
-    assert "must be within one minor of each other" in refused(plan(), found)["upgrade-skew"]
+    assert "must be within one minor version of each other" in refused(plan(), found)["upgrade-skew"]
 
 
 def test_etcd_never_skips_a_minor_nor_goes_back(plan: Callable[..., ClusterPlan]) -> None:
-    assert "it would skip a minor" in refused(plan(), running(etcd="3.4.23"))["upgrade-etcd-version"]
+    assert "would skip a minor version" in refused(plan(), running(etcd="3.4.23"))["upgrade-etcd-version"]
     said = refused(plan(), running(etcd="3.6.9"))["upgrade-etcd-version"]
-    assert "given the older 3.6.8. Name it in cluster.yaml: releases: {1.36.2: {etcd: 3.6.9}}" in said
+    assert (
+        "would install the older 3.6.8. Set its version in cluster.yaml: releases: {1.36.2: {etcd: 3.6.9}}"
+        in said
+    )
     assert refused(plan(releases="{1.36.2: {etcd: 3.6.9}}"), running(etcd="3.6.9")) == {}
 
 
@@ -174,7 +180,7 @@ def test_pods_that_nothing_makes_again(plan: Callable[..., ClusterPlan]) -> None
 def test_a_budget_that_lets_no_pod_go(plan: Callable[..., ClusterPlan]) -> None:
     tight, idle = Budget("default/web", 0, 2, 2, 2), Budget("default/none", 0, 0, 0, 0)
     said = refused(plan(), running(budgets=(tight, idle)))["upgrade-budgets"]
-    assert "no pod may go of default/web (2 of 2 pods are healthy, 2 must be)." in said
+    assert "no pod can be evicted from default/web (2 of 2 pods are healthy, 2 must be)." in said
 
 
 def test_failures_are_ignored_by_name_alone(plan: Callable[..., ClusterPlan]) -> None:
@@ -192,14 +198,14 @@ def test_the_refusal_word_by_word(plan: Callable[..., ClusterPlan]) -> None:
         "2 preflight checks failed, and nothing was changed:",
         (
             "demo: upgrade-version: 1.36.3 (kube-apiserver on master1, kube-apiserver on master2, "
-            "kube-apiserver on master3, kube-controller-manager on master1 and 6 more): going back to "
-            "1.36.2 is not possible, what a newer release has written an older one may not read"
+            "kube-apiserver on master3, kube-controller-manager on master1 and 6 more): a downgrade to "
+            "1.36.2 is not possible, because it may not read the data of a newer release"
         ),
         "    Set kubernetes.version to 1.36.3 or later.",
-        "demo: upgrade-budgets: no pod may go of default/web (2 of 2 pods are healthy, 2 must be)",
+        "demo: upgrade-budgets: no pod can be evicted from default/web (2 of 2 pods are healthy, 2 must be)",
         (
-            "    Let more pods run, or let the budget allow a disruption. Ignoring this waits for "
-            "upgrade.drainTimeout."
+            "    Run more pods, or let the budget allow a disruption. If you ignore this check, the drain "
+            "waits for upgrade.drainTimeout."
         ),
     ]
     assert refusal.value.hint == (

@@ -24,7 +24,7 @@ def test_a_cluster_that_cannot_be_reached_fails_with_exit_code_6(run, file):
     assert ran.code == 6
     assert "failed   ssh" in ran.out
     assert "m1" in ran.out
-    assert "The cluster demo does not work as it should: ssh (m1)" in ran.err
+    assert "The cluster demo does not work correctly: ssh (m1)" in ran.err
     assert "start with ssh" in ran.err
 
 

@@ -226,7 +226,7 @@ def test_a_site_that_says_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         done = run(folder, url)
     assert done.exit_code == 8
-    assert done.output.startswith(f"{url}/release/stable-1.37.txt: no answer (silent for "), done.output
+    assert done.output.startswith(f"{url}/release/stable-1.37.txt: no answer (no data for "), done.output
     assert len(done.output.splitlines()) == 1
 
 

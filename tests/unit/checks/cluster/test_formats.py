@@ -149,10 +149,10 @@ def test_junit_counts_and_names():
 
 
 def test_a_failed_report_is_an_error_that_names_checks_and_hosts():
-    with pytest.raises(VerifyError, match=r"demo does not work as it should: nodes \(w1\)") as error:
+    with pytest.raises(VerifyError, match=r"demo does not work correctly: nodes \(w1\)") as error:
         conclude(REPORT)
     assert error.value.exit_code == 6
-    assert "start with nodes" in error.value.hint
+    assert "Fix nodes first" in error.value.hint
 
 
 def test_a_good_report_is_no_error():

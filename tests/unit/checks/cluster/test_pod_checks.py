@@ -80,7 +80,7 @@ def test_exec_that_broke_off_is_not_taken_for_done(facts):
 
 def test_exec_into_the_wrong_pod(facts):
     swapped = change(facts, execs={"w1": facts.workload.execs["w2"]})
-    assert failing(CHECKS["exec"], swapped) == {"w1": "exec into verify-w1 ended up in verify-w2"}
+    assert failing(CHECKS["exec"], swapped) == {"w1": "exec into verify-w1 reached verify-w2 instead"}
 
 
 def test_pod_network_names_both_ends(facts):
@@ -101,9 +101,11 @@ def test_pod_network_answered_by_another_pod(facts):
 
 
 def test_dns(facts):
-    assert verdicts(CHECKS["dns"], facts)["w1"].message == "its pod gets 10.96.0.1 from 10.96.0.10"
+    assert verdicts(CHECKS["dns"], facts)["w1"].message == "its pod resolves names with 10.96.0.10: 10.96.0.1"
     broken = break_tries(facts, "w1", **{DNS: "no answer in 3 s"})
-    assert failing(CHECKS["dns"], broken) == {"w1": "its pod gets no name from 10.96.0.10: no answer in 3 s"}
+    assert failing(CHECKS["dns"], broken) == {
+        "w1": "its pod can't resolve names with 10.96.0.10: no answer in 3 s"
+    }
     none = facts.plan.config.model_copy(update={"dns": Dns(name="none")})
     without = replace(facts, plan=replace(facts.plan, config=none))
     assert verdicts(CHECKS["dns"], without)["cluster"].status is Status.SKIPPED

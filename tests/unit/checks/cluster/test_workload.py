@@ -79,7 +79,7 @@ def test_a_pod_that_runs():
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ({}, "no scheduler has looked at it"),
+        ({}, "no scheduler has handled it"),
         (
             {
                 "conditions": [

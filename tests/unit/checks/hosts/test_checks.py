@@ -74,13 +74,13 @@ def test_a_good_host_passes(judge, check, base):
         ),
         ("os", {"os_release": 'ID=debian\nVERSION_ID="11"\nPRETTY_NAME="Debian 11"'}, "Debian 11 is not"),
         ("os", {"os_release": ""}, "unknown operating system"),
-        ("arch", {"machine": "aarch64"}, "the processor is arm64, the binaries are for amd64"),
+        ("arch", {"machine": "aarch64"}, "the processor is arm64, but the binaries are for amd64"),
         ("arch", {"machine": "riscv64"}, "riscv64"),
-        ("systemd", {"systemd": False}, "not running"),
-        ("kernel-modules", {"modules": ["vxlan"]}, "no overlay, br_netfilter, nf_conntrack"),
+        ("systemd", {"systemd": False}, "not the first process"),
+        ("kernel-modules", {"modules": ["vxlan"]}, "lacks overlay, br_netfilter, nf_conntrack"),
         ("swap", {"swaps": SWAP}, "/dev/sda2"),
-        ("memory", {"meminfo": "MemTotal:  900000 kB\n"}, "0.9 GiB of memory, 1 needed"),
-        ("disk", {"disk_free": GIB}, "1.0 GiB free at /var/lib, 2 needed"),
+        ("memory", {"meminfo": "MemTotal:  900000 kB\n"}, "0.9 GiB of memory, 1 GiB needed"),
+        ("disk", {"disk_free": GIB}, "1.0 GiB free at /var/lib, 2 GiB needed"),
         ("machine-id-unique", {"machine_id": ""}, "no machine-id"),
         ("address-present", {"addresses": json.dumps([link("eth0", "192.0.2.99/24")])}, "192.0.2.11"),
         ("ports", {"sockets": listening("0.0.0.0", 6443)}, "6443 (for kube-apiserver) by nginx"),
@@ -266,9 +266,9 @@ def test_a_port_held_by_another_of_our_units(judge):
         (
             "hostname-unique",
             {"hostname": "m1", "machine_id": "b"},
-            "the host name m1 is also that of m2 and m3",
+            "the host name m1 is also used by m2 and m3",
         ),
-        ("machine-id-unique", {"hostname": "m2"}, "is also that of m2 and m3"),
+        ("machine-id-unique", {"hostname": "m2"}, "is also used by m2 and m3"),
     ],
 )
 def test_hosts_that_share_what_must_be_unique(judge, check, same, says):
@@ -305,24 +305,29 @@ CRI_O = "/etc/cni/net.d/01-crio-bridge.conflist"
 @pytest.mark.parametrize(
     ("plugin", "there", "status", "says"),
     [
-        ("routed", [PODMAN], Status.WARNING, f"{PODMAN} (of podman) stays: container runtimes take 10-k8s"),
-        ("none", [PODMAN], Status.WARNING, f"{PODMAN} (of podman) stays"),
+        ("routed", [PODMAN], Status.WARNING, f"{PODMAN} (of podman) is kept: container runtimes use 10-k8s"),
+        ("none", [PODMAN], Status.WARNING, f"{PODMAN} (of podman) is kept"),
         (
             "none",
             ["/etc/cni/net.d/10-weave.conf"],
             Status.FAILED,
-            "of another cluster is there: /etc/cni/net",
+            "files of another cluster: /etc/cni/net",
         ),
         ("routed", [PODMAN, "/etc/cni/net.d/10-calico.conflist"], Status.FAILED, "net.d/10-calico.conflist"),
         ("routed", [PODMAN, "/etc/cni/net.d/calico-kubeconfig"], Status.FAILED, "net.d/calico-kubeconfig"),
-        ("routed", [PODMAN, "/var/lib/etcd/member"], Status.FAILED, "cluster is there: /var/lib/etcd/member"),
+        (
+            "routed",
+            [PODMAN, "/var/lib/etcd/member"],
+            Status.FAILED,
+            "of another cluster: /var/lib/etcd/member",
+        ),
         ("routed", ["/etc/cni/net.d/nerdctl-a.conflist"], Status.WARNING, "of nerdctl"),
         ("calico", ["/etc/cni/net.d/10-calico.conflist"], Status.FAILED, "of another cluster"),
         (
             "routed",
             [CRI_O],
             Status.FAILED,
-            "would take /etc/cni/net.d/01-crio-bridge.conflist (of CRI-O) for",
+            "would use /etc/cni/net.d/01-crio-bridge.conflist (of CRI-O) for",
         ),
     ],
 )
@@ -354,7 +359,7 @@ def test_another_architecture_is_mended_in_cluster_yaml(make_plan, judge):
 
 
 def test_firewalld_is_opened_by_up(judge):
-    assert judge("firewall", firewalld=True).message.startswith("firewalld: ")
+    assert judge("firewall", firewalld=True).message.startswith("firewalld is active; ")
 
 
 UFW = """Status: active
@@ -428,12 +433,12 @@ Inst runc (1.1.5+ds1-1+deb12u1 Debian:12.15/oldstable [amd64])
 @pytest.mark.parametrize(
     ("runtime", "way_out"),
     [
-        ({"name": "docker"}, "runtime.name: containerd and runtime.source: upstream takes no package"),
+        ({"name": "docker"}, "runtime.name: containerd and runtime.source: upstream, which needs no package"),
         (
             {"name": "containerd"},
-            "container runtime: runtime.source: upstream takes no package",
+            "container runtime, set runtime.source: upstream, which needs no package",
         ),
-        ({"name": "containerd", "source": "upstream"}, "or remove them yourself before."),
+        ({"name": "containerd", "source": "upstream"}, "or remove them first."),
     ],
 )
 def test_packages_that_would_have_to_go_are_named(judge, make_plan, runtime, way_out):
@@ -448,7 +453,7 @@ def test_packages_that_would_have_to_go_are_named(judge, make_plan, runtime, way
     [
         ("ID=debian\nVERSION_ID=12", "linux-image-amd64"),
         ("ID=centos\nVERSION_ID=10", "kernel-modules-extra"),
-        ("ID=arch", "whichever"),
+        ("ID=arch", "the packages that contain them"),
     ],
 )
 def test_where_kernel_modules_come_from(judge, os_release, names):
@@ -514,7 +519,7 @@ def test_packages_of_a_bundle(judge, make_plan, tmp_path, version, status):
     verdict = judge("packages", plan=plan, os_release=release)
     assert verdict.status is status
     if status is Status.FAILED:
-        assert "has packages for debian13/amd64, and this host is debian12/amd64" in verdict.message
+        assert "has packages for debian13/amd64, but this host is debian12/amd64" in verdict.message
     assert judge("packages", plan=plan, base="master", os_release=release).status is Status.PASSED
 
 
@@ -550,7 +555,7 @@ def test_what_the_pod_network_needs_of_the_kernel(judge, make_plan, network, mod
     verdict = judge("kernel-modules", plan=plan, modules=there)
     if module:
         assert verdict.status is Status.FAILED
-        assert verdict.message == f"the kernel has no {module}, which {network['plugin']} needs"
+        assert verdict.message == f"the kernel has no module {module}, which {network['plugin']} needs"
         verdict = judge("kernel-modules", plan=plan, modules=[*there, module])
     assert verdict.status is Status.PASSED
 
@@ -577,7 +582,7 @@ def engine(*lines, info=None, containers=()):
             {"runtime": {"docker": {"dataRoot": "/big"}}},
             owned("/etc/docker/daemon.json", '{"data-root": "/srv"}'),
             Status.FAILED,
-            "sets data-root to /srv, and runtime.docker.dataRoot is /big",
+            "sets data-root to /srv, but runtime.docker.dataRoot is /big",
         ),
         ({}, engine('DOCKER_OPTS="--log-driver=journald"'), Status.FAILED, "started with --log-driver"),
         ({}, engine(info={"Swarm": {"LocalNodeState": "active"}}), Status.FAILED, "in a swarm"),
@@ -611,7 +616,7 @@ def engine(*lines, info=None, containers=()):
             WORKER_FIRST,
             owned("/etc/haproxy/haproxy.cfg"),
             Status.FAILED,
-            "haproxy has a configuration of its",
+            "haproxy already has its own",
         ),
         (WORKER_FIRST, owned("/etc/haproxy/haproxy.cfg", stock=True), Status.PASSED, "none"),
         ({}, owned("/etc/haproxy/haproxy.cfg"), Status.PASSED, "none"),
@@ -619,7 +624,7 @@ def engine(*lines, info=None, containers=()):
             {"registry": {"host": "m1"}},
             owned("/etc/docker/registry/config.yml"),
             Status.FAILED,
-            "docker-registry has a configuration of its own",
+            "docker-registry already has its own configuration",
         ),
         ({}, owned("/etc/docker/registry/config.yml"), Status.PASSED, "none"),
     ],

@@ -23,11 +23,11 @@ ELSEWHERE = (
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "pods would get no name server that they could ask: /etc/resolv.conf has none"),
+        ("", "pods would have no usable name server: /etc/resolv.conf has none"),
         ("# nameserver 192.0.2.53\nsearch example.com\n", "/etc/resolv.conf has none"),
         (
             "nameserver 127.0.0.1\nnameserver ::1\n",
-            "only 127.0.0.1 and ::1, which in a pod is the pod itself",
+            "only 127.0.0.1 and ::1, which is the pod itself inside a pod",
         ),
     ],
 )
@@ -46,10 +46,13 @@ def test_a_host_without_name_servers(judge, text, says):
             {"dns": {"upstream": ["192.0.2.53", "192.0.2.54:5353"]}},
             "dns.upstream: 192.0.2.53, 192.0.2.54:5353",
         ),
-        ({"dns": {"name": "none"}}, "CoreDNS does not run there"),
-        ({"hosts": ETCD}, "CoreDNS does not run there"),
+        ({"dns": {"name": "none"}}, "CoreDNS does not run on this host"),
+        ({"hosts": ETCD}, "CoreDNS does not run on this host"),
         *(
-            ({"kubernetes": way}, "those in /etc/resolv.pods, as the kubelet's settings in cluster.yaml say")
+            (
+                {"kubernetes": way},
+                "those in /etc/resolv.pods, which the kubelet's settings in cluster.yaml name",
+            )
             for way in ELSEWHERE
         ),
     ],
@@ -93,7 +96,7 @@ def test_the_cache_on_every_node_needs_the_module_dummy(judge, make_plan):
     plan = make_plan(dns={"nodeLocalCache": True})
     verdict = judge("kernel-modules", plan=plan, modules=there)
     assert verdict.status is Status.FAILED
-    assert "the kernel has no dummy" in verdict.message
+    assert "the kernel has no module dummy" in verdict.message
     assert "dns.nodeLocalCache" in verdict.fix
     assert judge("kernel-modules", plan=plan, modules=[*there, "dummy"]).status is Status.PASSED
     assert judge("kernel-modules", modules=there).status is Status.PASSED

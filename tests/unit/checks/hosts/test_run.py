@@ -115,7 +115,7 @@ def test_only_what_is_named_is_ignored(check_with, m1, recording):
 
 
 def test_a_name_that_is_no_check(make_plan):
-    with pytest.raises(ValueError, match="no such check: swop"):
+    with pytest.raises(ValueError, match="there is no check swop"):
         run_preflight(make_plan(), AnsweredPool({}), ignore=["swop"])
 
 
