@@ -108,21 +108,26 @@ class ActionModule(OwnModule):
         units = {each for unit in request["units"] for each in (unit["name"], *unit["followers"])}
         strange = {*found.get("pending_restarts", ()), *found.get("inputs", ())} - units
         if strange:
-            raise AnsibleActionFail(f"the host wants other units restarted than were named: {_few(strange)}")
+            raise AnsibleActionFail(
+                f"the host asks to restart units that are not part of this component: {_few(strange)}"
+            )
         return found
 
     def _send(self, missing, sources):
         strange = set(missing) - set(sources)
         if strange:
-            raise AnsibleActionFail(f"the host asks for files that it is not to have: {_few(strange)}")
+            raise AnsibleActionFail(
+                f"the host asks for files that are not part of this component: {_few(strange)}"
+            )
         folder = self._make_tmp_path()
         uploads = {}
         for number, dest in enumerate(dict.fromkeys(missing)):
             source = sources[dest]
             if not source or not Path(source).is_file():
                 raise AnsibleActionFail(
-                    f"{dest} is not on the host, no mirror served it there, and the controller has no file "
-                    f"{source or '(none given)'} to send; run k8sbootstrap render or up again to fetch it"
+                    f"{dest} is not on the host, no mirror has it, and the controller has no file "
+                    f"{source or '(none given)'} to send. Run k8sbootstrap render or up again to fetch "
+                    "it"
                 )
             target = self._connection._shell.join_path(folder, str(number))  # noqa: SLF001
             uploads[dest] = self._transfer_file(source, target)
@@ -208,7 +213,7 @@ class ActionModule(OwnModule):
             try:
                 content = Path(item["src"]).expanduser().read_bytes()
             except OSError as error:
-                raise AnsibleActionFail(f"{item['dest']} can't be made: {error}") from error
+                raise AnsibleActionFail(f"{item['dest']} can't be created: {error}") from error
         else:
             content = str(item["content"]).encode()
         return {

@@ -49,7 +49,7 @@ class ActionModule(OwnModule):
             if missing:
                 if missing["system"] not in folders:
                     raise AnsibleActionFail(
-                        "the host asks for packages of a system that is not in the bundle"
+                        "the host asks for packages of an operating system that is not in the bundle"
                     )
                 listed = set(_FILENAME.findall(indexes[missing["system"]].decode()))
                 arguments["archive"] = self._send(folders[missing["system"]], missing["files"], listed)
@@ -71,7 +71,7 @@ class ActionModule(OwnModule):
                     for name in dict.fromkeys(names):
                         _add(tar, folder / name)
             except OSError as error:
-                raise AnsibleActionFail(f"packages can't be sent: {error}; {_NEXT}") from error
+                raise AnsibleActionFail(f"packages can't be sent to the host: {error}; {_NEXT}") from error
             file.flush()
             target = self._connection._shell.join_path(self._connection._shell.tmpdir, "packages.tar")  # noqa: SLF001
             return self._transfer_file(file.name, target)
@@ -80,7 +80,7 @@ class ActionModule(OwnModule):
 def _add(tar, path):
     """Add a regular file; a link or folder under a package's name is none."""
     if not stat.S_ISREG(path.lstat().st_mode):
-        raise AnsibleActionFail(f"{path} is not a plain file; {_NEXT}")
+        raise AnsibleActionFail(f"{path} is not a regular file; {_NEXT}")
     tar.add(path, path.name, recursive=False)
 
 
@@ -88,4 +88,4 @@ def _index(folder):
     try:
         return (folder / "Packages").read_bytes()
     except OSError as error:
-        raise AnsibleActionFail(f"the packages for hosts are not there: {error}; {_NEXT}") from error
+        raise AnsibleActionFail(f"the packages for hosts are missing: {error}; {_NEXT}") from error

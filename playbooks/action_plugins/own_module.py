@@ -195,8 +195,8 @@ class ActionModule(ActionBase):
                 found[key] = check(said[key])
             except TypeError:
                 raise AnsibleActionFail(
-                    f"the host answered something that the module {name} never does ({key}); see who "
-                    "changed its Python, or whether it is the right host"
+                    f"the host sent an answer that the module {name} never sends ({key}). Check that "
+                    "it is the right host, and that nobody changed its Python"
                 ) from None
         if said.get("_ansible_parsed") is False:  # what came was no answer at all
             found["failed"] = True
@@ -220,7 +220,7 @@ class ActionModule(ActionBase):
         if done["rc"] != 0 or not _FOLDER.fullmatch(path):
             said = done["stderr"].strip() or done["stdout"].strip()
             raise AnsibleActionFail(
-                f"no folder for files could be made in /var/tmp of the host: {said[:500]}"
+                f"no directory for files could be created in /var/tmp of the host: {said[:500]}"
             )
         self._connection._shell.tmpdir = path  # noqa: SLF001
         self._cleanup_remote_tmp = True
@@ -236,8 +236,9 @@ class ActionModule(ActionBase):
         )
         if taken:
             raise AnsibleActionFail(
-                f"the host gives facts that would take the place of the inventory's variables: {taken[:5]}; "
-                "see who changed its Python, and set inject_facts_as_vars = False in ansible.cfg"
+                f"the host sent facts that would replace variables of the inventory: {taken[:5]}. "
+                "Check that nobody changed its Python, and set inject_facts_as_vars = False in "
+                "ansible.cfg"
             )
 
     def _roles(self):

@@ -67,7 +67,7 @@ def _modules(names: list[str], record: Record, check_mode: bool) -> list[str]:
             settle(record)  # it may be among the packages that are on their way
         if not shutil.which("modprobe"):
             raise HostError(
-                f"kernel module {name} is not loaded and modprobe is not installed (package kmod)"
+                f"kernel module {name} is not loaded, and modprobe is not installed: install the package kmod"
             )
         done = _run(["modprobe", name])
         if done.returncode != 0:
@@ -96,7 +96,7 @@ def _sysctls(wanted: Mapping[str, Any], record: Record, check_mode: bool) -> lis
             with open(sysctl_path(name), "w", encoding="ascii") as handle:
                 handle.write(str(value))
         except OSError as error:
-            raise HostError(f"sysctl {name}={value} was refused: {error}") from error
+            raise HostError(f"the kernel refused sysctl {name}={value}: {error}") from error
     return changed
 
 

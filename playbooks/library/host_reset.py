@@ -29,8 +29,8 @@ def main() -> None:
     if record.data["cluster"] != module.params["cluster"]:
         module.fail_json(
             msg=f"this host belongs to cluster {record.data['cluster']!r}, not to "
-            f"{module.params['cluster']!r}; nothing was taken off. Reset it with the cluster.yaml of its own "
-            "cluster."
+            f"{module.params['cluster']!r}; nothing was removed. Reset it with the "
+            "cluster.yaml of its own cluster."
         )
     if module.check_mode:
         module.exit_json(changed=True, changes=["reset"])

@@ -52,7 +52,7 @@ def _drain(parameters: dict[str, Any], check_mode: bool) -> list[Change]:
             if ours:
                 uncordon(node_object(name))
             again = "; it takes pods again" if ours else ""
-            raise DrainError(f"it was not upgraded{again}, because {error}") from error
+            raise DrainError(f"it was not upgraded{again}: {error}") from error
     return [change("node", "drain", name)]
 
 

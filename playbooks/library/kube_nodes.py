@@ -41,11 +41,11 @@ def _wait(names: list[str], timeout: int, check_mode: bool) -> dict[str, Object]
             reasons = []
             if absent:
                 reasons.append(
-                    "not registered: {} (see journalctl -u kubelet there)".format(", ".join(absent))
+                    "not registered: {} (see journalctl -u kubelet on the host)".format(", ".join(absent))
                 )
             if without:
                 reasons.append(
-                    "without podCIDR: {} (see journalctl -u kube-controller-manager)".format(
+                    "without podCIDR: {} (see journalctl -u kube-controller-manager on masters)".format(
                         ", ".join(without)
                     )
                 )

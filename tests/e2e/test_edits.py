@@ -241,17 +241,17 @@ MASTER, WORKER = ["master"], ["worker"]
 OTHER_MEMBERS = {
     "one master becomes three": (
         roles(master1=MASTER, master2=MASTER, master3=MASTER, worker1=WORKER, worker2=WORKER),
-        "adds master2 and master3: without the others' data they would begin a second, empty cluster",
+        "adds master2 and master3: without the data of the others they would start a second, empty cluster",
         "master2,master3",
     ),
     "workers become masters": (
         roles(master1=MASTER, worker1=["master", "worker"], worker2=["master", "worker"]),
-        "adds worker1 and worker2: without the others' data they would begin a second, empty cluster",
+        "adds worker1 and worker2: without the data of the others they would start a second, empty cluster",
         "",
     ),
     "etcd on a host of its own": (
         roles(master1=MASTER, master2=["etcd"], worker1=WORKER, worker2=WORKER),
-        "puts etcd on master2: they would begin a new, empty cluster",
+        "puts etcd on master2: these would start a new, empty cluster",
         "master2",
     ),
 }
@@ -276,7 +276,7 @@ def test_other_members_of_etcd_are_refused(lab: Lab, edit: str) -> None:
         assert "the same command again" not in said
     assert text in plain_refusal(lab, file)
     if limit:
-        unknown = "master1 did not say whether etcd data is there: not reached, or left out"
+        unknown = "master1 did not report whether there is etcd data: not reached, or left out"
         assert unknown in plain_refusal(lab, file, "--limit", limit)
     assert running(lab) == before
     assert etcd(lab) == members
@@ -309,7 +309,7 @@ def test_a_member_whose_data_is_gone_does_not_start(lab: Lab) -> None:
     for command in ("plan", "up"):
         said = lab.k(command, file=file, code=4).stderr
         assert "etcd's data is gone from master1 (/var/lib/etcd last changed " in said
-        assert "Is a disk not mounted there?" in said
+        assert "Mount the disk if it is not mounted" in said
     assert "its data is gone from /var/lib/etcd" in lab.k("verify", file=file, code=6).stdout
     lab.k("lab", "stop", "--graceful", "master1")
     lab.k("lab", "start", "master1")
@@ -361,10 +361,10 @@ def formed(lab: Lab, name: str) -> bool:
 def test_members_are_not_taken_out_and_stay_where_they_are(lab: Lab) -> None:
     said = lab.k("plan", file=small(lab), code=4).stderr
     for name in ("master2", "master3"):
-        assert f"{name} ({lab.address(name)}) is a member of etcd, and cluster.yaml has it no longer" in said
+        assert f"{name} ({lab.address(name)}) is a member of etcd, but no longer in cluster.yaml" in said
     file = lab.variant("moved.yaml", edit_host("master2", privateAddress=another_address(lab)))
     said = lab.k("plan", file=file, code=4).stderr
-    assert f"etcd's member master2 is at {lab.address('master2')}, and cluster.yaml says" in said
+    assert f"etcd's member master2 has the address {lab.address('master2')}, but cluster.yaml says" in said
 
 
 def test_one_of_three_members_loses_its_data(lab: Lab) -> None:
@@ -372,7 +372,7 @@ def test_one_of_three_members_loses_its_data(lab: Lab) -> None:
     lab.sh("master2", "systemctl stop etcd; mv /var/lib/etcd/member /root/; systemctl start etcd", code=1)
     said = lab.k("up", code=4).stderr
     assert "etcd's data is gone from master2" in said
-    assert "the other members have a quorum, and the cluster goes on without it" in said
+    assert "the other members have a quorum, and the cluster works without it" in said
     lab.kubectl("get nodes")
     lab.sh("master2", "mv /root/member /var/lib/etcd/")
     lab.k("up")
@@ -392,7 +392,7 @@ def test_a_member_that_was_lost_is_made_anew_by_hand(lab: Lab) -> None:
     """The host under its name is empty: refused with the commands, and these are right."""
     lab.sh("master2", NEW_DISK)
     said = lab.k("up", code=4).stderr
-    assert "master2 has nothing of etcd, and etcd has a member master2" in said
+    assert "master2 has no etcd data, but etcd has a member master2" in said
     lost = lab.sh("master1", f"{ETCDCTL} member list | grep master2 | cut -d, -f1").strip()
     add = f"etcdctl member add master2 --peer-urls=https://{lab.address('master2')}:2380"
     assert f"etcdctl member remove {lost}, then {add}" in said

@@ -79,8 +79,10 @@ def test_drain_is_held_up_by_a_budget(lab: Lab) -> None:
     )
     with _loads(lab) as loads:
         said = lab.k("up", "--ignore-preflight", "upgrade-budgets", file=new, code=5).stderr
-        assert "it was not upgraded; it takes pods again, because its pods did not all go within 30 s" in said
-        assert "is held by PodDisruptionBudget default/held, which lets no pod go" in said
+        assert (
+            "it was not upgraded; it takes pods again: not all of its pods were evicted within 30 s" in said
+        )
+        assert "is held by PodDisruptionBudget default/held, which allows no eviction" in said
         assert "SchedulingDisabled" not in lab.kubectl("get nodes")
         lab.kubectl("delete poddisruptionbudget held")
         lab.k("up", file=new)

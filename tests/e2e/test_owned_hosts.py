@@ -122,7 +122,7 @@ def test_settings_that_can_not_stay_are_refused(lab: Lab) -> None:
         "worker1",
         "echo 'DOCKER_OPTS=\"--log-driver=journald\"' >>/etc/default/docker; systemctl restart docker",
     )
-    refused(lab, "docker is started with --log-driver")
+    refused(lab, "docker would not start: its command line has --log-driver")
     lab.sh("worker1", "sed -i /journald/d /etc/default/docker")
 
 

@@ -213,11 +213,11 @@ def deep(_: Scene) -> dict[str, Any]:
 
 LIES: dict[str, tuple[Callable[[Scene], dict[str, Any]], str, str]] = {
     "facts": (facts, "site", "failed=0"),
-    "files": (missing_files, "kube_proxy", "asks for files that it is not to have"),
-    "packages": (missing_packages, "packages", "packages of a system that is not in the bundle"),
-    "units": (units, "etcd", "wants other units restarted"),
-    "wrong types": (wrong_types, "kubelet", "the host answered something that the module"),
-    "deep": (deep, "kube_proxy", "the host answered something that the module component"),
+    "files": (missing_files, "kube_proxy", "asks for files that are not part of this component"),
+    "packages": (missing_packages, "packages", "packages of an operating system that is not in the bundle"),
+    "units": (units, "etcd", "asks to restart units that are not part of this component"),
+    "wrong types": (wrong_types, "kubelet", "the host sent an answer that the module"),
+    "deep": (deep, "kube_proxy", "the host sent an answer that the module component"),
 }
 """What a host answers, to which playbook, and what Ansible then says."""
 
@@ -271,8 +271,8 @@ def ask_for_packages(scene: Scene, *names: str) -> tuple[str, list[Path]]:
     [
         ("unlisted.deb", "not packages of the bundle"),
         ("../evil/canary", "not packages of the bundle"),
-        ("linked.deb", "is not a plain file"),
-        ("folder.deb", "is not a plain file"),
+        ("linked.deb", "is not a regular file"),
+        ("folder.deb", "is not a regular file"),
         ("{canary}", "not packages of the bundle"),
     ],
 )
@@ -329,5 +329,5 @@ def test_facts_of_the_users_own_tasks_do_not_replace_variables(scene: Scene) -> 
         check=False,
         timeout=120,
     )
-    assert "would take the place of the inventory's variables" in done.stdout
+    assert "would replace variables of the inventory" in done.stdout
     assert not stolen(log.read_text(errors="replace"))

@@ -49,4 +49,4 @@ def cause_of(error: Exception) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{os.path.basename(where.filename)}, line {where.lineno}"
-    return f"{type(error).__name__}: {error} ({place}); this is a fault of k8sbootstrap, please report it"
+    return f"{type(error).__name__}: {error} ({place}); this is a bug in k8sbootstrap: please report it"

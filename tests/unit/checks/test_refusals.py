@@ -159,7 +159,7 @@ def test_another_address_for_a_master(tmp_path: Path, running: dict[str, HostFin
     refusal = only(edited(tmp_path, "10.0.0.12", "10.0.0.99"), running)
     assert "hosts[master2].privateAddress: 10.0.0.99" in refusal.text
     refusal = only(edited(tmp_path, "10.0.0.31", "10.0.0.99"), running)
-    assert refusal.text.startswith("etcd's member etcd1 is at 10.0.0.31")
+    assert refusal.text.startswith("etcd's member etcd1 has the address 10.0.0.31")
 
 
 def test_another_name_for_the_cluster(tmp_path: Path, running: dict[str, HostFinding]) -> None:

@@ -25,7 +25,7 @@ def test_a_cluster_that_cannot_be_reached_fails_with_exit_code_6(run, file):
     assert "failed   ssh" in ran.out
     assert "m1" in ran.out
     assert "The cluster demo does not work correctly: ssh (m1)" in ran.err
-    assert "start with ssh" in ran.err
+    assert "Fix ssh first" in ran.err
 
 
 def test_json_goes_to_standard_output_alone_and_junit_to_its_file(run, file, tmp_path):

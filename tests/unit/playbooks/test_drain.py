@@ -111,9 +111,9 @@ def test_what_holds_a_drain_is_named(drain: ModuleType, monkeypatch: pytest.Monk
     with pytest.raises(drain.DrainError) as raised:
         drain.evict("worker1", 5, bare_pods=False)
     assert str(raised.value) == (
-        "its pods did not all go within 5 s: default/web-1 is held by PodDisruptionBudget default/web, which "
-        "lets no pod go (2 of 2 healthy, 2 must be); default/debug has no controller that would start it "
-        "again elsewhere; default/slow is told to end and has not yet"
+        "not all of its pods were evicted within 5 s: default/web-1 is held by PodDisruptionBudget "
+        "default/web, which allows no eviction (2 of 2 pods healthy, 2 must be); default/debug has no "
+        "controller that would start it again on another node; default/slow is still terminating"
     )
 
 
@@ -148,6 +148,6 @@ def test_a_node_that_does_not_come_back(drain: ModuleType, monkeypatch: pytest.M
     monkeypatch.setattr(drain, "kubectl_json", lambda *_: node("v1.36.2"))
     assert drain.wait_until_ready("worker1", "1.36.2", 1)
     with pytest.raises(
-        drain.DrainError, match=r"not Ready with 1\.36\.3 after 0 s: its kubelet says it is 1\.36\.2"
+        drain.DrainError, match=r"not Ready with 1\.36\.3 after 0 s: its kubelet reports 1\.36\.2"
     ):
         drain.wait_until_ready("worker1", "1.36.3", 0)

@@ -156,7 +156,7 @@ REFUSED = {
     "grown from one to three": (
         THREE,
         {"m1": ONE, "m2": BARE, "m3": BARE},
-        "etcd has the member m1, and cluster.yaml adds m2 and m3: without the others' data they would begin ",
+        "etcd has the member m1, and cluster.yaml adds m2 and m3: without the data of the others they would ",
     ),
     "grown while the first is stopped": (
         THREE,
@@ -166,7 +166,7 @@ REFUSED = {
     "grown while the first is out of reach": (
         THREE,
         {"m1": None, "m2": BARE, "m3": BARE},
-        "m1 did not say whether etcd data is there",
+        "m1 did not report whether there is etcd data",
     ),
     "grown by a worker while the first is out of reach": (
         named("m1", "w1", "m3"),
@@ -176,17 +176,17 @@ REFUSED = {
     "moved to hosts of its own": (
         OWN,
         {"m1": ONE, "e1": BARE, "e2": BARE, "e3": BARE},
-        "etcd's data is on m1 (10.0.0.11), and cluster.yaml puts etcd on e1, e2 and e3",
+        "etcd's data is on m1 (10.0.0.11), but cluster.yaml puts etcd on e1, e2 and e3",
     ),
     "moved to hosts of its own while the first is out of reach": (
         OWN,
         {"m1": None, "e1": BARE, "e2": BARE, "e3": BARE},
-        "m1 did not say",
+        "m1 did not report",
     ),
     "moved to the masters, and the old hosts taken out": (
         named("m1"),
         {"m1": BARE | {"cluster": "demo", "api": list(OWN.values())}},
-        "etcd's data is on 10.0.0.21, 10.0.0.22 and 10.0.0.23, and cluster.yaml puts etcd on m1",
+        "etcd's data is on 10.0.0.21, 10.0.0.22 and 10.0.0.23, but cluster.yaml puts etcd on m1",
     ),
     "a host of its own added": (
         OWN,
@@ -196,52 +196,52 @@ REFUSED = {
     "a master taken out": (
         named("m1"),
         {"m1": member(*THREE)},
-        "m3 (10.0.0.13) is a member of etcd, and cluster.yaml has it no longer",
+        "m3 (10.0.0.13) is a member of etcd, but no longer in cluster.yaml",
     ),
     "a master taken out while etcd is stopped": (
         named("m1"),
         {"m1": stopped(*THREE)},
-        "m2 (10.0.0.12) is a member of etcd, and cluster.yaml has it no longer",
+        "m2 (10.0.0.12) is a member of etcd, but no longer in cluster.yaml",
     ),
     "a member added by hand": (
         named("m1"),
         {"m1": member("m1", living=living("m1", "m2"))},
-        "etcd has the member m2 (10.0.0.12), which cluster.yaml does not name: somebody added it",
+        "etcd has the member m2 (10.0.0.12), which is not in cluster.yaml: it was added by hand",
     ),
     "an address changed": (
         THREE | {"m2": "10.0.0.99"},
         {name: member(*THREE) for name in THREE},
-        "etcd's member m2 is at 10.0.0.12, and cluster.yaml says 10.0.0.99",
+        "etcd's member m2 has the address 10.0.0.12, but cluster.yaml says 10.0.0.99",
     ),
     "the only address changed": (
         {"m1": "10.0.0.99"},
         {"m1": ONE},
-        "etcd's member m1 is at 10.0.0.11, and cluster.yaml says 10.0.0.99",
+        "etcd's member m1 has the address 10.0.0.11, but cluster.yaml says 10.0.0.99",
     ),
     "another host under the old name": (
         THREE,
         {"m1": member(*THREE), "m2": BARE, "m3": member(*THREE)},
-        "m2 has nothing of etcd, and etcd has a member m2 (10.0.0.12) that ran before",
+        "m2 has no etcd data, but etcd has a member m2 (10.0.0.12) that ran before",
     ),
     "another host under the old name, and no quorum": (
         THREE,
         {"m1": stopped(*THREE), "m2": BARE, "m3": None},
-        "m2: no etcd data is there, and etcd on m1 does not answer",
+        "m2: there is no etcd data, and etcd on m1 does not answer",
     ),
     "the only master lost its data": (
         named("m1"),
         {"m1": stopped("m1", data=False, changed=1795795200), "w1": JOINED},
-        "data is gone from m1 (/var/lib/etcd last changed 2026-11-27 16:00 UTC): nothing is in /var/lib/etc",
+        "data is gone from m1 (/var/lib/etcd last changed 2026-11-27 16:00 UTC): /var/lib/etcd/member/wal is",
     ),
     "one of three lost its data": (
         THREE,
         {"m1": member(*THREE), "m2": stopped(*THREE, data=False), "m3": member(*THREE)},
-        "the other members have a quorum, and the cluster goes on without it",
+        "the other members have a quorum, and the cluster works without it",
     ),
     "two of three lost their data": (
         THREE,
         {"m1": stopped(*THREE), "m2": stopped(*THREE, data=False), "m3": stopped(*THREE, data=False)},
-        "etcd's data is gone from m2 and m3: nothing is in /var/lib/etcd/member/wal, and a member ran there",
+        "etcd's data is gone from m2 and m3: /var/lib/etcd/member/wal is empty, but a member ran there",
     ),
     "all lost their data": (
         THREE,
@@ -251,12 +251,12 @@ REFUSED = {
     "its data was deleted while it runs": (
         named("m1"),
         {"m1": member("m1", data=False)},
-        "etcd still runs there, from deleted files",
+        "etcd still runs there with deleted files",
     ),
     "the only master replaced, workers run on": (
         named("m1"),
         {"m1": BARE, "w1": JOINED},
-        "m1: no etcd data is there, but nodes or API servers of the cluster are on w1",
+        "m1: there is no etcd data, but nodes or API servers of the cluster are on w1",
     ),
     "all etcd hosts replaced, masters run on": (
         OWN,
@@ -271,12 +271,12 @@ REFUSED = {
     "a second cluster is there and stopped": (
         THREE,
         {host: report | {"living": None} for host, report in TWICE.items()},
-        "its members were not made for one cluster: m1 with m1; m2 with m1, m2 and m3",
+        "its members belong to different clusters: m1 with m1; m2 with m1, m2 and m3",
     ),
     "data of another tool on one": (
         THREE,
         {"m1": BARE | {"data": True}, "m2": BARE, "m3": BARE},
-        "m1: etcd data is there that k8sbootstrap did not make, and m2 and m3 would begin a cluster",
+        "m1: there is etcd data that k8sbootstrap did not make, and m2 and m3 would start a cluster",
     ),
     "a host of another cluster": (
         THREE,
@@ -291,7 +291,7 @@ REFUSED = {
     "a worker that did not answer the first run": (
         named("m1"),
         {"m1": BARE, "w1": None},
-        "w1 did not say whether etcd data is there",
+        "w1 did not report whether there is etcd data",
     ),
 }
 

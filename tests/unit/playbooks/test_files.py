@@ -307,7 +307,7 @@ def test_a_program_that_arrives_damaged_is_refused(host: Path, apply: Apply, bin
     (host / "program").write_bytes(b"v1")
     upload = host / "upload"
     upload.write_bytes(b"damaged")
-    with pytest.raises(ValueError, match=r"program arrived with sha256 \w+ instead of"):
+    with pytest.raises(ValueError, match=r"program arrived with the wrong content: sha256 \w+ instead of"):
         apply(binaries=[binary("program", b"v2")], uploads={f"{host}/program": str(upload)})
     assert (host / "program").read_bytes() == b"v1"
 

@@ -41,7 +41,7 @@ def test_ours_is_written(tmp_path: Path, wanted: Any, content: bytes | None) -> 
 def test_somebody_elses_is_refused_or_kept(tmp_path: Path, wanted: Any) -> None:
     (tmp_path / "app.conf").write_text("theirs")
     with pytest.raises(
-        foreign.ForeignFileError, match=r"app\.conf is there already\. Its content is not from k8sbootstrap"
+        foreign.ForeignFileError, match=r"app\.conf already exists\. Its content is not from k8sbootstrap"
     ):
         foreign.content_of(wanted(), None, "")
     assert foreign.content_of(wanted(keep=True), None, "") == (None, {})

@@ -83,14 +83,14 @@ def test_docker_keeps_what_its_owner_set():
 @pytest.mark.parametrize(
     ("theirs", "says"),
     [
-        ('{"bridge": "br0"}', 'sets bridge to "br0", and the cluster needs "none"'),
-        ('{"iptables": true}', "sets iptables to true, and the cluster needs false"),
+        ('{"bridge": "br0"}', 'sets bridge to "br0", but the cluster needs "none"'),
+        ('{"iptables": true}', "sets iptables to true, but the cluster needs false"),
         ('{"log-driver": "journald"}', 'sets log-driver to "journald"'),
         ('{"exec-opts": ["native.cgroupdriver=cgroupfs"]}', "sets exec-opts to"),
-        ('{"bip": "172.17.0.1/16"}', "sets bip, but there is no bridge"),
+        ('{"bip": "172.17.0.1/16"}', "sets bip, but docker has no bridge"),
         ('{"userns-remap": "default"}', "sets userns-remap, but pods"),
         ("{oops", "daemon.json is not JSON: "),
-        ("[]", "is no JSON object"),
+        ("[]", "is not a JSON object"),
     ],
 )
 def test_docker_is_refused_by_the_name_of_the_setting(theirs, says):
@@ -164,15 +164,15 @@ def test_a_runtime_that_is_added_to_containerd_later_stays():
 @pytest.mark.parametrize(
     ("theirs", "says"),
     [
-        ("version = 3\n", "is of version 3, and the cluster's of version 2"),
-        ("[grpc]\n  uid = 0\n", "is of version 1"),
+        ("version = 3\n", "has version 3, but the cluster needs version 2"),
+        ("[grpc]\n  uid = 0\n", "has version 1"),
         ('version = 2\ndisabled_plugins = ["cri"]\n', "turns off the plugin cri"),
         (
             f'version = 2\n[{CRI}.registry.mirrors."docker.io"]\n  endpoint = ["https://x"]\n',
-            "registry.mirrors, which does not go together with config_path",
+            "registry.mirrors, which does not work with config_path",
         ),
         (f"version = 2\n{CRI}.max_concurrent_downloads = 3\n", "can't be merged with what the cluster needs"),
-        ('version = 2\nx = """\n[y]\n"""\n', "text over several lines"),
+        ('version = 2\nx = """\n[y]\n"""\n', "text of several lines"),
     ],
 )
 def test_containerd_is_refused_by_the_name_of_the_setting(theirs, says):
@@ -192,13 +192,13 @@ def container(name, network="bridge", **labels):
             ['DOCKER_OPTS="--log-driver=journald"'],
             {},
             [],
-            "started with --log-driver, which daemon.json sets",
+            "command line has --log-driver, which daemon.json sets",
         ),
         (
             ["/usr/sbin/dockerd -H fd:// -g /srv --iptables=false"],
             {},
             [],
-            "started with --iptables -g, which",
+            "command line has --iptables -g, which",
         ),
         (["argv[]=/usr/sbin/dockerd --exec-opt native.cgroupdriver=systemd ;"], {}, [], "--exec-opt"),
         ([], {"Swarm": {"LocalNodeState": "active"}}, [], "docker is in a swarm"),

@@ -68,7 +68,7 @@ def test_what_preflight_refuses_gets_the_nearest_when_that_is_ignored(on_host, o
 
 def test_a_distribution_that_is_like_none_is_an_error(on_host):
     with pytest.raises(
-        packages.PackageError, match=r"not known for X 1; they are known for debian 12, .*ol 10"
+        packages.PackageError, match=r"does not know the packages for X 1, only for debian 12, .*ol 10"
     ):
         on_host("ID=arch\n")
 

@@ -148,7 +148,9 @@ def test_an_image_for_two_architectures_is_a_list(tmp_path: Path, recorder: Reco
 def test_an_archive_of_another_image_is_named(tmp_path: Path, recorder: Recorder) -> None:
     archive = tmp_path / "image.tar"
     write_image(archive, "docker.io/library/other:1", {"bin/x": b"x"}, {})
-    with pytest.raises(registry.RegistryError, match=f"{REF} could not be .* holds no image of that name"):
+    with pytest.raises(
+        registry.RegistryError, match=f"{REF} could not be .* does not contain an image with this name"
+    ):
         fill(tmp_path, {"registry": {}}, (image(archive), archive))
     assert not recorder.manifests
 

@@ -61,7 +61,10 @@ def test_a_damaged_package_is_refused(repository: Any, tmp_path: Path) -> None:
     (tmp_path / f"{SECOND}_1.5~x+y-1_all.deb").write_bytes(b"other")
     error = importlib.import_module("ansible.module_utils.k8sbootstrap.host.repository").RepositoryError
     sha256 = hashlib.sha256(b"other").hexdigest()
-    with repository, pytest.raises(error, match=f"arrived with sha256 {sha256} instead of"):
+    with (
+        repository,
+        pytest.raises(error, match=f"arrived with the wrong content: sha256 {sha256} instead of"),
+    ):
         repository.take(_archive(tmp_path, f"{SECOND}_1.5~x+y-1_all.deb"))
 
 
@@ -80,7 +83,7 @@ def test_what_the_bundle_lacks_is_said_in_apts_words(repository: Any) -> None:
 
 def test_another_system_is_named() -> None:
     module = importlib.import_module("ansible.module_utils.k8sbootstrap.host.repository")
-    with pytest.raises(module.RepositoryError, match="has packages for plan9/amd64, and this host is"):
+    with pytest.raises(module.RepositoryError, match="has packages for plan9/amd64, but this host is"):
         module.Repository({"plan9/amd64": ""})
 
 

@@ -73,7 +73,7 @@ def test_a_disk_that_came_later_is_emptied_and_stays(root: Path, new_record: New
     os.chown(root / "kubelet", 4, 4)
     (root / "kubelet/pods").mkdir()
     done = take_off(record)
-    assert done[0] == f"{root}/kubelet emptied; it stays, because something is mounted there"
+    assert done[0] == f"{root}/kubelet emptied; the directory is kept because something is mounted there"
     assert names(root / "kubelet") == []
     assert (root / "kubelet").stat().st_uid == 0
 

@@ -234,7 +234,7 @@ def check_secrets(done: Outcome) -> None:
     assert "hush-hush" not in "".join(done.lines) + done.log
     broken = done.failure("Unexpected", "master1")
     assert re.fullmatch(
-        r"KeyError: 'no key \*+' \(broken.py, line \d+\); this is a fault of k8sbootstrap, please report it",
+        r"KeyError: 'no key \*+' \(broken.py, line \d+\); this is a bug in k8sbootstrap: please report it",
         broken.msg,
     )
     assert not broken.hidden

@@ -39,12 +39,12 @@ def opened(path: str) -> Iterator[BinaryIO]:
     found = os.fstat(descriptor)
     wrong = ""
     if not stat.S_ISREG(found.st_mode):
-        wrong = "is not a plain file"
+        wrong = "is not a regular file"
     elif found.st_uid not in _senders():
         wrong = f"belongs to the user with the id {found.st_uid}, who did not send it"
     if wrong:
         os.close(descriptor)
-        raise ValueError(f"{path} {wrong}; find out who made it, remove it and run this again")
+        raise ValueError(f"{path} {wrong}. Find out who made it, remove it and run the same command again")
     with os.fdopen(descriptor, "rb") as handle:
         yield handle
 
@@ -90,7 +90,7 @@ def place(source: str, dest: str, digest: str, mode: int, owned: tuple[int, int]
         if os.path.lexists(temporary):
             os.unlink(temporary)
     if found != digest:
-        raise ValueError(f"{dest} arrived with sha256 {found} instead of {digest}")
+        raise ValueError(f"{dest} arrived with the wrong content: sha256 {found} instead of {digest}")
     os.unlink(source)
 
 

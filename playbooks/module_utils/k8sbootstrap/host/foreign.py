@@ -48,8 +48,8 @@ def content_of(wanted: File, known: FileEntry | None, originals: str) -> tuple[b
         return None, {}
     if foreign:
         raise ForeignFileError(
-            f"{dest} is there already. Its content is not from k8sbootstrap, and not what its package "
-            "installs. It was not changed: move it away, or use another host"
+            f"{dest} already exists. Its content is not from k8sbootstrap or from its package. "
+            "It was not changed. Move it away, or use another host"
         )
     return ours, {}
 

@@ -67,7 +67,7 @@ def only_live(path: str, live: list[str] | None, content: bytes) -> bool:
 _OWNERS_FIRST = ("data-root", "live-restore")
 """Settings of the host's owner that come before ours: docker would find no images, containers would stop."""
 _FATAL = {
-    "bip": "there is no bridge of docker's own",
+    "bip": "docker has no bridge of its own in a cluster",
     "userns-remap": "pods on the host's network would not start",
 }
 """Settings that the cluster's docker does not work with, and why."""
@@ -81,13 +81,13 @@ def _docker(path: str, ours_text: str, theirs_text: str, first: bool, dropped: t
     except (ValueError, RecursionError) as error:
         if not first:
             return ours_text
-        raise MergeError(f"{path} is not JSON: {error}. Fix it, or remove it") from error
+        raise MergeError(f"{path} is not JSON: {error}. Correct it, or remove it") from error
     if not isinstance(theirs, dict):
-        raise MergeError(f"{path} is no JSON object. Fix it, or remove it")
+        raise MergeError(f"{path} is not a JSON object. Correct it, or remove it")
     kept = {key: value for key, value in theirs.items() if key not in ours and key not in dropped}
     if first:
         for key in sorted(_FATAL.keys() & kept.keys()):
-            raise MergeError(f"{path} sets {key}, but {_FATAL[key]}. Take it out, or use another host")
+            raise MergeError(f"{path} sets {key}, but {_FATAL[key]}. Remove it, or use another host")
         ours = {key: _owners(path, key, value, theirs) for key, value in ours.items()}
     return json.dumps({**ours, **kept}, indent=2) + "\n" if kept or first else ours_text
 
@@ -108,8 +108,8 @@ def _owners(path: str, key: str, value: Any, theirs: dict[str, Any]) -> Any:
     ]:
         return [*value, *(each for each in his if each not in value)]
     raise MergeError(
-        f"{path} sets {key} to {json.dumps(his)}, and the cluster needs {json.dumps(value)}. Take it out, or "
-        "use another host"
+        f"{path} sets {key} to {json.dumps(his)}, but the cluster needs "
+        f"{json.dumps(value)}. Remove it, or use another host"
     )
 
 
@@ -127,15 +127,16 @@ def docker_problems(
     problems = []
     if info.get("Swarm", {}).get("LocalNodeState", "inactive") not in {"", "inactive"}:
         problems.append(
-            "docker is in a swarm, which does not go together with live-restore: docker swarm leave first"
+            "docker is in a swarm, which does not work with live-restore. Leave it first: docker swarm leave"
         )
     keys = json.loads(settings)
     given = {flag for line in command_lines for flag in re.findall(r"(?<![^\s\"'=])(--?[a-z][a-z-]*)", line)}
     clashing = sorted(flag for flag in given if _FLAGS.get(flag, flag.lstrip("-")) in keys)
     if clashing:
         problems.append(
-            f"docker is started with {' '.join(clashing)}, which daemon.json sets too, and would not start: "
-            "move it from docker's unit or /etc/default/docker to /etc/docker/daemon.json"
+            f"docker would not start: its command line has {' '.join(clashing)}, which "
+            "daemon.json sets too. Move it from docker's unit or /etc/default/docker to "
+            "/etc/docker/daemon.json"
         )
     lost = [
         container["Names"][0].lstrip("/")
@@ -145,8 +146,9 @@ def docker_problems(
     ]
     if lost:
         problems.append(
-            f"containers of your own would lose their network and ports: {', '.join(sorted(lost)[:5])}. "
-            "docker makes no networks in a cluster: remove them, or run them with --network host"
+            "containers of your own would lose their network and ports: "
+            f"{', '.join(sorted(lost)[:5])}. In a cluster docker has no networks. Remove these "
+            "containers, or run them with --network host"
         )
     return problems
 
@@ -221,7 +223,7 @@ def _containerd(path: str, ours_text: str, theirs_text: str, first: bool, droppe
     if '"""' in theirs_text or "'''" in theirs_text:
         if not first:
             return ours_text
-        raise MergeError(f"{path} holds text over several lines, which can't be merged. Take it out")
+        raise MergeError(f"{path} has a text of several lines, which can't be merged. Remove it")
     ours, theirs = _Toml(ours_text), _Toml(theirs_text)
     if first:
         _refuse_containerd(path, ours, theirs)
@@ -233,7 +235,9 @@ def _containerd(path: str, ours_text: str, theirs_text: str, first: bool, droppe
             key for key in kept if any(name[: len(table) + len(key)] == (*table, *key) for name in wanted)
         ]
         if inside and first:
-            raise MergeError(f"{path} has {'.'.join(inside[0])} in another form than as a table. Make it one")
+            raise MergeError(
+                f"{path} has {'.'.join(inside[0])} in a form that is not a table. Write it as a table"
+            )
         for key in inside:
             del kept[key]
         if kept:
@@ -264,12 +268,13 @@ def _refuse_containerd(path: str, ours: _Toml, theirs: _Toml) -> None:
     version = theirs.value("version")
     if theirs.paths() and version != ours.value("version"):
         raise MergeError(
-            f"{path} is of version {version or 1}, and the cluster's of version {ours.value('version')}. "
-            "Bring it to that (containerd config migrate), or move it away"
+            f"{path} has version {version or 1}, but the cluster needs version "
+            f"{ours.value('version')}. Convert it with containerd config migrate, or move it "
+            "away"
         )
     if re.search(r"""["'](io\.containerd\.grpc\.v1\.)?cri["']""", theirs.value("disabled_plugins")):
         raise MergeError(
-            f"{path} turns off the plugin cri, which the cluster needs. Take it out of disabled_plugins"
+            f"{path} turns off the plugin cri, which the cluster needs. Remove it from disabled_plugins"
         )
     for table, (_, keys) in theirs.tables.items():
         for name in ("mirrors", "configs"):
@@ -280,7 +285,7 @@ def _refuse_containerd(path: str, ours: _Toml, theirs: _Toml) -> None:
                 and keys
             ):
                 raise MergeError(
-                    f"{path} has registry.{name}, which does not go together with config_path. Move it to "
+                    f"{path} has registry.{name}, which does not work with config_path. Move it to "
                     "/etc/containerd/certs.d, or to runtime.registries in cluster.yaml"
                 )
 

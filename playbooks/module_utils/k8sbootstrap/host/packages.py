@@ -191,8 +191,8 @@ def refuse_removal(names: list[str], removed: list[str]) -> None:
     """
     if removed:
         raise PackageError(
-            "installing {} would remove {} from this host: nothing was installed. Use the host without "
-            "{}, or remove what stands in the way yourself".format(
+            "installing {} would remove {} from this host: nothing was installed. Use a host "
+            "without {}, or remove the conflicting packages yourself".format(
                 " ".join(names), " ".join(removed), "it" if len(removed) == 1 else "them"
             )
         )
@@ -243,7 +243,7 @@ def platform_of(platforms: list[Platform]) -> Platform:
                 return platform
     known = ", ".join(each for platform in platforms for each in platform["os"])
     raise PackageError(
-        "the names of the packages that this host needs are not known for {}; they are known for {}".format(
+        "k8sbootstrap does not know the packages for {}, only for {}".format(
             release.get("PRETTY_NAME", "its distribution"), known
         )
     )

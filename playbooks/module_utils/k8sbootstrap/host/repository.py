@@ -50,7 +50,7 @@ class Repository:
         self.system = _system()
         if self.system not in indexes:
             raise RepositoryError(
-                "the bundle has packages for {}, and this host is {}; make it anew with --os".format(
+                "the bundle has packages for {}, but this host is {}. Make a new bundle with --os".format(
                     ", ".join(sorted(indexes)), self.system
                 )
             )
@@ -93,8 +93,8 @@ class Repository:
                     digest = sha256_of(source, out)
                 if digest != wanted:
                     raise RepositoryError(
-                        f"{member.name} arrived with sha256 {digest} instead of {wanted}, as the bundle's "
-                        "index says"
+                        f"{member.name} arrived with the wrong content: sha256 {digest} instead of "
+                        f"{wanted}, which the bundle's index names"
                     )
         os.unlink(archive)
 

@@ -47,7 +47,7 @@ _LINKS = (
 _KEEP_LONGEST = ("pod_network", "container_runtime", "host")
 _PODS_MOUNTS = "/run/containerd/io.containerd.grpc.v1.cri"
 """Where containerd mounts pods' shared memory."""
-_AGAIN = "End what uses it, and run reset again"
+_AGAIN = "Stop the processes that use it, and run reset again"
 
 
 class ResetError(Exception):
@@ -165,7 +165,7 @@ class Reset:
             try:
                 restore(dest, entry["original"])
             except OSError as error:
-                raise ResetError(f"{dest} can't be taken off: {error}") from error
+                raise ResetError(f"{dest} can't be removed: {error}") from error
             self.done.append(f"{dest} removed")
         part["files"] = {}
         self.record.save()
@@ -177,7 +177,9 @@ class Reset:
                     empty(path)
                     os.chown(path, 0, 0)
                     os.chmod(path, 0o755)  # noqa: S103 - as file systems are made
-                    self.done.append(f"{path} emptied; it stays, because something is mounted there")
+                    self.done.append(
+                        f"{path} emptied; the directory is kept because something is mounted there"
+                    )
                 elif os.path.lexists(path):
                     remove(path)
                     self.done.append(f"{path} removed")
@@ -196,7 +198,9 @@ class Reset:
         for name, before in self.record.data["units_before"].items():
             problem = give_back(name, before)
             self.done.append(
-                f"{name} ran before, and does not start: {problem}" if problem else f"{name} as before"
+                f"{name} ran before the installation, but does not start: {problem}"
+                if problem
+                else f"{name} restored"
             )
 
     def _own(self) -> None:
@@ -214,7 +218,9 @@ class Reset:
         there = manager.installed() if self.record.data["packages"] else set()
         packages = [name for name in self.record.data["packages"] if name in there]
         needed = manager.needed_by_others(packages) if packages else {}
-        self.done += [f"package {name} stays: {', '.join(users)} needs it" for name, users in needed.items()]
+        self.done += [
+            f"package {name} is kept: {', '.join(users)} needs it" for name, users in needed.items()
+        ]
         packages = [name for name in packages if name not in needed]
         try:
             if packages:

@@ -116,7 +116,7 @@ class Units:
             while not os.path.exists(path):
                 if time.monotonic() > deadline:
                     journals = "\n".join(_journal(unit["name"]) for unit in self.wanted)
-                    raise UnitError(f"{path} is not there after {seconds} s\n{journals}")
+                    raise UnitError(f"{path} does not exist after {seconds} s\n{journals}")
                 time.sleep(0.2)
 
     def restart_one_by_one(self, peers: list[Health]) -> None:
@@ -137,8 +137,8 @@ class Units:
                     problem = _until_healthy(peer, 15)
                     if problem:
                         raise UnitError(
-                            "{} was not restarted: its peer {} is not healthy ({}), and restarting this one "
-                            "too could stop the cluster. Fix that host, then run again.".format(
+                            "{} was not restarted: its peer {} is not healthy ({}), and a restart could stop "
+                            "the cluster. Fix that host, then run the same command again.".format(
                                 unit["name"], peer["url"], problem
                             )
                         )

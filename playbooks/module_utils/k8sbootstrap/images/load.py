@@ -45,7 +45,7 @@ def load_images(runtime: str, images: list[Image], check_mode: bool) -> list[str
                 continue
             raise ImageError(f"{image['ref']} could not be loaded from {image['tar']}: {error}") from error
         if not _has(runtime, image["ref"]):
-            raise ImageError(f"{image['tar']} does not hold an image named {image['ref']}")
+            raise ImageError(f"{image['tar']} does not contain an image named {image['ref']}")
     return loaded
 
 

@@ -238,7 +238,9 @@ def _archive(path: str, digest: str) -> Iterator[tarfile.TarFile]:
     with opened(path) as handle:
         found = sha256_of(handle)
         if found != digest:
-            raise ValueError(f"its archive arrived with sha256 {found} instead of {digest}")
+            raise ValueError(
+                f"its archive arrived with the wrong content: sha256 {found} instead of {digest}"
+            )
         handle.seek(0)
         with tarfile.open(fileobj=handle, mode="r:") as tar:
             yield tar
@@ -249,7 +251,7 @@ def _manifest(registry: _Connection, tar: tarfile.TarFile, ref: str, name: str) 
     listed = json.load(_member(tar, "manifest.json"))
     entry = next((each for each in listed if ref in _full_names(each["RepoTags"])), None)
     if entry is None:
-        raise ValueError("its archive holds no image of that name")
+        raise ValueError("its archive does not contain an image with this name")
     original = _original(tar, ref)
     paths = [entry["Config"], *entry["Layers"]]
     if original:  # as it was in the registry that it came from: its digest stays what it was
@@ -302,7 +304,7 @@ def _member(tar: tarfile.TarFile, path: str) -> IO[bytes]:
     """
     found = tar.extractfile(path)
     if found is None:
-        raise ValueError(f"{path} in its archive is not a file")
+        raise ValueError(f"{path} in its archive is not a regular file")
     return found
 
 

@@ -60,7 +60,8 @@ def require_api_servers(urls: list[str], version: str) -> None:
         found = json.loads(answer)["gitVersion"]
         if not re.match(r"v?" + re.escape(version) + r"\b", found):
             raise DrainError(
-                f"the API server {url} still runs {found}: nodes must not be newer. Fix that master first."
+                f"the API server {url} still runs {found}: nodes must not be newer than API "
+                "servers. Fix that master first."
             )
 
 
@@ -87,7 +88,9 @@ def wait_for_leaders(timeout: float = 60) -> None:
         if not waiting:
             return
         if time.monotonic() > deadline:
-            raise DrainError("no {} leads after {:.0f} s".format(" and no ".join(waiting), timeout))
+            raise DrainError(
+                "no {} became the leader within {:.0f} s".format(" and no ".join(waiting), timeout)
+            )
 
 
 def cordon(node: Object, version: str) -> bool:
@@ -126,7 +129,7 @@ def evict(name: str, timeout: int, bare_pods: bool) -> None:
         budgets = kubectl_json("get", "poddisruptionbudgets", "-A")["items"] if left else []
         held = "; ".join(why_held(pod, budgets) for pod in left)
         raise DrainError(
-            f"its pods did not all go within {timeout} s: {held or str(error).strip()[-600:]}"
+            f"not all of its pods were evicted within {timeout} s: {held or str(error).strip()[-600:]}"
         ) from error
 
 
@@ -146,9 +149,9 @@ def why_held(pod: Object, budgets: list[Object]) -> str:
     namespace = pod["metadata"]["namespace"]
     name = "{}/{}".format(namespace, pod["metadata"]["name"])
     if pod["metadata"].get("deletionTimestamp"):
-        return f"{name} is told to end and has not yet"
+        return f"{name} is still terminating"
     holding = [
-        "PodDisruptionBudget {}/{}, which lets no pod go ({} of {} healthy, {} must be)".format(
+        "PodDisruptionBudget {}/{}, which allows no eviction ({} of {} pods healthy, {} must be)".format(
             namespace,
             budget["metadata"]["name"],
             budget["status"].get("currentHealthy", 0),
@@ -161,7 +164,7 @@ def why_held(pod: Object, budgets: list[Object]) -> str:
         and not budget["status"].get("disruptionsAllowed")
     ]
     if not holding and not pod["metadata"].get("ownerReferences"):
-        return f"{name} has no controller that would start it again elsewhere"
+        return f"{name} has no controller that would start it again on another node"
     return "{} is held by {}".format(name, " and ".join(holding)) if holding else name
 
 
@@ -197,8 +200,8 @@ def wait_until_ready(name: str, version: str, timeout: int) -> Object:
             return node
         if time.monotonic() > deadline:
             raise DrainError(
-                "it is not Ready with {} after {} s: its kubelet says it is {}, and {}. It takes no pods "
-                "until it is; see journalctl -u kubelet there.".format(
+                "it is not Ready with {} after {} s: its kubelet reports {}, and {}. It stays "
+                "cordoned until it is Ready; see journalctl -u kubelet on the host.".format(
                     version,
                     timeout,
                     kubelet_version(node),

@@ -116,7 +116,7 @@ class _Case:
         self.reports = reports
         self.must_answer = must_answer
         self.file = file
-        self.back = f"put {file} back as it was, or {RESET}."
+        self.back = f"undo the change in {file}, or {RESET}."
         self.living: dict[str, Living] = {
             host: report["living"] for host, report in reports.items() if report["living"]
         }
@@ -157,15 +157,15 @@ class _Case:
             ]
             return _problem(
                 f"there are {len(clusters)} etcd clusters: {'; '.join(each)}",
-                "See which of them holds your workloads: most often the one with more objects. On the hosts "
-                f"of the other stop kube-apiserver and etcd, and have {self.file} name the members of the "
-                "first.",
+                "Find out which of them has your workloads, usually the one with more objects. "
+                "Stop kube-apiserver and etcd on the hosts of the other one. Then name the "
+                f"members of the first one in {self.file}.",
             )
         if not self.living and len({_text(names) for names in self.recorded.values()}) > 1:
             each = [f"{host} with {_and(list(names))}" for host, names in self.recorded.items()]
             return _problem(
-                f"etcd does not answer, and its members were not made for one cluster: {'; '.join(each)}",
-                "Start etcd on the hosts that hold the cluster's data: systemctl start etcd.",
+                f"etcd does not answer, and its members belong to different clusters: {'; '.join(each)}",
+                "Start etcd on the hosts that have the cluster's data: systemctl start etcd.",
             )
         return []
 
@@ -188,8 +188,9 @@ class _Case:
         new = [name for name in added if name not in gone]
         if new:
             problems += _problem(
-                f"etcd has {_count(there, 'member')} {_and(list(there.values()))}, and {self.file} adds "
-                f"{_and(new)}: without the others' data they would begin a second, empty cluster",
+                f"etcd has {_count(there, 'member')} {_and(list(there.values()))}, and {self.file} "
+                f"adds {_and(new)}: without the data of the others they would start a second, "
+                "empty cluster",
                 f"Members can't be added yet: {self.back}",
             )
         return problems
@@ -197,29 +198,30 @@ class _Case:
     def _moved(self, gone: Mapping[str, str]) -> list[Problem]:
         each = [f"{name} ({address})" if name != address else name for name, address in gone.items()]
         return _problem(
-            f"etcd's data is on {_and(each)}, and {self.file} puts etcd on {_and(list(self.members))}: they "
-            "would begin a new, empty cluster, and API servers would use that one",
+            f"etcd's data is on {_and(each)}, but {self.file} puts etcd on "
+            f"{_and(list(self.members))}: these would start a new, empty cluster, and API "
+            "servers would use it",
             f"Members can't be moved yet: {self.back}",
         )
 
     def _elsewhere(self, name: str, address: str) -> list[Problem]:
         return _problem(
-            f"etcd's member {name} is at {address}, and {self.file} says {self.members[name]}: the other "
-            "members and API servers would not find it",
-            f"Addresses of members can't be changed yet: set that of {name} back to {address}.",
+            f"etcd's member {name} has the address {address}, but {self.file} says "
+            f"{self.members[name]}: the other members and API servers would not find it",
+            f"Addresses of members can't be changed yet: set the address of {name} back to {address}.",
         )
 
     def _gone(self, name: str, address: str) -> list[Problem]:
         if any(name in names for names in self.recorded.values()) or not self.recorded:
             return _problem(
-                f"{name} ({address}) is a member of etcd, and {self.file} has it no longer: it would stay "
-                "one, and count for the quorum",
+                f"{name} ({address}) is a member of etcd, but no longer in {self.file}: it would "
+                "stay a member and count for the quorum",
                 f"Members can't be removed yet: put {name} back into {self.file}.",
             )
         identity = self._known_at(address).get("id", "")
         return _problem(
-            f"etcd has the member {name} ({address}), which {self.file} does not name: somebody added it",
-            f"On one of the others: etcdctl member remove {identity}. Or name it in {self.file}.",
+            f"etcd has the member {name} ({address}), which is not in {self.file}: it was added by hand",
+            f"Run on another member: etcdctl member remove {identity}. Or add it to {self.file}.",
         )
 
     def without_data(self) -> tuple[list[Problem], dict[str, str]]:
@@ -258,36 +260,36 @@ class _Case:
         formed = [host for host, report in reports.items() if report["formed"]]
         if formed:
             return _problem(
-                f"{them}: no etcd data is there, and etcd on {_and(formed)} does not answer: a member may "
-                "have run there before, and an empty one must not take its place",
-                f"Start etcd on {_and(formed)} first, or see why it does not run: journalctl -u etcd.",
+                f"{them}: there is no etcd data, and etcd on {_and(formed)} does not answer. A "
+                "member may have run there before, and an empty one must not replace it",
+                f"Start etcd on {_and(formed)} first, or find out why it does not run: journalctl -u etcd.",
             )
         used = [host for host, report in reports.items() if report["api"] or report["joined"]]
         if used:
             return _problem(
-                f"{them}: no etcd data is there, but nodes or API servers of the cluster are on "
-                f"{_and(used)}. A new, empty etcd would make it forget its workloads",
-                f"Put the data back, or restore a snapshot (docs/etcd.md), or {RESET}.",
+                f"{them}: there is no etcd data, but nodes or API servers of the cluster are on "
+                f"{_and(used)}. With a new, empty etcd the cluster would lose its workloads",
+                f"Restore the data or a snapshot (docs/etcd.md), or {RESET}.",
             )
         foreign = [host for host, report in reports.items() if report["data"] and not report["members"]]
         if foreign:
             return _problem(
-                f"{_and(foreign)}: etcd data is there that k8sbootstrap did not make, and {them} would begin "
-                "a cluster without it",
-                "Take that cluster off with the tool that made it, or move /var/lib/etcd away.",
+                f"{_and(foreign)}: there is etcd data that k8sbootstrap did not make, and {them} "
+                "would start a cluster without it",
+                "Remove that cluster with the tool that made it, or move /var/lib/etcd away.",
             )
         alien = [host for host, report in reports.items() if report["cluster"] not in {"", self.cluster}]
         if alien:
             return _problem(
-                f"the cluster {reports[alien[0]]['cluster']} is on {_and(alien)}: etcd is not begun",
+                f"the cluster {reports[alien[0]]['cluster']} is on {_and(alien)}: a new etcd is not started",
                 "Reset it with the cluster.yaml of its own cluster first.",
             )
         silent = [host for host in self.must_answer if host not in reports]
         if silent:
             return _problem(
-                f"{_and(silent)} did not say whether etcd data is there: not reached, or left out. etcd is "
-                "begun only where no host has any",
-                "Make them reachable, and leave none of them out.",
+                f"{_and(silent)} did not report whether there is etcd data: not reached, or left "
+                "out. A new etcd is started only if no host has etcd data",
+                "Make these hosts reachable, and do not leave them out.",
             )
         return []
 
@@ -296,32 +298,36 @@ class _Case:
         rest = [name for name in self.members if name in self.reports and self.reports[name]["data"]]
         quorum = len(rest) > len(self.members) // 2
         if quorum:
-            state = "the other members have a quorum, and the cluster goes on without it"
+            state = "the other members have a quorum, and the cluster works without it"
         elif rest:
             state = (
-                f"with {_and(rest)} alone there is no quorum, so the API does not answer; pods that run go on"
+                f"with {_and(rest)} alone there is no quorum, so the API does not answer; running "
+                "pods continue"
             )
         else:
-            state = "no member has it, so the API does not answer; pods that run go on"
-        hint = "Is a disk not mounted there? Mount it or put /var/lib/etcd back, and start etcd."
+            state = "no member has it, so the API does not answer; running pods continue"
+        hint = "Mount the disk if it is not mounted, or restore /var/lib/etcd. Then start etcd."
         if any(self.reports[name]["living"] for name in lost):
-            hint = "etcd still runs there, from deleted files: etcdctl snapshot save them before it stops."
+            hint = (
+                "etcd still runs there with deleted files: save them with etcdctl snapshot save "
+                "before it stops."
+            )
         if quorum:
-            hint = " ".join([hint, *(f"If it is lost: {self._by_hand(name)}" for name in lost)])
+            hint = " ".join([hint, *(f"If the data is lost, {self._by_hand(name)}" for name in lost)])
         else:
-            hint += f" If it is lost, restore a snapshot (docs/etcd.md), or {RESET}."
+            hint += f" If the data is lost, restore a snapshot (docs/etcd.md), or {RESET}."
         places = [name + _since(self.reports[name]["changed"]) for name in lost]
         return _problem(
-            f"etcd's data is gone from {_and(places)}: nothing is in /var/lib/etcd/member/wal, and a member "
-            f"ran there. It does not start without; {state}",
+            f"etcd's data is gone from {_and(places)}: /var/lib/etcd/member/wal is empty, but "
+            f"a member ran there. It does not start without data; {state}",
             hint,
         )
 
     def _replaced(self, name: str, entry: _Known) -> list[Problem]:
         return _problem(
-            f"{name} has nothing of etcd, and etcd has a member {entry['name']} ({entry['address']}) that "
-            "ran before: an empty one must not take its place",
-            f"If the host is a new one: {self._by_hand(name)}",
+            f"{name} has no etcd data, but etcd has a member {entry['name']} "
+            f"({entry['address']}) that ran before: an empty one must not replace it",
+            f"If the host is new, {self._by_hand(name)}",
         )
 
     def _by_hand(self, name: str) -> str:
@@ -329,7 +335,10 @@ class _Case:
         address = self.members[name]
         identity = self._known_at(address).get("id") or "ID"
         add = f"etcdctl member add {name} --peer-urls=https://{address}:2380"
-        return f"on another member etcdctl member remove {identity}, then {add}; up starts it (docs/etcd.md)."
+        return (
+            f"run on another member etcdctl member remove {identity}, then {add}. Then up "
+            "starts it (docs/etcd.md)."
+        )
 
     def _first_id(self, address: str) -> str:
         """The id of a member that the cluster was begun with."""

@@ -41,7 +41,7 @@ def wait_for(objects: list[Object], timeout: int) -> None:
             hopeless = any(text in reason for reason in reasons.values() for text in _HOPELESS)
             if hopeless or passed > timeout:
                 told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-                raise KubectlError(f"after {passed:.0f} s these do not run: {told}")
+                raise KubectlError(f"after {passed:.0f} s these are not ready: {told}")
         time.sleep(1)
 
 

@@ -577,14 +577,14 @@ def engine(*lines, info=None, containers=()):
     [
         ({}, owned("/etc/docker/daemon.json", '{"data-root": "/srv"}'), Status.WARNING, "daemon.json"),
         ({}, owned("/etc/docker/daemon.json", '{"bridge": "br0"}'), Status.FAILED, 'sets bridge to "br0"'),
-        ({}, owned("/etc/docker/daemon.json", "[]"), Status.FAILED, "is no JSON object"),
+        ({}, owned("/etc/docker/daemon.json", "[]"), Status.FAILED, "is not a JSON object"),
         (
             {"runtime": {"docker": {"dataRoot": "/big"}}},
             owned("/etc/docker/daemon.json", '{"data-root": "/srv"}'),
             Status.FAILED,
             "sets data-root to /srv, but runtime.docker.dataRoot is /big",
         ),
-        ({}, engine('DOCKER_OPTS="--log-driver=journald"'), Status.FAILED, "started with --log-driver"),
+        ({}, engine('DOCKER_OPTS="--log-driver=journald"'), Status.FAILED, "command line has --log-driver"),
         ({}, engine(info={"Swarm": {"LocalNodeState": "active"}}), Status.FAILED, "in a swarm"),
         ({}, engine(info=["Swarm"], containers=[1, {"Names": 2}]), Status.FAILED, "ports: ?."),
         ({}, engine(containers=[{"Names": ["/web"]}]), Status.FAILED, "lose their network and ports: web"),
