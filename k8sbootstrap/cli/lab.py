@@ -83,8 +83,8 @@ def command() -> None:
     metavar="VERSION",
     default="1.20.2",
     show_default=True,
-    help="Kubernetes release for cluster.yaml. If upstream can't be reached, 1.20.2 is built from Debian's "
-    "source.",
+    help="Kubernetes release for cluster.yaml. If upstream can't be reached, it is built: 1.20.2 from "
+    "Debian's source, later minors from Go modules.",
 )
 @click.option(
     "--upgrade-to",

@@ -17,9 +17,9 @@ import urllib3
 from k8sbootstrap import private_files
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.catalog.data import minor_of
-from k8sbootstrap.catalog.models import Overrides, Release
+from k8sbootstrap.catalog.models import ArtifactFile, Overrides, Release
 from k8sbootstrap.catalog.resolve import release
-from k8sbootstrap.lab import debian_build
+from k8sbootstrap.lab import debian_build, go_build
 from k8sbootstrap.lab.commands import run
 from k8sbootstrap.lab.image_tar import write_image
 from k8sbootstrap.lab.mirror import unpack
@@ -64,16 +64,21 @@ def has_dns(version: str, sources: Sequence[Path]) -> bool:
     return any((folder / key).exists() for folder in sources) or _upstream_answers(_REGISTRY)
 
 
-def fill(versions: Sequence[str], progress: Progress, others: Sequence[Path] = ()) -> Path:
+def fill(
+    versions: Sequence[str], progress: Progress, others: Sequence[Path] = (), runtime: str = "docker"
+) -> Path:
     """Make what is missing for Kubernetes versions, and record its hashes.
 
-    For 1.20.2 that is everything that can't be fetched from upstream; for others the images that nodes and
-    tests need. Where upstream can't be reached, a later 1.20 is the code of 1.20.2 with that number in it.
+    That is the images that nodes and tests need and, where upstream can't be reached, all programs. Those of
+    1.20 come from Debian's packages; a later 1.20 is the code of 1.20.2 with that number in it. Those of
+    later minors are built from Go modules, if this machine has Go.
 
     Args:
         versions: Kubernetes releases.
         progress: Told in a few words what takes long.
-        others: Artifact directories whose coredns, at ``coredns/VERSION/amd64/coredns``, is made an image of.
+        others: Other artifact directories: what they have is not built. Of their coredns, at
+            ``coredns/VERSION/amd64/coredns``, an image is made.
+        runtime: docker or containerd.
 
     Returns:
         The directory.
@@ -95,6 +100,9 @@ def fill(versions: Sequence[str], progress: Progress, others: Sequence[Path] = (
                 shutil.rmtree(target, ignore_errors=True)
             _record_hashes(top)
             debian_build.build(targets)
+        for name in go_build.build(_to_build(versions, (*others, top), runtime), top):
+            minutes = ", about 10 minutes on 2 cores" if name.startswith("kubernetes") else ""
+            progress(f"building {name} from Go modules (once{minutes})")
         for version in versions:
             _images(top, version)
             _dns_image(top, version, (*others, top))
@@ -104,9 +112,30 @@ def fill(versions: Sequence[str], progress: Progress, others: Sequence[Path] = (
     return top
 
 
-def _release(version: str) -> Release:
-    """A release, of the catalogue or a patch release of the minor that can be built."""
-    return release(version, _ARCH, "docker", {version: Overrides()})
+def _release(version: str, runtime: str = "docker") -> Release:
+    """A release, of the catalogue or a patch release of a minor that it has."""
+    return release(version, _ARCH, runtime, {version: Overrides()})
+
+
+def _to_build(versions: Sequence[str], folders: Sequence[Path], runtime: str) -> list[ArtifactFile]:
+    """Programs to build from Go modules: those that are in no folder, where upstream can't be reached."""
+    missing: list[ArtifactFile] = []
+    for version in versions:
+        if minor_of(version) == minor_of(BUILT_VERSION):
+            continue
+        resolved = _release(version, runtime)
+        wanted = [*resolved.binaries.values(), *resolved.cni_plugins.values(), resolved.crictl]
+        image = resolved.coredns.artifact
+        if not _is_in(folders, image):
+            wanted.append(ArtifactFile(image.name, image.version, image.arch, "coredns"))
+        lacking = [file for file in wanted if go_build.can_build(file) and not _is_in(folders, file)]
+        if lacking and not _upstream_answers(str(resolved.binaries["kubelet"].url)):
+            missing += lacking
+    return missing if go_build.is_available() else []
+
+
+def _is_in(folders: Sequence[Path], file: ArtifactFile) -> bool:
+    return any((folder / file.key).exists() for folder in folders)
 
 
 def _from_packages(top: Path, version: str) -> None:

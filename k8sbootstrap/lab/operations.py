@@ -79,7 +79,7 @@ def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
     lab = _lab(file, wanted)
     versions = [wanted.version, *([wanted.upgrade_to] if wanted.upgrade_to else [])]
     others = [path.resolve() for path in wanted.artifacts]
-    sources = [*others, artifacts.fill(versions, progress, others)]
+    sources = [*others, artifacts.fill(versions, progress, others, wanted.runtime)]
     image = root_image.ensure(wanted.os, progress)
     network.up(lab)
     public_key = _key(file)

@@ -3,17 +3,20 @@
 import hashlib
 import json
 import tarfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from k8sbootstrap.lab import artifacts, debian_build
+from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.lab import artifacts, debian_build, go_build
 
 
 @pytest.fixture(autouse=True)
 def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("K8SBOOTSTRAP_CACHE", str(tmp_path))
     artifacts._upstream_answers.cache_clear()
+    monkeypatch.setattr(go_build, "is_available", lambda: False)
     return tmp_path / "lab" / "artifacts"
 
 
@@ -137,3 +140,54 @@ def test_a_reachable_upstream_spares_the_build(monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_upstream_that_does_not_answer_is_not_there() -> None:
     assert not artifacts._upstream_answers("http://127.0.0.1:9/kubelet")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keys of the programs that are to be built from Go modules, on a machine that has Go and no upstream."""
+    keys: list[str] = []
+
+    def build(files: Iterable[ArtifactFile], _top: Path) -> Iterator[str]:
+        keys.extend(file.key for file in files)
+        yield "kubernetes 1.36.3"
+
+    for name, instead in (("_upstream_answers", False), ("_images", None), ("_dns_image", None)):
+        monkeypatch.setattr(artifacts, name, lambda *_, instead=instead: instead)
+    monkeypatch.setattr(go_build, "is_available", lambda: True)
+    monkeypatch.setattr(go_build, "build", build)
+    return keys
+
+
+def test_programs_of_later_minors_are_built_from_go_modules(asked: list[str]) -> None:
+    said: list[str] = []
+    artifacts.fill(["1.36.3"], said.append, runtime="containerd")
+    assert {"kubernetes/1.36.3/amd64/kubelet", "etcd/3.6.8/amd64/etcd", "cni-plugins/1.9.1/amd64/bridge"} <= {
+        *asked
+    }
+    assert any(key.startswith("coredns/") and key.endswith("/coredns") for key in asked)
+    assert not any(key.startswith("cri-dockerd/") for key in asked)
+    assert said == ["building kubernetes 1.36.3 from Go modules (once, about 10 minutes on 2 cores)"]
+    artifacts.fill(["1.36.3"], said.append, runtime="docker")
+    assert any(key.startswith("cri-dockerd/") for key in asked)
+
+
+def test_what_a_directory_has_is_not_built(asked: list[str], top: Path, tmp_path: Path) -> None:
+    other = tmp_path / "others"
+    _put(other, "kubernetes/1.36.3/amd64/kubelet", b"")
+    _put(top, "etcd/3.6.8/amd64/etcd", b"")
+    artifacts.fill(["1.36.3"], str, [other], "containerd")
+    assert "kubernetes/1.36.3/amd64/kube-proxy" in asked
+    assert not {"kubernetes/1.36.3/amd64/kubelet", "etcd/3.6.8/amd64/etcd"} & {*asked}
+
+
+@pytest.mark.parametrize(("upstream", "go"), [(True, True), (False, False)])
+def test_nothing_is_built_where_upstream_answers_or_go_is_missing(
+    asked: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    upstream: bool,  # noqa: FBT001
+    go: bool,  # noqa: FBT001
+) -> None:
+    monkeypatch.setattr(artifacts, "_upstream_answers", lambda _: upstream)
+    monkeypatch.setattr(go_build, "is_available", lambda: go)
+    artifacts.fill(["1.36.3"], str, runtime="containerd")
+    assert asked == []

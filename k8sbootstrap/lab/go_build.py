@@ -1,0 +1,169 @@
+"""Builds programs of releases from Go modules, for machines that can't reach upstream's releases.
+
+For the lab and tests only. A module proxy serves the source, and Go's checksum database vouches for it. Each
+program is built with exactly the versions of its dependencies that it was released with.
+"""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.errors import LabError
+from k8sbootstrap.lab.commands import run
+
+_STAGING = "./staging/src/"
+_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+
+
+@dataclass(frozen=True)
+class _Program:
+    """Where the source of a program is."""
+
+    module: str
+    """Path of its module; ``{major}`` stands for the major version."""
+    package: str = ""
+    """Path of its package in the module; empty for the module's root."""
+    versions: tuple[str, ...] = ()
+    """Variables that the linker sets to ``vVERSION``, where the source does not have the version itself."""
+
+
+_COMPONENTS = ("apiserver", "controller-manager", "scheduler", "proxy")
+_PLUGINS = {"bridge": "main", "loopback": "main", "host-local": "ipam", "portmap": "meta"}
+_GIT_VERSION = tuple(
+    f"{package}.gitVersion" for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+)
+_PLUGIN_VERSION = ("github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion",)
+_PROGRAMS: Mapping[tuple[str, str], _Program] = {
+    **{
+        ("kubernetes", name): _Program("k8s.io/kubernetes", f"cmd/{name}", _GIT_VERSION)
+        for name in ("kubelet", "kubectl", *(f"kube-{component}" for component in _COMPONENTS))
+    },
+    ("etcd", "etcd"): _Program("go.etcd.io/etcd/server/v{major}"),
+    ("etcd", "etcdctl"): _Program("go.etcd.io/etcd/etcdctl/v{major}"),
+    **{
+        ("cni-plugins", name): _Program(
+            "github.com/containernetworking/plugins", f"plugins/{kind}/{name}", _PLUGIN_VERSION
+        )
+        for name, kind in _PLUGINS.items()
+    },
+    ("crictl", "crictl"): _Program(
+        "sigs.k8s.io/cri-tools", "cmd/crictl", ("sigs.k8s.io/cri-tools/pkg/version.Version",)
+    ),
+    ("coredns", "coredns"): _Program("github.com/coredns/coredns"),
+    ("cri-dockerd", "cri-dockerd"): _Program(
+        "github.com/Mirantis/cri-dockerd", "", ("github.com/Mirantis/cri-dockerd/cmd/version.Version",)
+    ),
+}
+"""By project and file name, as artifacts have them."""
+
+
+def is_available() -> bool:
+    """Whether this machine has a Go that fetches the newer one which a module asks for: 1.21 or later."""
+    if shutil.which("go") is None:
+        return False
+    found = re.search(r"go(\d+)\.(\d+)", run("go", "version"))
+    return found is not None and (int(found[1]), int(found[2])) >= (1, 21)
+
+
+def can_build(file: ArtifactFile) -> bool:
+    """Whether the source of a program is known."""
+    return (file.name, file.file) in _PROGRAMS
+
+
+def build(files: Iterable[ArtifactFile], top: Path) -> Iterator[str]:
+    """Build programs into an artifact directory. A file is there whole or not at all.
+
+    Args:
+        files: Those to build, each one that ``can_build``.
+        top: The directory; each file goes to its key.
+
+    Yields:
+        What is built next, such as ``etcd 3.7.0``, before it is.
+
+    Raises:
+        LabError: A module can't be fetched, or does not build.
+    """
+    by_module = sorted(set(files), key=lambda file: (_module(file), file.version, file.file))
+    for (module, version), group in groupby(by_module, key=lambda file: (_module(file), file.version)):
+        wanted = list(group)
+        name = wanted[0].name
+        yield f"{name} {version}"
+        with tempfile.TemporaryDirectory(prefix="k8sbootstrap-build-", dir="/var/tmp") as folder:
+            try:
+                _build(module, version, wanted, Path(folder))
+            except LabError as exc:
+                raise LabError(
+                    f"{name} {version} can't be built from Go modules: {exc}",
+                    hint="Run the same command again, or name a directory with the files (--artifacts).",
+                ) from exc
+            for file in wanted:
+                target = top / file.key
+                target.parent.mkdir(parents=True, exist_ok=True)
+                partial = target.with_name(f".{target.name}")
+                shutil.copy(Path(folder) / "out" / _built_name(file), partial)
+                partial.replace(target)
+
+
+def _build(module: str, version: str, files: Iterable[ArtifactFile], folder: Path) -> None:
+    """Build programs of one module into ``out`` of a folder."""
+
+    def go(*arguments: str) -> str:
+        return run("go", *arguments, cwd=folder, **_ENVIRONMENT)
+
+    path = json.loads(go("mod", "download", "-json", f"{module}@v{version}"))["GoMod"]
+    released = json.loads(go("mod", "edit", "-json", path))
+    (folder / "go.mod").write_text(_go_mod(module, version, released))
+    programs = [_PROGRAMS[file.name, file.file] for file in files]
+    packages = ["/".join(filter(None, (module, program.package))) for program in programs]
+    flags = _flags(version, programs)
+    go("build", "-mod=mod", "-trimpath", "-ldflags", flags, "-o", f"{folder}/out/", *packages)
+
+
+def _go_mod(module: str, version: str, released: Mapping[str, Any]) -> str:
+    """The go.mod of a module that builds another one as it was released.
+
+    Args:
+        module: Its path.
+        version: Its version, without ``v``.
+        released: Its own go.mod, as ``go mod edit -json`` prints it. Go reads ``replace`` lines of the main
+            module only, so they are repeated. Those of Kubernetes name folders of modules that are published.
+    """
+    lines = ["module k8sbootstrap.invalid/build", f"go {released['Go']}"]
+    lines += [f"godebug {each['Key']}={each['Value']}" for each in released.get("Godebug") or ()]
+    lines.append(f"require {module} v{version}")
+    for each in released.get("Replace") or ():
+        old, new = each["Old"]["Path"], each["New"]
+        if new.get("Version"):
+            lines.append(f"replace {old} => {new['Path']} {new['Version']}")
+        elif new["Path"].startswith(_STAGING):
+            lines.append(f"replace {old} => {old} v0.{version.partition('.')[2]}")
+    return "\n".join([*lines, ""])
+
+
+def _flags(version: str, programs: Iterable[_Program]) -> str:
+    """The linker's flags: no symbols, and the version where programs have a place for it."""
+    names = sorted({name for program in programs for name in program.versions})
+    values = dict.fromkeys(names, f"v{version}")
+    major, minor, _ = version.split(".")
+    for name in names:
+        if name.endswith(".gitVersion"):  # Conformance looks at these
+            package = name.removesuffix(".gitVersion")
+            values |= {f"{package}.gitMajor": major, f"{package}.gitMinor": minor}
+    return " ".join(["-s -w", *(f"-X {name}={value}" for name, value in values.items())])
+
+
+def _module(file: ArtifactFile) -> str:
+    return _PROGRAMS[file.name, file.file].module.format(major=file.version.partition(".")[0])
+
+
+def _built_name(file: ArtifactFile) -> str:
+    """The name that ``go build`` gives a program: the last part of its package's path."""
+    path = _PROGRAMS[file.name, file.file].package or re.sub(r"/v\d+$", "", _module(file))
+    return path.rpartition("/")[2]
