@@ -1,7 +1,6 @@
 """Programs from Go modules: built by the real go, from a proxy in a folder."""
 
 import json
-import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -13,7 +12,7 @@ from k8sbootstrap.catalog.resolve import release, versions
 from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab import go_build
 
-pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")
+pytestmark = pytest.mark.skipif(not go_build.is_available(), reason="Go 1.21 or later is not installed")
 MAIN = """package main
 
 import ("fmt"; "k8s.io/component-base/version"; "example.com/greeting")
