@@ -100,9 +100,9 @@ runtime:
   name: {runtime}
 
 # One, three or five masters; any number of workers. Roles: master (the control plane), worker, etcd.
-# Masters hold etcd themselves as long as no host has the role etcd. A host may have several roles.
+# etcd runs on the masters if no host has the role etcd. A host may have several roles.
 hosts:
-{hosts}  # More that a host can have:
+{hosts}  # More keys of a host:
   #- name: big1
   #  address: big1.example.com
   #  privateAddress: 192.0.2.41
@@ -111,19 +111,19 @@ hosts:
   #  taints: [{{key: example.com/dedicated, value: batch, effect: NoSchedule}}]
   #  ssh: {{port: 2222}}
 
-# How to log in on the hosts; a host's own ssh key says what differs there.
+# How to log in to the hosts. The key ssh of a host overrides these values.
 ssh:
   user: {user}
   {port}
   {key}
-  # Where sudo asks for a password, take it from an environment variable (env) or a file (file):
+  # If sudo asks for a password, read it from an environment variable (env) or a file (file):
   #sudoPassword: {{env: SUDO_PASSWORD}}
 
-# Addresses of pods and Services: ranges that no host is in.
+# Addresses of pods and Services. No host may have an address in these ranges.
 network:
   podCIDR: {pod_cidr}
   serviceCIDR: {service_cidr}
-  # What connects pods: routed, unless it says flannel, calico, cilium, or none to bring your own.
+  # The pod network: routed (the default), flannel, calico, cilium, or none to install your own.
   #plugin: flannel
 
 # A load balancer in front of the masters, if there is one, and more names for the API's certificate.
@@ -131,18 +131,18 @@ network:
 #  endpoint: kubernetes.example.com:6443
 #  extraSANs: [kubernetes.example.com]
 
-# Where the files to install come from, asked before the projects' own release sites.
+# More sources of the files to install. They are used before the projects' own release sites.
 #artifacts:
 #  sources:
 #    - url: https://mirror.example.com/k8sbootstrap
 
-# The way out to the network, if it leads through a proxy.
+# The proxy, if hosts and this machine need one to reach the internet.
 #proxy:
 #  http: http://proxy.example.com:3128
 #  https: http://proxy.example.com:3128
 #  noProxy: [example.com]
 
-# Commands to run on this machine before and after phases, such as one that tells a chat how it went.
+# Commands to run on this machine before and after phases, such as one that sends a notification.
 #hooks:
 #  - command: [logger, k8sbootstrap has ended]
 #    after: [up]

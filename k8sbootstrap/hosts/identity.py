@@ -83,7 +83,7 @@ def _given(place: Place, path: Path, agent: list[paramiko.AgentKey]) -> paramiko
             if key.get_base64() in _public_half(path):
                 return key
         raise HostError(
-            f"{place}: the SSH key {path} is encrypted and the agent does not hold it",
+            f"{place}: the SSH key {path} is encrypted, and the agent does not have it",
             hint=f"Run ssh-add {path}, or set ssh.key in cluster.yaml to a key without a passphrase.",
         ) from exc
     except FileNotFoundError as exc:

@@ -114,7 +114,7 @@ def require(cluster_file: Path) -> Lab:
     """
     lab = load(cluster_file)
     if lab is None:
-        raise LabError(f"there is no lab beside {cluster_file}", hint="Start one: k8sbootstrap lab up")
+        raise LabError(f"there is no lab next to {cluster_file}", hint="Start one: k8sbootstrap lab up")
     return lab
 
 

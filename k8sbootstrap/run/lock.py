@@ -82,7 +82,7 @@ def _read_holder(path: Path) -> Holder | None:
 def _locked(path: Path, holder: Holder | None) -> LockedError:
     if holder is None:
         return LockedError(
-            f"another k8sbootstrap command is changing this cluster (it holds {path})",
+            f"another k8sbootstrap command is changing this cluster (it has locked {path})",
             hint="Wait until it has ended, then run the same command again.",
         )
     return LockedError(

@@ -65,7 +65,7 @@ def parse_objects(text: str) -> Any:
     """
     document = from_json(text, allow_inf_nan=False)
     if not isinstance(document, dict):
-        raise ValueError("it is no object")  # noqa: TRY004 - callers handle one error
+        raise ValueError("it is not an object")  # noqa: TRY004 - callers handle one error
     try:
         (_LISTED if "items" in document else _OBJECT).validate_python(document)
     except ValidationError as exc:

@@ -75,7 +75,7 @@ def test_a_lost_record_still_finds_the_number(tmp_path: Path) -> None:
 def test_no_lab(tmp_path: Path) -> None:
     file = _file(tmp_path, "a")
     assert model.load(file) is None
-    with pytest.raises(LabError, match="there is no lab beside") as caught:
+    with pytest.raises(LabError, match="there is no lab next to") as caught:
         model.require(file)
     assert "lab up" in caught.value.hint
 
