@@ -122,7 +122,7 @@ REFUSED: dict[str, tuple[Callable[[Lab], Callable[[dict[str, Any]], None]], str]
     "renamed master": (lambda _: edit_host("master1", name="head"), "head: this host is the node master1"),
     "address": (
         lambda lab: edit_host("master1", privateAddress=another_address(lab)),
-        "etcd's member master1 is at",
+        "etcd's member master1 has the address",
     ),
     "role": (
         lambda _: lambda config: [host.update(roles=["master"]) for host in config["hosts"]],
