@@ -165,5 +165,5 @@ def _module(file: ArtifactFile) -> str:
 
 def _built_name(file: ArtifactFile) -> str:
     """The name that ``go build`` gives a program: the last part of its package's path."""
-    path = _PROGRAMS[file.name, file.file].package or re.sub(r"/v\d+$", "", _module(file))
+    path = _PROGRAMS[file.name, file.file].package or re.sub(r"/v\d+\Z", "", _module(file))
     return path.rpartition("/")[2]
