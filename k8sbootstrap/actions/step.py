@@ -31,13 +31,13 @@ class Step(Generic[C_contra]):
     name: str
     """Records of runs and scripts have it."""
     title: str
-    """People read it; empty for a step that reports itself, and is no step to its readers."""
+    """Shown to people. Empty for a step that is not reported as one, such as the question to the user."""
     do: Callable[[C_contra, StepReporter], None]
-    """Does it. Reads from the context what earlier steps found, and puts there what later ones need."""
+    """Does the work. It reads what earlier steps found from the context, and stores what later steps need."""
     needed: Callable[[C_contra], bool] = lambda _: True
-    """Whether it has to be done, by what earlier steps found."""
+    """Decides from what earlier steps found whether the step is taken."""
     may_fail: bool = False
-    """Whether the command goes on where a host fails it."""
+    """Whether the command continues when the step fails because of a host."""
 
 
 def take(steps: Iterable[Step[C_contra]], context: C_contra, begin: BeginStep) -> None:
@@ -59,10 +59,10 @@ def take(steps: Iterable[Step[C_contra]], context: C_contra, begin: BeginStep) -
 
 
 class _Silent:
-    """Takes the messages of steps that report themselves."""
+    """Drops the messages of steps that are not reported."""
 
     def note(self, text: str) -> None:
-        """Nobody reads it."""
+        """Drop the message."""
 
     def status(self, text: str) -> None:
-        """Nobody reads it."""
+        """Drop the message."""
