@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from k8sbootstrap.lab.artifacts import BUILT_VERSION
+from k8sbootstrap.catalog.resolve import default_version
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -161,5 +161,5 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in names} | {
         "commit": done.stdout.strip(),
         "python": platform.python_version(),
-        "kubernetes": BUILT_VERSION,
+        "kubernetes": default_version(),
     }

@@ -4,6 +4,7 @@ kubeadm and the images of its static pods are made from what the lab has: upstre
 """
 
 import shutil
+import subprocess
 import tarfile
 import tempfile
 from io import BytesIO
@@ -12,21 +13,25 @@ from pathlib import Path
 from benchmarks import clusters, floor, fresh
 from benchmarks.harness import Bench, Sample, main
 from k8sbootstrap.artifacts.cache import cache_dir
-from k8sbootstrap.catalog.resolve import release
-from k8sbootstrap.lab import artifacts, debian_build
+from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.catalog.resolve import default_version, release
+from k8sbootstrap.lab import artifacts, go_build
 from k8sbootstrap.lab.image_tar import write_image
-from k8sbootstrap.lab.mirror import unpack
+from k8sbootstrap.lab.mirror import SUITE, unpack
 
 WORKERS = 2
 REGISTRY = "registry.k8s.io"
 TOKEN = "abcdef.0123456789abcdef"  # noqa: S105 - of a cluster that lives for a minute
 _CACHE = cache_dir() / "bench"
-_KUBERNETES = artifacts.directory() / "kubernetes" / artifacts.BUILT_VERSION / "amd64"
+_VERSION = default_version()
+_KUBERNETES = artifacts.directory() / "kubernetes" / _VERSION / "amd64"
+_KUBEADM = ArtifactFile("kubernetes", _VERSION, "amd64", "kubeadm")
+_SOCKET = "unix:///run/cri-dockerd.sock"
 _PACKAGES = (
     *("iptables", "conntrack", "libc6", "libxtables12", "libmnl0", "libnftnl11", "libnfnetlink0"),
     *("libip4tc2", "libip6tc2", "libnetfilter-conntrack3"),
 )
-"""Debian packages in the images of kube-proxy and etcd."""
+"""Debian packages in the image of kube-proxy."""
 _UNIT = """\
 [Unit]
 Description=kubelet
@@ -42,12 +47,13 @@ RestartSec=10
 WantedBy=multi-user.target
 """
 _CONFIGURATION = """\
-apiVersion: kubeadm.k8s.io/v1beta2
+apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 bootstrapTokens: [{{token: {token}}}]
 localAPIEndpoint: {{advertiseAddress: {address}}}
+nodeRegistration: {{criSocket: {socket}}}
 ---
-apiVersion: kubeadm.k8s.io/v1beta2
+apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: v{version}
 imageRepository: {registry}
@@ -56,6 +62,7 @@ networking: {{podSubnet: 10.244.0.0/16}}
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 cgroupDriver: systemd
+failCgroupV1: false  # lab hosts have the machine's
 ---
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
@@ -65,7 +72,8 @@ conntrack: {{maxPerCore: 0}}  # lab hosts may not change the machine's
 
 def run(bench: Bench) -> None:
     """Measure."""
-    program, pictures = _program(), _images()
+    program = _program()
+    pictures = _images(program)
     sides = {
         "small by up": lambda: fresh.up(1, WORKERS),
         "small by kubeadm": lambda: by_kubeadm(program, pictures),
@@ -81,7 +89,7 @@ def by_kubeadm(program: Path, pictures: Path) -> Sample:
         floor.lay_out(lab, folder, lab.hosts, only=("host", "container_runtime", "pod_network"))
         address = lab.address(master)
         configuration = _CONFIGURATION.format(
-            token=TOKEN, address=address, version=artifacts.BUILT_VERSION, registry=REGISTRY
+            token=TOKEN, address=address, version=_VERSION, registry=REGISTRY, socket=_SOCKET
         )
         for host in lab.hosts:
             for binary in (_KUBERNETES / "kubelet", _KUBERNETES / "kubectl", program):
@@ -103,36 +111,38 @@ def by_kubeadm(program: Path, pictures: Path) -> Sample:
 
 def _program() -> Path:
     """kubeadm, built once."""
-    folder = _CACHE / "kubernetes" / artifacts.BUILT_VERSION / "amd64"
-    if not debian_build.is_built(folder, ["kubeadm"]):
-        print("building kubeadm from Debian's source (minutes, once)", flush=True)
-        debian_build.build({debian_build.SOURCE_VERSION: folder}, ["kubeadm"])
-    return folder / "kubeadm"
+    program = _CACHE / _KUBEADM.key
+    if not program.exists():
+        for name in go_build.build([_KUBEADM], _CACHE):
+            print(f"building kubeadm of {name} from Go modules (minutes, once)", flush=True)
+    return program
 
 
-def _images() -> Path:
+def _images(kubeadm: Path) -> Path:
     """A folder with every image that kubeadm asks for, made once."""
-    folder, partial = _CACHE / "images", _CACHE / ".images"
+    folder, partial = _CACHE / f"images-{_VERSION}", _CACHE / ".images"
     if folder.is_dir():
         return folder
-    tag = f"v{artifacts.BUILT_VERSION}"
+    command = [kubeadm, "config", "images", "list", "--kubernetes-version", f"v{_VERSION}"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    tags = dict(ref.rpartition("/")[2].split(":") for ref in listed)
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
-        _write(partial, name, tag, {f"usr/local/bin/{name}": _KUBERNETES / name})
+        _write(partial, name, tags[name], {f"usr/local/bin/{name}": _KUBERNETES / name})
+    resolved = release(_VERSION, "amd64", "docker")
+    etcd = {"usr/local/bin/etcd": artifacts.directory() / resolved.binaries["etcd"].key}
+    _write(partial, "etcd", tags["etcd"], etcd)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        unpack(debian_build.SUITE, list(_PACKAGES), root)
+        unpack(SUITE, list(_PACKAGES), root)
         found = {str(path.relative_to(root)): path for path in root.rglob("*") if _is_needed(path, root)}
         files = {name: path for name, path in found.items() if not path.is_symlink()}
         links = {name: str(path.readlink()) for name, path in found.items() if path.is_symlink()}
-        for command in ("tables", "tables-save", "tables-restore"):
-            links |= {f"usr/sbin/{family}{command}": "xtables-nft-multi" for family in ("ip", "ip6")}
-        etcd = next((artifacts.directory() / "etcd").glob("*/amd64/etcd"))
-        _write(partial, "etcd", "3.4.13-0", {**files, "usr/local/bin/etcd": etcd}, links)
+        for tool in ("tables", "tables-save", "tables-restore"):
+            links |= {f"usr/sbin/{family}{tool}": "xtables-nft-multi" for family in ("ip", "ip6")}
         proxy = {**files, "usr/local/bin/kube-proxy": _KUBERNETES / "kube-proxy"}
-        _write(partial, "kube-proxy", tag, proxy, links)
-    _write(partial, "coredns", "1.7.0", {})  # is asked for though the addon is skipped
-    pause = release(artifacts.BUILT_VERSION, "amd64", "docker").pause
-    shutil.copy(artifacts.directory() / pause.artifact.key, partial / "pause.tar")
+        _write(partial, "kube-proxy", tags["kube-proxy"], proxy, links)
+    _write(partial, "coredns/coredns", tags["coredns"], {})  # is asked for though the addon is skipped
+    shutil.copy(artifacts.directory() / resolved.pause.artifact.key, partial / "pause.tar")
     return partial.rename(folder)
 
 
@@ -148,7 +158,7 @@ def _write(
 ) -> None:
     config = {"Env": ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
     contents = {path: source.read_bytes() for path, source in files.items()}
-    write_image(folder / f"{name}.tar", f"{REGISTRY}/{name}:{tag}", contents, config, links)
+    write_image(folder / f"{Path(name).name}.tar", f"{REGISTRY}/{name}:{tag}", contents, config, links)
 
 
 def _add(files: tarfile.TarFile, path: str, text: str) -> None:

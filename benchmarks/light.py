@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from k8sbootstrap.catalog.resolve import default_version
 from k8sbootstrap.formats import ansible_yaml
 from k8sbootstrap.lab import artifacts, cluster_file, root_image
 from k8sbootstrap.lab.commands import run
@@ -101,7 +102,7 @@ def cluster(hosts: list[Host], folder: Path) -> None:
     cluster_file.write(
         folder / "cluster.yaml",
         named,
-        version=artifacts.BUILT_VERSION,
+        version=default_version(),
         runtime="docker",
         sources=[artifacts.directory()],
         key=key,

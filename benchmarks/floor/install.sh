@@ -13,8 +13,8 @@ systemctl daemon-reload
 systemctl start systemd-modules-load || true
 sysctl -q -p /etc/sysctl.d/90-k8sbootstrap.conf || true
 cd /etc/systemd/system
-systemctl enable --quiet docker kubelet kube-proxy
-systemctl start docker
+systemctl enable --quiet docker cri-dockerd kubelet kube-proxy
+systemctl start docker cri-dockerd
 for image in /var/lib/k8sbootstrap/images/*; do docker load -q -i "$image"; done
 if [ -e etcd.service ]; then
   systemctl enable --quiet etcd kube-apiserver kube-controller-manager kube-scheduler

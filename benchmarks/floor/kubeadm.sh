@@ -13,8 +13,8 @@ prepare() {
 systemctl daemon-reload
 systemctl start systemd-modules-load || true
 sysctl -q -p /etc/sysctl.d/90-k8sbootstrap.conf || true
-systemctl enable --quiet docker kubelet
-systemctl start docker
+systemctl enable --quiet docker cri-dockerd kubelet
+systemctl start docker cri-dockerd
 END
 }
 
@@ -23,7 +23,8 @@ load() {
 }
 
 join() {
-  on "$1" kubeadm join "$(cat endpoint)" --token "$(cat token)" --discovery-token-unsafe-skip-ca-verification $lenient
+  on "$1" kubeadm join "$(cat endpoint)" --token "$(cat token)" --discovery-token-unsafe-skip-ca-verification \
+    --cri-socket unix:///run/cri-dockerd.sock $lenient
 }
 
 case $2 in

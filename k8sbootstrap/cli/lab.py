@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
-from k8sbootstrap.catalog.data import minor_of, numbers
-from k8sbootstrap.catalog.resolve import versions
+from k8sbootstrap.catalog.data import minor_of
+from k8sbootstrap.catalog.resolve import default_version
+from k8sbootstrap.catalog.runtimes import known_minors
 from k8sbootstrap.cli.options import CommandGroup, Globals, PassesOn, output_option
 from k8sbootstrap.config.models.base import VERSION
 from k8sbootstrap.inventory.connection import openssh_options
@@ -20,8 +21,8 @@ from k8sbootstrap.lab.root_image import SUITES, USER
 from k8sbootstrap.state import State
 
 
-def _upgrade_to(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    minors = sorted({minor_of(version) for version in versions()}, key=numbers)
+def _release(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    minors = known_minors()
     if value is not None and not (re.fullmatch(VERSION, value) and minor_of(value) in minors):
         raise click.BadParameter(f"{value} is not a release of {', '.join(minors[:-1])} or {minors[-1]}")
     return value
@@ -79,19 +80,17 @@ def command() -> None:
 @click.option(
     "--kubernetes-version",
     "version",
-    type=click.Choice(versions()),
     metavar="VERSION",
-    default="1.20.2",
+    callback=_release,
+    default=default_version(),
     show_default=True,
-    help="Kubernetes release for cluster.yaml. If upstream can't be reached, it is built: 1.20.2 from "
-    "Debian's source, later minors from Go modules.",
+    help="Kubernetes release for cluster.yaml. If upstream can't be reached, it is built from Go modules.",
 )
 @click.option(
     "--upgrade-to",
     metavar="VERSION",
-    callback=_upgrade_to,
-    help="Prepare the files of this release too, to try an upgrade. If upstream can't be reached, a later "
-    "patch release of 1.20 is the code of 1.20.2 with the later version number.",
+    callback=_release,
+    help="Prepare the files of this release too, to try an upgrade.",
 )
 @click.option(
     "--runtime",
@@ -99,6 +98,14 @@ def command() -> None:
     default="docker",
     show_default=True,
     help="Container runtime for cluster.yaml.",
+)
+@click.option(
+    "--runtime-source",
+    type=click.Choice(["distribution", "upstream"]),
+    default="distribution",
+    show_default=True,
+    help="Where the container runtime comes from. upstream: containerd and runc as their projects release "
+    "them, for containerd only.",
 )
 @click.option(
     "--artifacts",
@@ -124,6 +131,7 @@ def up(
     version: str,
     upgrade_to: str | None,
     runtime: str,
+    runtime_source: str,
     artifacts: tuple[Path, ...],
     sealed: bool,
 ) -> None:
@@ -131,8 +139,10 @@ def up(
 
     Run it again at any time: hosts that run are not changed.
     """
+    if runtime_source == "upstream" and runtime != "containerd":
+        raise click.UsageError("--runtime-source upstream needs --runtime containerd")
     wanted = operations.Wanted(
-        masters, workers, etcd, os_name, version, runtime, artifacts, upgrade_to, sealed
+        masters, workers, etcd, os_name, version, runtime, artifacts, upgrade_to, sealed, runtime_source
     )
     began = time.monotonic()
 

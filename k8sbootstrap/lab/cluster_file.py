@@ -1,7 +1,9 @@
 """cluster.yaml for the lab's hosts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
@@ -29,6 +31,8 @@ def write(
     *,
     version: str,
     runtime: str,
+    runtime_source: str = "distribution",
+    releases: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     sources: list[Path],
     key: Path,
     dns: bool,
@@ -42,6 +46,8 @@ def write(
         hosts: The lab's hosts.
         version: Kubernetes release.
         runtime: docker or containerd.
+        runtime_source: distribution or upstream: where the runtime comes from.
+        releases: Versions that differ from the catalogue's, by release.
         sources: Artifact directories, first asked first.
         key: Private SSH key.
         dns: Whether the image of the cluster's DNS can be had.
@@ -68,11 +74,14 @@ def write(
         "kind": "Cluster",
         "name": CLUSTER_NAME,
         "kubernetes": {"version": version, "extraConfig": extra},
-        "runtime": {"name": runtime},
+        "runtime": {"name": runtime}
+        | ({} if runtime_source == "distribution" else {"source": runtime_source}),
         "ssh": {"user": USER, "key": str(key.relative_to(path.resolve().parent))},
         "hosts": [{"name": host.name, "address": host.address, "roles": list(host.roles)} for host in hosts],
         "artifacts": {"sources": [_source(source) for source in sources]},
     }
+    if releases:
+        content["releases"] = {version: dict(own) for version, own in releases.items()}
     if not dns:
         content["dns"] = {"name": "none"}
     elif sealed:

@@ -16,10 +16,14 @@ from typing import Any
 
 from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.errors import LabError
+from k8sbootstrap.lab import go_toolchain
 from k8sbootstrap.lab.commands import run
+from k8sbootstrap.lab.mirror import SUITE, unpack
 
 _STAGING = "./staging/src/"
-_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+_ENVIRONMENT = {"GOFLAGS": "", "GOWORK": "off", "GOROOT": "", "GOTOOLCHAIN": "auto"}
+SERVED = {"cri-dockerd": "0.4.0"}
+"""The version of a project that is built, whatever a release names: module proxies serve no other one."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class _Program:
     """Path of its package in the module; empty for the module's root."""
     versions: tuple[str, ...] = ()
     """Variables that the linker sets to ``vVERSION``, where the source does not have the version itself."""
+    tags: tuple[str, ...] = ()
+    c_library: str = ""
+    """Debian package of the C library that it is linked with; empty for programs without C."""
 
 
 _COMPONENTS = ("apiserver", "controller-manager", "scheduler", "proxy")
@@ -43,7 +50,7 @@ _PLUGIN_VERSION = ("github.com/containernetworking/plugins/pkg/utils/buildversio
 _PROGRAMS: Mapping[tuple[str, str], _Program] = {
     **{
         ("kubernetes", name): _Program("k8s.io/kubernetes", f"cmd/{name}", _GIT_VERSION)
-        for name in ("kubelet", "kubectl", *(f"kube-{component}" for component in _COMPONENTS))
+        for name in ("kubeadm", "kubelet", "kubectl", *(f"kube-{component}" for component in _COMPONENTS))
     },
     ("etcd", "etcd"): _Program("go.etcd.io/etcd/server/v{major}"),
     ("etcd", "etcdctl"): _Program("go.etcd.io/etcd/etcdctl/v{major}"),
@@ -57,6 +64,20 @@ _PROGRAMS: Mapping[tuple[str, str], _Program] = {
         "sigs.k8s.io/cri-tools", "cmd/crictl", ("sigs.k8s.io/cri-tools/pkg/version.Version",)
     ),
     ("coredns", "coredns"): _Program("github.com/coredns/coredns"),
+    **{
+        ("containerd", name): _Program(
+            "github.com/containerd/containerd/v{major}",
+            f"cmd/{name}",
+            ("github.com/containerd/containerd/v{major}/version.Version",),
+            ("urfave_cli_no_docs", "osusergo", "netgo", "static_build"),
+        )
+        for name in ("containerd", "containerd-shim-runc-v2", "ctr")
+    },
+    ("runc", "runc"): _Program(
+        "github.com/opencontainers/runc",
+        tags=("seccomp", "urfave_cli_no_docs", "osusergo", "netgo"),
+        c_library="libseccomp-dev",
+    ),
     ("cri-dockerd", "cri-dockerd"): _Program(
         "github.com/Mirantis/cri-dockerd", "", ("github.com/Mirantis/cri-dockerd/cmd/version.Version",)
     ),
@@ -64,17 +85,14 @@ _PROGRAMS: Mapping[tuple[str, str], _Program] = {
 """By project and file name, as artifacts have them."""
 
 
-def is_available() -> bool:
-    """Whether this machine has a Go that fetches the newer one which a module asks for: 1.21 or later."""
-    if shutil.which("go") is None:
-        return False
-    found = re.search(r"go(\d+)\.(\d+)", run("go", "version"))
-    return found is not None and (int(found[1]), int(found[2])) >= (1, 21)
-
-
 def can_build(file: ArtifactFile) -> bool:
     """Whether the source of a program is known."""
     return (file.name, file.file) in _PROGRAMS
+
+
+def needs_c(files: Iterable[ArtifactFile]) -> bool:
+    """Whether one of the programs has C code, so that gcc must be there."""
+    return any(_PROGRAMS[file.name, file.file].c_library for file in files)
 
 
 def build(files: Iterable[ArtifactFile], top: Path) -> Iterator[str]:
@@ -113,17 +131,36 @@ def build(files: Iterable[ArtifactFile], top: Path) -> Iterator[str]:
 
 def _build(module: str, version: str, files: Iterable[ArtifactFile], folder: Path) -> None:
     """Build programs of one module into ``out`` of a folder."""
+    programs = [_PROGRAMS[file.name, file.file] for file in files]
+    environment = _ENVIRONMENT | _c_environment(programs, folder / "c")
+    program = str(go_toolchain.ensure())
 
     def go(*arguments: str) -> str:
-        return run("go", *arguments, cwd=folder, **_ENVIRONMENT)
+        return run(program, *arguments, cwd=folder, **environment)
 
     path = json.loads(go("mod", "download", "-json", f"{module}@v{version}"))["GoMod"]
     released = json.loads(go("mod", "edit", "-json", path))
     (folder / "go.mod").write_text(_go_mod(module, version, released))
-    programs = [_PROGRAMS[file.name, file.file] for file in files]
     packages = ["/".join(filter(None, (module, program.package))) for program in programs]
+    tags = ",".join(sorted({tag for program in programs for tag in program.tags}))
     flags = _flags(version, programs)
-    go("build", "-mod=mod", "-trimpath", "-ldflags", flags, "-o", f"{folder}/out/", *packages)
+    go("build", "-mod=mod", "-trimpath", "-tags", tags, "-ldflags", flags, "-o", f"{folder}/out/", *packages)
+
+
+def _c_environment(programs: Iterable[_Program], folder: Path) -> dict[str, str]:
+    """Environment variables for the C code of programs, and its libraries unpacked in a folder."""
+    libraries = sorted({program.c_library for program in programs if program.c_library})
+    if not libraries:
+        return {"CGO_ENABLED": "0"}
+    unpack(SUITE, libraries, folder)
+    found = sorted((folder / "usr/lib").glob("*/lib*.a"))
+    names = " ".join(f"-l{path.stem.removeprefix('lib')}" for path in found)
+    return {
+        "CGO_ENABLED": "1",
+        "CGO_CFLAGS": f"-I{folder}/usr/include",
+        "CGO_LDFLAGS": " ".join([*(f"-L{parent}" for parent in {path.parent for path in found}), names]),
+        "PKG_CONFIG": "true",  # it would look among the machine's libraries; the flags above say it all
+    }
 
 
 def _go_mod(module: str, version: str, released: Mapping[str, Any]) -> str:
@@ -149,14 +186,16 @@ def _go_mod(module: str, version: str, released: Mapping[str, Any]) -> str:
 
 def _flags(version: str, programs: Iterable[_Program]) -> str:
     """The linker's flags: no symbols, and the version where programs have a place for it."""
-    names = sorted({name for program in programs for name in program.versions})
-    values = dict.fromkeys(names, f"v{version}")
+    used = list(programs)
     major, minor, _ = version.split(".")
+    names = sorted({name.format(major=major) for program in used for name in program.versions})
+    values = dict.fromkeys(names, f"v{version}")
     for name in names:
         if name.endswith(".gitVersion"):  # Conformance looks at these
             package = name.removesuffix(".gitVersion")
             values |= {f"{package}.gitMajor": major, f"{package}.gitMinor": minor}
-    return " ".join(["-s -w", *(f"-X {name}={value}" for name, value in values.items())])
+    static = ["-extldflags -static"] if any(program.c_library for program in used) else []
+    return " ".join(["-s -w", *static, *(f"-X {name}={value}" for name, value in values.items())])
 
 
 def _module(file: ArtifactFile) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab.commands import run
 
+SUITE = "bookworm"
+"""The release of Debian whose packages the lab takes programs and libraries from."""
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 

@@ -37,6 +37,8 @@ class Wanted:
     """A release whose files are made ready as well."""
     sealed: bool = False
     """Whether hosts are to be cut off from all networks but the lab's own."""
+    runtime_source: str = "distribution"
+    """distribution or upstream: where the container runtime comes from."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,16 @@ def up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
         LabError: not root, something is missing, or a host does not boot.
     """
     _require_root()
-    require_packages()
+    require_packages(_needed(wanted), wanted.artifacts)
     with _alone(file):
         return _up(file, wanted, progress)
 
 
 def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
     lab = _lab(file, wanted)
-    versions = [wanted.version, *([wanted.upgrade_to] if wanted.upgrade_to else [])]
+    needed = _needed(wanted)
     others = [path.resolve() for path in wanted.artifacts]
-    sources = [*others, artifacts.fill(versions, progress, others, wanted.runtime)]
+    sources = [*others, artifacts.fill(needed, progress, others)]
     image = root_image.ensure(wanted.os, progress)
     network.up(lab)
     public_key = _key(file)
@@ -94,6 +96,8 @@ def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
         [cluster_file.ListedHost(host.name, lab.address(host), host.roles) for host in lab.hosts],
         version=wanted.version,
         runtime=wanted.runtime,
+        runtime_source=wanted.runtime_source,
+        releases=artifacts.own_versions(needed, sources),
         sources=sources,
         key=model.lab_directory(file) / "id_ed25519",
         dns=artifacts.has_dns(wanted.version, sources),
@@ -101,6 +105,11 @@ def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
         sealed=lab.sealed,
     )
     return lab
+
+
+def _needed(wanted: Wanted) -> artifacts.Needed:
+    versions = (wanted.version, *((wanted.upgrade_to,) if wanted.upgrade_to else ()))
+    return artifacts.Needed(versions, wanted.runtime, wanted.runtime_source)
 
 
 def down(file: Path) -> bool:

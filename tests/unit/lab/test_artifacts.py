@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.lab import artifacts, debian_build, go_build
+from k8sbootstrap.lab import artifacts, go_build
+from k8sbootstrap.lab.artifacts import Needed
 
 
 @pytest.fixture(autouse=True)
 def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("K8SBOOTSTRAP_CACHE", str(tmp_path))
     artifacts._upstream_answers.cache_clear()
-    monkeypatch.setattr(go_build, "is_available", lambda: False)
     return tmp_path / "lab" / "artifacts"
 
 
@@ -25,12 +25,6 @@ def _put(top: Path, name: str, content: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
-
-
-def _built(top: Path) -> None:
-    for binary in debian_build.BINARIES:
-        _put(top, f"kubernetes/1.20.2/amd64/{binary}", b"")
-    _put(top, "kubernetes/1.20.2/amd64/.recipe", debian_build._RECIPE.encode())
 
 
 def test_hashes_are_those_of_the_files(top: Path) -> None:
@@ -61,59 +55,6 @@ def test_a_file_that_is_gone_is_listed_no_more(top: Path) -> None:
     assert (top / "SHA256SUMS").read_text() == ""
 
 
-def test_kubernetes_is_built_only_where_it_must_be(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "_upstream_answers", lambda _: False)
-    assert artifacts.must_be_built("1.20.2")
-    assert not artifacts.must_be_built("1.36.3"), "only Debian's release can be built"
-    _built(top)
-    assert not artifacts.must_be_built("1.20.2")
-    assert artifacts.must_be_built("1.20.3"), "the same code with another number"
-
-
-def test_versions_are_built_together(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "_upstream_answers", lambda _: False)
-    monkeypatch.setattr(artifacts, "_images", lambda *_: None)
-    monkeypatch.setattr(artifacts, "_from_packages", lambda *_: None)
-    built = []
-    monkeypatch.setattr(debian_build, "build", built.append)
-    said: list[str] = []
-    artifacts.fill(["1.20.2", "1.20.3"], said.append)
-    folder = top / "kubernetes"
-    assert built == [{version: folder / version / "amd64" for version in ("1.20.2", "1.20.3")}]
-    assert "1.20.2 and 1.20.3" in said[0]
-    _built(top)
-    artifacts.fill(["1.20.2", "1.36.3"], said.append)
-    assert len(built) == len(said) == 1
-
-
-def test_a_binary_that_is_missing_is_built(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "_upstream_answers", lambda _: False)
-    _built(top)
-    (top / "kubernetes/1.20.2/amd64/kubelet").unlink()
-    assert artifacts.must_be_built("1.20.2")
-
-
-def test_binaries_of_another_recipe_are_built_anew(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their hashes are gone before the build begins: it may be killed after the new ones are in place."""
-    for name, instead in (("_upstream_answers", False), ("_images", None), ("_from_packages", None)):
-        monkeypatch.setattr(artifacts, name, lambda *_, instead=instead: instead)
-    _built(top)
-    (top / "kubernetes/1.20.2/amd64/.recipe").unlink()
-    _put(top, "etcd/3.4.23/amd64/etcd", b"etcd")
-    artifacts._record_hashes(top)
-    during: list[str] = []
-
-    def build(_: object) -> None:
-        during.append((top / "SHA256SUMS").read_text())
-        _built(top)
-
-    monkeypatch.setattr(debian_build, "build", build)
-    artifacts.fill(["1.20.2"], str)
-    artifacts.fill(["1.20.2"], str)
-    assert during == [f"{hashlib.sha256(b'etcd').hexdigest()}  etcd/3.4.23/amd64/etcd\n"]
-    assert "kubernetes/1.20.2/amd64/kubelet" in (top / "SHA256SUMS").read_text()
-
-
 def test_the_dns_is_made_an_image_where_its_program_is(
     top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,14 +69,7 @@ def test_the_dns_is_made_an_image_where_its_program_is(
         manifest = json.load(tar.extractfile("manifest.json"))
     assert manifest[0]["RepoTags"] == ["registry.k8s.io/coredns/coredns:v1.14.2"]
     assert artifacts.has_dns("1.36.3", [other, top])
-    assert not artifacts.has_dns("1.20.2", [other, top])
-
-
-def test_a_reachable_upstream_spares_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr(artifacts, "_upstream_answers", lambda url: asked.append(url) or True)
-    assert not artifacts.must_be_built("1.20.2")
-    assert asked[0].endswith("/kubelet")
+    assert not artifacts.has_dns("1.37.1", [other, top])
 
 
 def test_an_upstream_that_does_not_answer_is_not_there() -> None:
@@ -144,7 +78,7 @@ def test_an_upstream_that_does_not_answer_is_not_there() -> None:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Keys of the programs that are to be built from Go modules, on a machine that has Go and no upstream."""
+    """Keys of the programs that are to be built from Go modules, on a machine that does not reach upstream."""
     keys: list[str] = []
 
     def build(files: Iterable[ArtifactFile], _top: Path) -> Iterator[str]:
@@ -153,41 +87,65 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for name, instead in (("_upstream_answers", False), ("_images", None), ("_dns_image", None)):
         monkeypatch.setattr(artifacts, name, lambda *_, instead=instead: instead)
-    monkeypatch.setattr(go_build, "is_available", lambda: True)
     monkeypatch.setattr(go_build, "build", build)
     return keys
 
 
-def test_programs_of_later_minors_are_built_from_go_modules(asked: list[str]) -> None:
+CONTAINERD, DOCKER = (Needed(("1.36.3",), runtime) for runtime in ("containerd", "docker"))
+UPSTREAM = Needed(("1.36.3",), "containerd", "upstream")
+
+
+def test_programs_are_built_from_go_modules(asked: list[str]) -> None:
     said: list[str] = []
-    artifacts.fill(["1.36.3"], said.append, runtime="containerd")
+    artifacts.fill(CONTAINERD, said.append)
     assert {"kubernetes/1.36.3/amd64/kubelet", "etcd/3.6.8/amd64/etcd", "cni-plugins/1.9.1/amd64/bridge"} <= {
         *asked
     }
     assert any(key.startswith("coredns/") and key.endswith("/coredns") for key in asked)
+    assert not any(key.startswith(("cri-dockerd/", "containerd/", "runc/")) for key in asked)
+    assert said == ["building kubernetes 1.36.3 from Go modules (once, 10 to 15 minutes on 2 cores)"]
+
+
+def test_a_runtime_of_upstream_is_built_too(asked: list[str]) -> None:
+    artifacts.fill(UPSTREAM, str)
+    assert {"containerd/2.3.4/amd64/containerd-shim-runc-v2", "runc/1.4.3/amd64/runc"} <= {*asked}
+    assert go_build.needs_c(artifacts.to_build(UPSTREAM))
+    assert not go_build.needs_c(artifacts.to_build(CONTAINERD))
+
+
+def test_a_version_that_is_not_served_is_replaced_and_cluster_yaml_says_so(
+    asked: list[str], top: Path
+) -> None:
+    artifacts.fill(DOCKER, str)
+    built = f"cri-dockerd/{go_build.SERVED['cri-dockerd']}/amd64/cri-dockerd"
+    assert [key for key in asked if key.startswith("cri-dockerd/")] == [built]
+    assert artifacts.own_versions(DOCKER, [top]) == {}, "it is not there yet"
+    _put(top, built, b"")
+    assert artifacts.own_versions(DOCKER, [top]) == {"1.36.3": {"criDockerd": "0.4.0"}}
+    assert artifacts.own_versions(CONTAINERD, [top]) == {}
+    assert not any(file.name == "cri-dockerd" for file in artifacts.to_build(DOCKER))
+
+
+def test_the_catalogued_version_wins_where_a_directory_has_it(asked: list[str], tmp_path: Path) -> None:
+    other = tmp_path / "others"
+    _put(other, "cri-dockerd/0.3.26/amd64/cri-dockerd", b"")
+    artifacts.fill(DOCKER, str, [other])
     assert not any(key.startswith("cri-dockerd/") for key in asked)
-    assert said == ["building kubernetes 1.36.3 from Go modules (once, about 10 minutes on 2 cores)"]
-    artifacts.fill(["1.36.3"], said.append, runtime="docker")
-    assert any(key.startswith("cri-dockerd/") for key in asked)
+    assert artifacts.own_versions(DOCKER, [other]) == {}
 
 
 def test_what_a_directory_has_is_not_built(asked: list[str], top: Path, tmp_path: Path) -> None:
     other = tmp_path / "others"
     _put(other, "kubernetes/1.36.3/amd64/kubelet", b"")
     _put(top, "etcd/3.6.8/amd64/etcd", b"")
-    artifacts.fill(["1.36.3"], str, [other], "containerd")
+    artifacts.fill(CONTAINERD, str, [other])
     assert "kubernetes/1.36.3/amd64/kube-proxy" in asked
     assert not {"kubernetes/1.36.3/amd64/kubelet", "etcd/3.6.8/amd64/etcd"} & {*asked}
 
 
-@pytest.mark.parametrize(("upstream", "go"), [(True, True), (False, False)])
-def test_nothing_is_built_where_upstream_answers_or_go_is_missing(
-    asked: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    upstream: bool,  # noqa: FBT001
-    go: bool,  # noqa: FBT001
-) -> None:
-    monkeypatch.setattr(artifacts, "_upstream_answers", lambda _: upstream)
-    monkeypatch.setattr(go_build, "is_available", lambda: go)
-    artifacts.fill(["1.36.3"], str, runtime="containerd")
+def test_nothing_is_built_where_upstream_answers(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = []
+    monkeypatch.setattr(artifacts, "_upstream_answers", lambda url: urls.append(url) or True)
+    artifacts.fill(DOCKER, str)
     assert asked == []
+    assert urls[0].endswith("/kubelet")

@@ -1,6 +1,8 @@
 """cluster.yaml as the lab writes it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -14,12 +16,14 @@ HOSTS = [ListedHost("master1", "10.86.0.11", ("master",)), ListedHost("worker1",
 
 def _write(
     path: Path,
-    version: str = "1.20.2",
+    version: str = "1.37.1",
     runtime: str = "docker",
     *,
     dns: bool = True,
     cgroup_v1: bool = True,
     sealed: bool = False,
+    runtime_source: str = "distribution",
+    releases: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> bool:
     key = path.parent / "keys" / "id"
     key.parent.mkdir(exist_ok=True)
@@ -36,6 +40,8 @@ def _write(
         dns=dns,
         cgroup_v1=cgroup_v1,
         sealed=sealed,
+        runtime_source=runtime_source,
+        releases=releases,
     )
 
 
@@ -57,7 +63,7 @@ def test_it_is_a_valid_cluster(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("version", "cgroup_v1", "said"),
-    [("1.20.2", True, False), ("1.34.11", True, False), ("1.36.3", True, True), ("1.36.3", False, False)],
+    [("1.34.11", True, False), ("1.36.3", True, True), ("1.36.3", False, False)],
 )
 def test_the_kubelet_is_told_of_cgroup_v1_where_it_would_refuse_it(
     tmp_path: Path, version: str, *, cgroup_v1: bool, said: bool
@@ -66,6 +72,19 @@ def test_the_kubelet_is_told_of_cgroup_v1_where_it_would_refuse_it(
     _write(path, version, cgroup_v1=cgroup_v1)
     kubelet = load_cluster(path).kubernetes.extra_config.get("kubelet", {})
     assert kubelet.get("failCgroupV1") == (False if said else None)
+
+
+def test_the_runtime_of_upstream_and_versions_that_were_built(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    _write(path)
+    cluster = load_cluster(path)
+    assert (cluster.runtime.source, cluster.releases) == ("distribution", {})
+    _write(
+        path, runtime="containerd", runtime_source="upstream", releases={"1.37.1": {"criDockerd": "0.4.0"}}
+    )
+    cluster = load_cluster(path)
+    assert cluster.runtime.source == "upstream"
+    assert cluster.releases["1.37.1"].cri_dockerd == "0.4.0"
 
 
 def test_without_an_image_there_is_no_dns(tmp_path: Path) -> None:
