@@ -123,7 +123,7 @@ def _images(kubeadm: Path) -> Path:
     folder, partial = _CACHE / f"images-{_VERSION}", _CACHE / ".images"
     if folder.is_dir():
         return folder
-    command = [kubeadm, "config", "images", "list", "--kubernetes-version", f"v{_VERSION}"]
+    command = [str(kubeadm), "config", "images", "list", "--kubernetes-version", f"v{_VERSION}"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     tags = dict(ref.rpartition("/")[2].split(":") for ref in listed)
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):

@@ -13,7 +13,6 @@ from k8sbootstrap.lab.root_image import USER
 
 CLUSTER_NAME = "lab"
 _HEADER = '# Written by "k8sbootstrap lab up" for the lab\'s hosts; "lab up" writes it again.\n'
-_FAIL_CGROUP_V1_SINCE = (1, 35)
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def write(
         "imageGCHighThresholdPercent": 100,
     }
     extra: dict[str, object] = {"kube-proxy": {"conntrack": {"maxPerCore": 0}}, "kubelet": kubelet}
-    if cgroup_v1 and tuple(map(int, version.split(".")[:2])) >= _FAIL_CGROUP_V1_SINCE:
+    if cgroup_v1:
         kubelet["failCgroupV1"] = False
     content: dict[str, object] = {
         "apiVersion": "k8sbootstrap/v1alpha1",

@@ -17,9 +17,15 @@ from typing import TYPE_CHECKING, Any
 import testinfra
 import yaml
 
+from k8sbootstrap.catalog.data import minor_of
+from k8sbootstrap.catalog.resolve import default_version, versions
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+NEWEST = default_version()
+BEFORE = next(version for version in versions() if minor_of(version) != minor_of(NEWEST))
+"""The newest release of the minor before the newest."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "k8sbootstrap"]
 REPORT = Path(os.environ.get("E2E_REPORT", REPOSITORY / "e2e-report"))
@@ -157,7 +163,7 @@ def make_lab(directory: Path, *options: str) -> Iterator[Lab]:
     """Start a lab in a folder, hand it out, and take it down whatever happens."""
     lab = Lab(directory, options)
     try:
-        lab.k("lab", "up", *options, timeout=1800)
+        lab.k("lab", "up", *options, timeout=3600)
         yield lab
     finally:
         lab.k("lab", "down")

@@ -146,14 +146,14 @@ spec:
   selector: {app: web}
   ports: [{port: 80, targetPort: 8080}]
 ---
-apiVersion: policy/v1beta1
+apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata: {name: web}
 spec:
   maxUnavailable: 2
   selector: {matchLabels: {app: web}}
 """
-"""A Service as users are told to make one that upgrades don't disturb; its budget's API is that of 1.20."""
+"""A Service as users are told to make one that upgrades don't disturb."""
 KUBELET_CLIENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 
 

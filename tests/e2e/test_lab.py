@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from labs import COMMAND, Lab, make_lab, wait_for
+from labs import COMMAND, NEWEST, Lab, make_lab, wait_for
 
 from k8sbootstrap.catalog.resolve import release
 from k8sbootstrap.lab import artifacts, model, nspawn
@@ -179,7 +179,7 @@ def test_docker_runs_containers_with_lowered_oom_scores(lab: Lab) -> None:
     """Its packages are on the host already: installed without any network."""
     lab.sh("worker1", "unshare -n apt-get install -y -q --no-install-recommends docker.io")
     lab.sh("worker1", "command -v docker || apt-get install -y -q --no-install-recommends docker-cli")
-    image = artifacts.directory() / release("1.20.2", "amd64", "docker").test_image.artifact.key
+    image = artifacts.directory() / release(NEWEST, "amd64", "docker").test_image.artifact.key
     with image.open("rb") as content:
         subprocess.run(
             [*COMMAND, "lab", "exec", "worker1", "--", "docker", "load"],

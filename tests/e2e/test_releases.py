@@ -1,4 +1,4 @@
-"""Any release whose programs are at hand, with each runtime: up, verify, up again, kube-proxy's modes.
+"""Any release, with any runtime: up, verify, up again, kube-proxy's modes.
 
 Which ones is said by the environment: see at_hand.py. ``--durations=0`` shows how long each step took.
 """
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from at_hand import ARCH, FOLDERS, SYSTEMS, VERSIONS, bring, require
-from labs import Lab, make_lab, summary
+from at_hand import ARCH, FOLDERS, SYSTEMS, named, options
+from labs import NEWEST, Lab, make_lab, summary
 from snapshot import differences, snapshot
 
 from k8sbootstrap.catalog.resolve import release
@@ -27,25 +27,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-RUNTIMES = ("containerd", "docker", "upstream")
-"""With ``upstream``, containerd and runc are not the distribution's but the projects' own."""
-CASES = list(product(VERSIONS, RUNTIMES, SYSTEMS))
+CASES = list(product(named("VERSIONS", NEWEST), named("RUNTIMES", "upstream"), SYSTEMS))
 
 
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     version, runtime, system = request.param
-    source = "upstream" if runtime == "upstream" else "distribution"
-    name = "docker" if runtime == "docker" else "containerd"
-    require(version, name, source)
-    options = ["--masters", "1", "--workers", "1", "--os", system]
-    options += ["--kubernetes-version", version, "--runtime", name]
-    for folder in FOLDERS:
-        options += ["--artifacts", str(folder)]
-    for lab in make_lab(tmp_path_factory.mktemp("release"), *options):
-        bring(lab, version)
-        lab.variant("cluster.yaml", lambda config: config["runtime"].update(source=source))
-        yield lab
+    size = ("--masters", "1", "--workers", "1", "--kubernetes-version", version)
+    yield from make_lab(tmp_path_factory.mktemp("release"), *size, *options(system, runtime))
 
 
 @pytest.fixture(scope="module")

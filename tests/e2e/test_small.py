@@ -1,4 +1,4 @@
-"""One master and one worker: bad input, plain ansible-playbook, reset, and an `up` killed in every phase."""
+"""Master and worker, docker on Debian 13: bad input, playbooks alone, reset, `up` killed in every phase."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from labs import REPOSITORY, Lab, kill, make_lab, playbook, summary, wait_for
+from labs import NEWEST, REPOSITORY, Lab, kill, make_lab, playbook, summary, wait_for
 from registry import PASSWORD, USER, Registry, image_file, serve
 from snapshot import differences, snapshot
 
@@ -50,7 +50,7 @@ PHASES = (
 def lab(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("small") / "my clusters, it's $5 {{ small }}"
     folder.mkdir()
-    yield from make_lab(folder, "--masters", "1", "--workers", "1")
+    yield from make_lab(folder, "--masters", "1", "--workers", "1", "--os", "debian13")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def bare(lab: Lab) -> dict[str, dict[str, list[str]]]:
 def test_lab_up_again_changes_nothing(lab: Lab) -> None:
     before = lab.file.read_text()
     started = time.monotonic()
-    lab.k("lab", "up", "--masters", "1", "--workers", "1")
+    lab.k("lab", "up", "--masters", "1", "--workers", "1", "--os", "debian13")
     assert time.monotonic() - started < 10
     assert lab.file.read_text() == before
     assert lab.k("lab", "ssh", "worker1", "hostname").stdout == "worker1\n"
@@ -173,7 +173,7 @@ class TestBadInput:
         source = Path(lab.config["artifacts"]["sources"][-1]["directory"])
         damaged = lab.directory / "damaged"
         shutil.copytree(source, damaged, copy_function=os.link)
-        kubelet = damaged / "kubernetes/1.20.2/amd64/kubelet"
+        kubelet = damaged / f"kubernetes/{NEWEST}/amd64/kubelet"
         content = kubelet.read_bytes()
         kubelet.unlink()
         kubelet.write_bytes(content[:-1] + b"!")
@@ -186,7 +186,7 @@ class TestBadInput:
         empty = str(lab.directory / "empty-cache")  # an undamaged copy in the cache would do
         file = lab.variant("damaged.yaml", change)
         said = lab.k("up", file=file, code=8, K8SBOOTSTRAP_CACHE=empty).stderr
-        assert "kubernetes/1.20.2/amd64/kubelet" in said
+        assert f"kubernetes/{NEWEST}/amd64/kubelet" in said
         assert "sha256" in said.lower()
         sums = (damaged / "SHA256SUMS").read_text()
         there = hashlib.sha256(content).hexdigest()
@@ -479,7 +479,7 @@ def test_manifests_and_charts(lab: Lab, helm_directory: Path) -> None:
     kinds = "crd,things,secret,configmap,deployment"
     stays = ["customresourcedefinition.apiextensions.k8s.io/things.example.com"]
     wait_for(lambda: lab.kubectl(f"get {kinds} {mine}").split() == stays, 60, "all others to be gone")
-    # the namespace goes once the kubelet has given its pods up, which that of 1.20 may take a minute for
+    # the namespace goes once the kubelet has given its pods up
     phase = lab.kubectl("get namespace shop --ignore-not-found -o jsonpath={.status.phase}")
     assert phase in {"", "Terminating"}
     kept = [path for path in lab.state.rglob("*") if path.is_file()]

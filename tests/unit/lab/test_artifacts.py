@@ -78,7 +78,7 @@ def test_an_upstream_that_does_not_answer_is_not_there() -> None:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Keys of the programs that are to be built from Go modules, on a machine that does not reach upstream."""
+    """Keys of the programs that are to be built, on a machine that does not reach upstream."""
     keys: list[str] = []
 
     def build(files: Iterable[ArtifactFile], _top: Path) -> Iterator[str]:

@@ -61,17 +61,12 @@ def test_it_is_a_valid_cluster(tmp_path: Path) -> None:
     assert cluster.kubernetes.extra_config["kube-proxy"] == {"conntrack": {"maxPerCore": 0}}
 
 
-@pytest.mark.parametrize(
-    ("version", "cgroup_v1", "said"),
-    [("1.34.11", True, False), ("1.36.3", True, True), ("1.36.3", False, False)],
-)
-def test_the_kubelet_is_told_of_cgroup_v1_where_it_would_refuse_it(
-    tmp_path: Path, version: str, *, cgroup_v1: bool, said: bool
-) -> None:
+@pytest.mark.parametrize("cgroup_v1", [True, False])
+def test_the_kubelet_is_told_of_cgroup_v1(tmp_path: Path, *, cgroup_v1: bool) -> None:
     path = tmp_path / "cluster.yaml"
-    _write(path, version, cgroup_v1=cgroup_v1)
+    _write(path, cgroup_v1=cgroup_v1)
     kubelet = load_cluster(path).kubernetes.extra_config.get("kubelet", {})
-    assert kubelet.get("failCgroupV1") == (False if said else None)
+    assert kubelet.get("failCgroupV1") == (False if cgroup_v1 else None)
 
 
 def test_the_runtime_of_upstream_and_versions_that_were_built(tmp_path: Path) -> None:

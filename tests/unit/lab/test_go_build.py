@@ -95,7 +95,7 @@ def test_a_program_is_built_as_it_was_released(kubernetes: list[ArtifactFile], t
 def test_a_program_with_c_is_linked_with_its_library(
     publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With that of the Debian package, not with one of this machine; static, so that it runs on every host."""
+    """With that of the Debian package, not with one of this machine, and static."""
     if shutil.which("gcc") is None:
         pytest.skip("gcc is not installed")
 
