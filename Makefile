@@ -75,9 +75,11 @@ versions: dev ## What runs Ansible and SSH, with the lowest and the newest versi
 	@$(BIN)/python -m tools.versions
 
 e2e: dev packages ## Real clusters on lab hosts
-	$(PYTEST) tests/e2e
+	@$(call debian,the tests,$$(command -v gcc >/dev/null || echo gcc libc6-dev))
+	$(PYTEST) tests/e2e --durations=25 --durations-min=20
 
-test: lint unit versions e2e ## Everything that CI runs
+test: ## Everything that CI runs: lint, unit, versions, e2e
+	@for part in lint unit versions e2e; do TIMEFORMAT="== $$part: %0R s"; time $(MAKE) --no-print-directory $$part || exit 1; done
 
 bench: dev packages ## What it costs, as ratios (docs/benchmarks.md): hours
 	$(BIN)/python -m benchmarks

@@ -17,15 +17,9 @@ from typing import TYPE_CHECKING, Any
 import testinfra
 import yaml
 
-from k8sbootstrap.catalog.data import minor_of
-from k8sbootstrap.catalog.resolve import default_version, versions
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-NEWEST = default_version()
-BEFORE = next(version for version in versions() if minor_of(version) != minor_of(NEWEST))
-"""The newest release of the minor before the newest."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "k8sbootstrap"]
 REPORT = Path(os.environ.get("E2E_REPORT", REPOSITORY / "e2e-report"))

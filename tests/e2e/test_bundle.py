@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clusters import BUNDLE
 from labs import Lab, make_lab
 from registry import image_file, serve
 from snapshot import differences, snapshot
@@ -28,7 +29,7 @@ APT = (
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory):
-    yield from make_lab(tmp_path_factory.mktemp("bundle"), "--sealed", "--masters", "1", "--workers", "1")
+    yield from make_lab(tmp_path_factory.mktemp("bundle"), *BUNDLE.options)
 
 
 @pytest.fixture(scope="module")

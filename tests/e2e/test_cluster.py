@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from labs import BEFORE, NEWEST, Lab, kill, make_lab, summary, wait_for
+from clusters import BEFORE, NEWEST, THREE_MASTERS
+from labs import Lab, kill, make_lab, summary, wait_for
 from load import KUBELET_CLIENT, WEB, load, turned_away
 from snapshot import differences, snapshot
 
@@ -24,9 +25,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory):
-    size = ("--masters", "3", "--workers", "2", "--os", "debian13", "--runtime", "containerd")
-    releases = ("--kubernetes-version", BEFORE, "--upgrade-to", NEWEST)
-    yield from make_lab(tmp_path_factory.mktemp("cluster"), *size, *releases)
+    yield from make_lab(tmp_path_factory.mktemp("cluster"), *THREE_MASTERS.options)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from clusters import EDITS
 from labs import Lab, kill, make_lab, playbook, wait_for
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ spec:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A running cluster of three hosts with a workload, and two bare hosts beside it."""
-    for lab in make_lab(tmp_path_factory.mktemp("edits"), "--masters", "3", "--workers", "2"):
+    for lab in make_lab(tmp_path_factory.mktemp("edits"), *EDITS.options):
         lab.k("up", file=small(lab))
         lab.kubectl(f"apply -f - <<'END'\n{WEB}END")
         lab.kubectl("rollout status deployment/web --timeout=120s")

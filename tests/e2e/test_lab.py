@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from labs import COMMAND, NEWEST, Lab, make_lab, wait_for
+from clusters import NEWEST
+from labs import COMMAND, Lab, make_lab, wait_for
 
 from k8sbootstrap.catalog.resolve import release
 from k8sbootstrap.lab import artifacts, model, nspawn

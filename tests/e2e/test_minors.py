@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from at_hand import SYSTEMS, named, options
-from labs import BEFORE, NEWEST, Lab, make_lab
+from at_hand import ARTIFACTS, named
+from clusters import UPGRADE
+from labs import Lab, make_lab
 from load import KUBELET_CLIENT, WEB, Counted, Load, load, turned_away
 
 from k8sbootstrap.catalog.data import numbers
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-OLDER, NEWER = sorted(named("VERSIONS", f"{BEFORE},{NEWEST}"), key=numbers)
-CASES = list(product(named("RUNTIMES", "docker"), SYSTEMS))
+OLDER, NEWER = sorted(named("VERSIONS", f"{UPGRADE.version},{UPGRADE.upgrade_to}"), key=numbers)
+CASES = list(product(named("RUNTIMES", UPGRADE.runtime), named("OS", UPGRADE.system)))
 HELD = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -47,8 +49,8 @@ spec: {maxUnavailable: 0, selector: {matchLabels: {app: held}}}
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A cluster of the older release."""
     runtime, system = request.param
-    size = ("--masters", "3", "--workers", "2", "--kubernetes-version", OLDER, "--upgrade-to", NEWER)
-    for lab in make_lab(tmp_path_factory.mktemp("minors"), *size, *options(system, runtime)):
+    cluster = replace(UPGRADE, version=OLDER, upgrade_to=NEWER, runtime=runtime, system=system)
+    for lab in make_lab(tmp_path_factory.mktemp("minors"), *cluster.options, *ARTIFACTS):
         lab.k("up")
         _apply(lab, WEB)
         lab.kubectl("rollout status deployment web --timeout=60s")

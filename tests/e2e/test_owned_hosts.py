@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from clusters import OWNED_HOSTS
 from labs import Lab, make_lab, wait_for
 from snapshot import differences, snapshot
 
@@ -63,7 +64,7 @@ CHANGING = ("/srv/docker/", "/var/lib/docker/", "/run/", "/var/lib/containerd/")
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory):
-    yield from make_lab(tmp_path_factory.mktemp("owned"), "--masters", "1", "--workers", "1")
+    yield from make_lab(tmp_path_factory.mktemp("owned"), *OWNED_HOSTS.options)
 
 
 def refused(lab: Lab, *says: str) -> None:

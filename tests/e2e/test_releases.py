@@ -10,13 +10,15 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from at_hand import ARCH, FOLDERS, SYSTEMS, named, options
-from labs import NEWEST, Lab, make_lab, summary
+from at_hand import ARCH, ARTIFACTS, FOLDERS, named
+from clusters import RELEASE
+from labs import Lab, make_lab, summary
 from snapshot import differences, snapshot
 
 from k8sbootstrap.catalog.resolve import release
@@ -27,14 +29,18 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-CASES = list(product(named("VERSIONS", NEWEST), named("RUNTIMES", "upstream"), SYSTEMS))
+CASES = list(
+    product(
+        named("VERSIONS", RELEASE.version), named("RUNTIMES", RELEASE.runtime), named("OS", RELEASE.system)
+    )
+)
 
 
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     version, runtime, system = request.param
-    size = ("--masters", "1", "--workers", "1", "--kubernetes-version", version)
-    yield from make_lab(tmp_path_factory.mktemp("release"), *size, *options(system, runtime))
+    cluster = replace(RELEASE, version=version, runtime=runtime, system=system)
+    yield from make_lab(tmp_path_factory.mktemp("release"), *cluster.options, *ARTIFACTS)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from annotated_types import BaseMetadata
+from clusters import SECRETS
 from labs import COMMAND, Lab, make_lab
 from pydantic import BaseModel, StringConstraints
 from registry import PORT, serve
@@ -99,7 +100,7 @@ def test_every_key_that_may_hold_a_secret_is_tried() -> None:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> typing.Iterator[Lab]:
-    yield from make_lab(tmp_path_factory.mktemp("secrets"), "--masters", "1", "--workers", "1")
+    yield from make_lab(tmp_path_factory.mktemp("secrets"), *SECRETS.options)
 
 
 def spellings(canary: str) -> list[bytes]:

@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 import pytest
+from clusters import NEWEST, SMALL
 from cryptography import x509
-from labs import NEWEST, REPOSITORY, Lab, kill, make_lab, playbook, summary, wait_for
+from labs import REPOSITORY, Lab, kill, make_lab, playbook, summary, wait_for
 from registry import PASSWORD, USER, Registry, image_file, serve
 from snapshot import differences, snapshot
 
@@ -50,7 +51,7 @@ PHASES = (
 def lab(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("small") / "my clusters, it's $5 {{ small }}"
     folder.mkdir()
-    yield from make_lab(folder, "--masters", "1", "--workers", "1", "--os", "debian13")
+    yield from make_lab(folder, *SMALL.options)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def bare(lab: Lab) -> dict[str, dict[str, list[str]]]:
 def test_lab_up_again_changes_nothing(lab: Lab) -> None:
     before = lab.file.read_text()
     started = time.monotonic()
-    lab.k("lab", "up", "--masters", "1", "--workers", "1", "--os", "debian13")
+    lab.k("lab", "up", *SMALL.options)
     assert time.monotonic() - started < 10
     assert lab.file.read_text() == before
     assert lab.k("lab", "ssh", "worker1", "hostname").stdout == "worker1\n"
