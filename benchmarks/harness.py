@@ -38,14 +38,14 @@ class Row:
     figure: float
     unit: str
     """Empty for a ratio."""
-    reach: float
+    target: float
     strict: bool = False
-    """The figure must be below the reach; else it may be the same."""
+    """The figure must be below the target; else it may be the same."""
 
     @property
     def met(self) -> bool:
-        """Whether the figure is within reach."""
-        return self.figure < self.reach if self.strict else self.figure <= self.reach
+        """Whether the figure meets its target."""
+        return self.figure < self.target if self.strict else self.figure <= self.target
 
 
 class Bench:
@@ -75,15 +75,15 @@ class Bench:
         """The median of all repetitions of one side."""
         return statistics.median(float(each[quantity]) for each in self._repetitions if each["side"] == side)
 
-    def ratio(self, what: str, against: str, reach: float, *, strict: bool = False) -> None:
+    def ratio(self, what: str, against: str, target: float, *, strict: bool = False) -> None:
         """Conclude how long the side ``what`` takes in relation to the side ``against``."""
-        self.figure(what, against, self.median(what) / self.median(against), "", reach, strict=strict)
+        self.figure(what, against, self.median(what) / self.median(against), "", target, strict=strict)
 
     def figure(
-        self, what: str, against: str, figure: float, unit: str, reach: float, *, strict: bool = False
+        self, what: str, against: str, figure: float, unit: str, target: float, *, strict: bool = False
     ) -> None:
         """Conclude any other figure."""
-        self.rows.append(Row(what, against, round(figure, 3), unit, reach, strict))
+        self.rows.append(Row(what, against, round(figure, 3), unit, target, strict))
 
     def save(self, folder: Path) -> Path:
         """Write everything as JSON."""
@@ -110,11 +110,11 @@ def seconds(function: Callable[..., object], *arguments: Any, **named: Any) -> S
 
 def table(rows: Sequence[Row]) -> str:
     """Rows as text."""
-    cells = [("what", "against", "ratio", "reach", "met")]
+    cells = [("what", "against", "ratio", "target", "met")]
     for row in rows:
         unit = f" {row.unit}" if row.unit else ""
-        reach = f"{'<' if row.strict else '≤'} {row.reach:g}{unit}"
-        cells.append((row.what, row.against, f"{row.figure:.2f}{unit}", reach, "yes" if row.met else "NO"))
+        target = f"{'<' if row.strict else '≤'} {row.target:g}{unit}"
+        cells.append((row.what, row.against, f"{row.figure:.2f}{unit}", target, "yes" if row.met else "NO"))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

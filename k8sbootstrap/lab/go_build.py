@@ -22,7 +22,7 @@ from k8sbootstrap.lab.mirror import SUITE, unpack
 
 _STAGING = "./staging/src/"
 _ENVIRONMENT = {"GOFLAGS": "", "GOWORK": "off", "GOROOT": "", "GOTOOLCHAIN": "auto"}
-SERVED = {"cri-dockerd": "0.4.0"}
+SERVED = {"cri-dockerd": "0.3.17"}
 """The version of a project that is built, whatever a release names: module proxies serve no other one."""
 
 
