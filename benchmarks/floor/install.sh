@@ -18,6 +18,8 @@ systemctl start docker cri-dockerd
 for image in /var/lib/k8sbootstrap/images/*; do docker load -q -i "$image"; done
 if [ -e etcd.service ]; then
   systemctl enable --quiet etcd kube-apiserver kube-controller-manager kube-scheduler
+  install -d /run/k8sbootstrap
+  echo new >/run/k8sbootstrap/etcd-begin # without it etcd does not start without data
   systemctl start etcd
   systemctl start kube-apiserver
   until curl -sfk https://127.0.0.1:6443/readyz; do sleep 0.1; done
