@@ -1,13 +1,13 @@
 """Bring the catalogue up to date: ``python -m tools.refresh_catalogue [VERSION ...]``.
 
-For maintainers. Adds releases to releases.yaml, with the etcd, plugins, ... of the newest release of their
-minor, and the checksums that upstream publishes to checksums.yaml. Comments stay. It writes all or nothing.
+For maintainers. Raises ``newest`` of minors in releases.yaml, and adds the checksums that upstream publishes
+to checksums.yaml. Comments stay. It writes all or nothing.
 """
 
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -33,8 +33,8 @@ def refresh(folder: Path, wanted: Sequence[str], fetch: Fetch) -> list[str]:
 
     Args:
         folder: Holds releases.yaml and checksums.yaml.
-        wanted: Kubernetes releases of catalogued minors; empty for all of these minors that are newer than
-            the catalogued ones.
+        wanted: Kubernetes releases of catalogued minors; empty for the newest ones of all these minors.
+            Releases between the catalogued ones and these are added too.
         fetch: Gets checksum files.
 
     Returns:
@@ -45,13 +45,12 @@ def refresh(folder: Path, wanted: Sequence[str], fetch: Fetch) -> list[str]:
     """
     releases, checksums = ((folder / name).read_text(encoding="utf-8") for name in (RELEASES, CHECKSUMS))
     catalogue = parse(releases, checksums)
-    chosen = list(wanted) or [
-        version for minor in _minors(catalogue) for version in _newer(catalogue, minor, fetch)
-    ]
-    added = [version for version in dict.fromkeys(chosen) if version not in catalogue.releases]
-    for version in sorted(added, key=numbers):
-        releases = _with_release(releases, catalogue, version)
+    before = catalogue.versions()
+    for version in wanted or [_newest(minor.minor, fetch) for minor in catalogue.minors]:
+        releases = _raised(releases, catalogue, version)
         catalogue = parse(releases, checksums)
+    added = [version for version in reversed(catalogue.versions()) if version not in before]
+    chosen = dict.fromkeys([*wanted, *added])
     known = dict(catalogue.sha256)
     for key, address, name in _published(catalogue, chosen):
         sha256 = _listed(fetch(address), address, name)
@@ -87,50 +86,35 @@ def fetch_from(upstream: str | None) -> Fetch:
     return fetch
 
 
-def _minors(catalogue: Catalogue) -> list[str]:
-    return [minor.minor for minor in catalogue.minors]
-
-
-def _newest(catalogue: Catalogue, minor: str) -> str:
-    return max((version for version in catalogue.releases if minor_of(version) == minor), key=numbers)
-
-
-def _newer(catalogue: Catalogue, minor: str, fetch: Fetch) -> list[str]:
-    """The releases of a minor after the newest catalogued one."""
+def _newest(minor: str, fetch: Fetch) -> str:
+    """The newest release of a minor that upstream has."""
     address = NEWEST.format(minor=minor)
     newest = fetch(address).strip().removeprefix("v")
     if not re.fullmatch(VERSION, newest) or minor_of(newest) != minor:
         raise ArtifactError(f"{address}: is not a release of {minor}: {newest[:40]!r}")
-    first, last = numbers(_newest(catalogue, minor))[-1] + 1, numbers(newest)[-1]
-    return [f"{minor}.{patch}" for patch in range(first, last + 1)]
+    return newest
 
 
-def _with_release(releases: str, catalogue: Catalogue, version: str) -> str:
-    """The text of releases.yaml with a line for ``version``, a copy of the newest one of its minor."""
+def _raised(releases: str, catalogue: Catalogue, version: str) -> str:
+    """The text of releases.yaml with ``version`` as the newest of its minor, unless a newer one is there."""
     minor = minor_of(version)
-    if not re.fullmatch(VERSION, version) or minor not in {minor_of(known) for known in catalogue.releases}:
+    if not re.fullmatch(VERSION, version) or minor not in catalogue.releases:
+        minors = ", ".join(each.minor for each in catalogue.minors)
         raise ArtifactError(
-            f"{version} is no release of a catalogued minor ({', '.join(_minors(catalogue))})",
+            f"{version} is no release of a catalogued minor ({minors})",
             hint=f"A new minor is written into {RELEASES} by hand, with what it takes.",
         )
-    lines = releases.splitlines(keepends=True)
-    marks = {f"  {known}:": numbers(known) for known in catalogue.releases if minor_of(known) == minor}
-    ours = [
-        (index, marks[mark]) for index, line in enumerate(lines) for mark in marks if line.startswith(mark)
-    ]
-    _, entry = lines[ours[0][0]].split(":", 1)
-    older = (index for index, known in ours if known < numbers(version))
-    lines.insert(next(older, ours[-1][0] + 1), f"  {version}:{entry}")
-    return "".join(lines)
+    newest = max(version, catalogue.releases[minor].newest, key=numbers)
+    return re.sub(rf'(?m)^(  "{re.escape(minor)}": {{newest: )[0-9.]+', rf"\g<1>{newest}", releases)
 
 
-def _published(catalogue: Catalogue, versions: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+def _published(catalogue: Catalogue, versions: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """Key, address of the checksum and name in it, of all that upstream publishes checksums for."""
     for version in versions:
-        used = {"kubernetes": version, "helm": catalogue.helm}
-        used |= catalogue.releases[version].model_dump(by_alias=True)
+        used = catalogue.releases[minor_of(version)].versions(version).by_name()
+        used |= {"kubernetes": version, "helm": catalogue.helm}
         for name, project in catalogue.projects.by_name().items():
-            if used[name] is None or project.checksum_url is None:
+            if project.checksum_url is None:
                 continue
             for arch in ARCHITECTURES:
                 for file in ("",) if project.member else project.files:

@@ -8,7 +8,7 @@ import jinja2
 
 from k8sbootstrap.config.models.network import DnsAutoscale
 from k8sbootstrap.formats.objects import Sourced, read_objects
-from k8sbootstrap.plan.models import NODE_LOCAL_DNS, ClusterPlan
+from k8sbootstrap.plan.models import CONTROL_PLANE, NODE_LOCAL_DNS, ClusterPlan
 
 _NODES_PER_REPLICA = 16
 _HOST = ("/etc/resolv.conf",)
@@ -21,7 +21,6 @@ def dns_objects(plan: ClusterPlan) -> list[Sourced]:
     if dns.name == "none":
         return []
     upstream = _HOST if dns.upstream is None else dns.upstream
-    taint = plan.release.minor.control_plane_taint
     found = _rendered(
         "coredns",
         "CoreDNS",
@@ -30,8 +29,7 @@ def dns_objects(plan: ClusterPlan) -> list[Sourced]:
         image=plan.release.coredns.ref,
         replicas=None if dns.autoscale else replicas(plan),
         upstream=upstream,
-        pdb_api=plan.release.minor.pod_disruption_budget_api,
-        control_plane_taint=taint,
+        control_plane_taint=CONTROL_PLANE,
     )
     if dns.node_local_cache:
         found += _rendered(
@@ -49,7 +47,7 @@ def dns_objects(plan: ClusterPlan) -> list[Sourced]:
             "CoreDNS's autoscaler",
             linear=json.dumps(_linear(dns.autoscale)),
             image=plan.release.dns_autoscaler.ref,
-            control_plane_taint=taint,
+            control_plane_taint=CONTROL_PLANE,
         )
     return found
 

@@ -24,6 +24,7 @@ _HASH_KEY = (
 )
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+KubernetesVersion = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
 
 
 class _Model(BaseModel):
@@ -79,8 +80,6 @@ class PodNetworkEntry(_Model):
     """A pod network that is objects in the cluster."""
 
     version: str
-    least: str
-    """The oldest Kubernetes minor that it works with."""
     url: str
     """Address of the project's manifest or chart; takes {version}."""
     sha256: Sha256
@@ -96,13 +95,33 @@ class Versions(_NamedByProject):
     runc: str
     cni_plugins: str
     crictl: str
-    cri_dockerd: str | None = None
+    cri_dockerd: str
     pause: str
     coredns: str
 
     def by_name(self) -> dict[str, str]:
         """Version by project; names have hyphens."""
-        return self.model_dump(by_alias=True, exclude_none=True)
+        return self.model_dump(by_alias=True)
+
+
+class MinorReleases(Versions):
+    """The releases of one minor, and the versions that go with them."""
+
+    newest: KubernetesVersion
+    """The newest one; the catalogue has all from .0 to it."""
+    patches: Mapping[KubernetesVersion, Mapping[str, str]] = {}
+    """Versions in which a release differs, by release and project; names have hyphens."""
+
+    def all(self) -> list[str]:
+        """The releases, newest first."""
+        minor, _, newest = self.newest.rpartition(".")
+        return [f"{minor}.{patch}" for patch in range(int(newest), -1, -1)]
+
+    def versions(self, release: str) -> Versions:
+        """The versions that go with a release of the minor: for one after the newest, those of the newest."""
+        common = self.model_dump(by_alias=True, exclude={"newest", "patches"})
+        own = self.patches.get(min(release, self.newest, key=numbers), {})
+        return Versions.model_validate({**common, **own})
 
 
 class Catalogue(_Model):
@@ -117,22 +136,26 @@ class Catalogue(_Model):
     pod_networks: Mapping[str, PodNetworkEntry]
     runtime_endpoints: Mapping[str, str]
     minors: tuple[Minor, ...]
-    releases: Mapping[Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")], Versions]
+    releases: Mapping[str, MinorReleases]
+    """The releases by their minor."""
     sha256: Mapping[Annotated[str, Field(pattern=_HASH_KEY)], Sha256]
+
+    def versions(self) -> list[str]:
+        """All releases, newest first."""
+        return [version for minor in self.minors for version in self.releases[minor.minor].all()]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        minors = {minor.minor: minor for minor in self.minors}
-        for version, versions in self.releases.items():
-            minor = minors.get(minor_of(version))
-            if minor is None:
-                raise ValueError(f"release {version}: minors has no entry {minor_of(version)}")
-            if minor.cri_dockerd != (versions.cri_dockerd is not None):
-                raise ValueError(
-                    f"release {version}: cri-dockerd has a version exactly where its minor uses it"
-                )
-            if numbers(versions.etcd) < numbers(minor.etcd_least):
-                raise ValueError(f"release {version}: its minor needs etcd {minor.etcd_least} or later")
+        minors = [minor.minor for minor in self.minors]
+        if minors != sorted(self.releases, key=numbers, reverse=True):
+            raise ValueError("minors and releases are not the same minors, newest first")
+        for minor in self.minors:
+            releases = self.releases[minor.minor]
+            for version in (releases.newest, *releases.patches):
+                if version not in releases.all() or minor_of(version) != minor.minor:
+                    raise ValueError(f"release {version}: is not one of {minor.minor}.0 to {releases.newest}")
+                if numbers(releases.versions(version).etcd) < numbers(minor.etcd_least):
+                    raise ValueError(f"release {version}: its minor needs etcd {minor.etcd_least} or later")
         used = self._used()
         for key in self.sha256:
             self._check_hash(used, *key.split("/"))
@@ -140,10 +163,11 @@ class Catalogue(_Model):
 
     def _used(self) -> dict[str, set[str]]:
         """Versions that releases use, by project."""
-        used = {"kubernetes": set(self.releases), "helm": {self.helm}}
-        for versions in self.releases.values():
-            for name, version in versions.by_name().items():
-                used.setdefault(name, set()).add(version)
+        used = {"kubernetes": set(self.versions()), "helm": {self.helm}}
+        for releases in self.releases.values():
+            for release in releases.all():
+                for name, version in releases.versions(release).by_name().items():
+                    used.setdefault(name, set()).add(version)
         return used
 
     def _check_hash(

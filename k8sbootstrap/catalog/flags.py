@@ -1,4 +1,4 @@
-"""Flags that a component takes in some minors only. The data is ``flags.yaml``."""
+"""Flags that a component takes in some minors only, or took once. The data is ``flags.yaml``."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -13,10 +13,12 @@ FLAGS = "flags.yaml"
 
 
 class Differences(BaseModel):
-    """Flags of one component that only some minors take."""
+    """Flags of one component that not every minor takes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    gone: Mapping[str, str] = {}
+    """Flags that no catalogued minor takes any more, each with what can be done instead; empty: remove it."""
     until: Mapping[str, Mapping[str, str]] = {}
     """By the first minor that no longer takes them: flags, each with what can be done instead."""
     since: Mapping[str, tuple[str, ...]] = {}
@@ -25,13 +27,9 @@ class Differences(BaseModel):
     def not_taken(self, minor: str) -> dict[str, str]:
         """Flags that this minor does not take, each with what can be done instead."""
         mine = numbers(minor)
-        gone = {
-            flag: instead or "remove it"
-            for end, flags in self.until.items()
-            if numbers(end) <= mine
-            for flag, instead in flags.items()
-        }
-        return gone | {
+        ended = [self.gone, *(flags for end, flags in self.until.items() if numbers(end) <= mine)]
+        old = {flag: instead or "remove it" for flags in ended for flag, instead in flags.items()}
+        return old | {
             flag: f"remove it, or use Kubernetes {start} or later"
             for start, flags in self.since.items()
             if numbers(start) > mine

@@ -102,7 +102,7 @@ class PodNetwork:
 
 @dataclass(frozen=True)
 class Minor:
-    """What one Kubernetes minor takes: flags, fields, API versions. Passed to roles as it is."""
+    """What one Kubernetes minor takes."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -110,41 +110,12 @@ class Minor:
     """MAJOR.MINOR, such as 1.36."""
     etcd_least: str
     """The oldest etcd that this minor works with."""
-    tried: bool = True
-    """Whether a cluster of this minor was ever brought up: init writes no release of one that was not."""
-    flags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Extra flags of this minor by component, such as kube-scheduler: {port: "0"}."""
-    runtime_flags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Kubelet flags of this minor by runtime (docker, containerd)."""
-    kubelet_config: Mapping[str, object] = field(default_factory=dict)
-    """Fields of KubeletConfiguration that this minor takes beyond the common ones."""
+    runtimes: Mapping[str, str] = field(default_factory=dict)
+    """Runtime (docker, containerd) to the first of its versions that works with this minor."""
     runtime_kubelet_config: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Fields of KubeletConfiguration that this minor needs, by runtime (docker, containerd)."""
-    scheduler_config: Mapping[str, object] = field(default_factory=dict)
-    """Fields of KubeSchedulerConfiguration that this minor takes beyond the common ones."""
-    runtime_endpoint_in_config: bool = True
-    """Whether KubeletConfiguration has containerRuntimeEndpoint (else it is a flag)."""
-    register_taints_in_config: bool = True
-    """Whether KubeletConfiguration has registerWithTaints (else it is a flag)."""
-    scheduler_config_api: str = "kubescheduler.config.k8s.io/v1"
-    control_plane_taint: str = "node-role.kubernetes.io/control-plane"
-    control_plane_labels: tuple[str, ...] = ("node-role.kubernetes.io/control-plane",)
-    runtimes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Runtime (docker, containerd) to the first of its versions that works with this minor, and the first one
-    that no longer does; empty where none is known."""
-    kube_proxy_modes: tuple[str, ...] = ("iptables", "nftables")
-    """How kube-proxy can forward Services, of the ways that network.kubeProxyMode has."""
-    admission_plugins: tuple[str, ...] = ("NodeRestriction",)
-    coredns_image: str = ""
-    """Reference of CoreDNS's image, with {version}, where it is not named as the others are."""
-    pod_disruption_budget_api: str = "policy/v1"
-    cri_dockerd: bool = True
-    """Whether docker is driven by cri-dockerd (else by the kubelet's dockershim)."""
     fail_cgroup_v1: bool = False
     """Whether the kubelet refuses cgroup v1 hosts unless failCgroupV1 is false."""
-    restart_with_etcd: bool = False
-    """Whether an API server must restart whenever its host's etcd does, or clients watch Services in vain
-    (https://github.com/kubernetes/kubernetes/pull/102539)."""
 
 
 @dataclass(frozen=True)
@@ -166,11 +137,11 @@ class Release:
     2, and later ones read it too."""
     crictl: ArtifactFile
     runtime_endpoint: str
-    """The kubelet's CRI endpoint, as in unix:///run/cri-dockerd.sock; empty for the dockershim."""
+    """The kubelet's CRI endpoint, as in unix:///run/cri-dockerd.sock."""
     pause: Image
     coredns: Image
     pod_networks: Mapping[str, PodNetwork]
-    """Pod networks that are objects in the cluster and work with this release, by name."""
+    """Pod networks that are objects in the cluster, by name."""
     dns_node_cache: Image
     """A DNS cache for every node, where cluster.yaml asks for it."""
     dns_autoscaler: Image

@@ -13,7 +13,7 @@ from k8sbootstrap.catalog.data import (
     minor_of,
     numbers,
 )
-from k8sbootstrap.catalog.models import ArtifactFile, Image, Minor, Overrides, PodNetwork, Release
+from k8sbootstrap.catalog.models import ArtifactFile, Image, Overrides, PodNetwork, Release
 from k8sbootstrap.errors import UnknownReleaseError
 
 _NEAREST = 3
@@ -24,14 +24,26 @@ _CONFIG_3 = (2,)
 
 
 def versions() -> list[str]:
-    """Kubernetes releases that can be installed, newest first, as in ``["1.36.5", ..., "1.20.2"]``."""
-    return sorted(load_catalogue().releases, key=numbers, reverse=True)
+    """Kubernetes releases that can be installed, newest first, as in ``["1.37.2", ..., "1.34.0"]``."""
+    return load_catalogue().versions()
 
 
 def default_version() -> str:
-    """The newest release of the catalogue whose minor was tried, and all of whose files can be verified."""
-    tried = {each.minor for each in load_catalogue().minors if each.tried}
-    return next(version for version in versions() if minor_of(version) in tried and not unverifiable(version))
+    """The newest release of the catalogue all of whose files can be verified."""
+    return next(version for version in versions() if not unverifiable(version))
+
+
+def newest_like(version: str) -> str:
+    """The newest catalogued release of a minor, which says what goes with a release that is newer still.
+
+    Args:
+        version: Kubernetes release, MAJOR.MINOR.PATCH without a leading v.
+
+    Returns:
+        That release; empty where the catalogue has ``version`` itself, or does not have its minor.
+    """
+    releases = load_catalogue().releases.get(minor_of(version))
+    return releases.newest if releases and version not in releases.all() else ""
 
 
 def unverifiable(version: str) -> list[str]:
@@ -72,7 +84,7 @@ def release(
     *,
     source: str = "distribution",
 ) -> Release:
-    """Look a release up.
+    """Look a release up: one of a catalogued minor, also one that is newer than the catalogue.
 
     Args:
         version: Kubernetes release, MAJOR.MINOR.PATCH without a leading v.
@@ -85,15 +97,16 @@ def release(
         The files, images, addresses and switches of that release.
 
     Raises:
-        UnknownReleaseError: The catalogue has no such version, architecture or runtime.
+        UnknownReleaseError: The catalogue has no such minor, architecture or runtime.
     """
     catalogue = load_catalogue()
-    if version not in catalogue.releases and version not in own:
-        nearest = ", ".join(_nearest(version))
+    minor = next((each for each in catalogue.minors if each.minor == minor_of(version)), None)
+    if minor is None:
+        minors = ", ".join(each.minor for each in catalogue.minors)
         raise UnknownReleaseError(
-            f"Kubernetes {version} is not in the release catalogue; the nearest releases are {nearest}",
-            hint="Set kubernetes.version in cluster.yaml to one of these, or describe the release under "
-            "releases.",
+            f"Kubernetes {version} is not in the release catalogue, which has {minors}; "
+            f"the nearest releases are {', '.join(_nearest(version))}",
+            hint="Set kubernetes.version in cluster.yaml to one of these.",
         )
     if arch not in ARCHITECTURES:
         raise UnknownReleaseError(
@@ -109,33 +122,28 @@ def release(
         )
     ours = own.get(version, Overrides())
     with_it = _versions(catalogue, version, ours)
-    minor = next(each for each in catalogue.minors if each.minor == minor_of(version))
-    dockershim = runtime == "docker" and not minor.cri_dockerd
     binaries = _files(catalogue, "kubernetes", version, arch, ours)
     binaries |= _files(catalogue, "etcd", with_it.etcd, arch, ours)
-    if runtime == "docker" and with_it.cri_dockerd:
+    if runtime == "docker":
         binaries |= _files(catalogue, "cri-dockerd", with_it.cri_dockerd, arch, ours)
     containerd = _files(catalogue, "containerd", with_it.containerd, arch, ours)
     containerd |= _files(catalogue, "runc", with_it.runc, arch, ours)
     of_upstream = runtime == "containerd" and source == "upstream"
     binaries |= containerd if of_upstream else {}
-    pause = _image(catalogue.images.pause, "pause", with_it.pause, arch)
     return Release(
         version=version,
         arch=arch,
-        minor=_filled(minor, pause.ref, catalogue.runtime_endpoints),
+        minor=minor,
         binaries=binaries,
         cni_plugins=_files(catalogue, "cni-plugins", with_it.cni_plugins, arch, ours),
         containerd=containerd,
         containerd_config=3 if of_upstream and numbers(with_it.containerd) >= _CONFIG_3 else 2,
         crictl=_files(catalogue, "crictl", with_it.crictl, arch, ours)["crictl"],
-        runtime_endpoint="" if dockershim else catalogue.runtime_endpoints[runtime],
-        pause=pause,
-        coredns=_image(minor.coredns_image or catalogue.images.coredns, "coredns", with_it.coredns, arch),
+        runtime_endpoint=catalogue.runtime_endpoints[runtime],
+        pause=_image(catalogue.images.pause, "pause", with_it.pause, arch),
+        coredns=_image(catalogue.images.coredns, "coredns", with_it.coredns, arch),
         pod_networks={
-            name: _pod_network(name, entry, arch)
-            for name, entry in catalogue.pod_networks.items()
-            if numbers(entry.least) <= numbers(minor.minor)
+            name: _pod_network(name, entry, arch) for name, entry in catalogue.pod_networks.items()
         },
         dns_node_cache=_image(
             catalogue.images.dns_node_cache, "dns-node-cache", catalogue.dns_node_cache, arch
@@ -165,7 +173,7 @@ def own_keys(version: str, own: Overrides) -> list[str]:
         own: What cluster.yaml says of it.
     """
     catalogue = load_catalogue()
-    used = {"kubernetes": version, **_versions(catalogue, version, own).model_dump(by_alias=True)}
+    used = {"kubernetes": version, **_versions(catalogue, version, own).by_name()}
     keys = []
     for name, project in catalogue.projects.by_name().items():
         for arch in ARCHITECTURES if used.get(name) else ():
@@ -176,9 +184,8 @@ def own_keys(version: str, own: Overrides) -> list[str]:
 
 
 def _versions(catalogue: Catalogue, version: str, own: Overrides) -> Versions:
-    """The versions for a release. Where nothing names one, it is that of the minor's newest release."""
-    base = version if version in catalogue.releases else _newest(minor_of(version))
-    return catalogue.releases[base].model_copy(update=dict(own.versions))
+    """The versions for a release of a catalogued minor."""
+    return catalogue.releases[minor_of(version)].versions(version).model_copy(update=dict(own.versions))
 
 
 def _files(
@@ -253,24 +260,6 @@ def _pod_network(name: str, entry: PodNetworkEntry, arch: str) -> PodNetwork:
             for artifact, ref in refs.items()
         ),
     )
-
-
-def _filled(minor: Minor, pause: str, endpoints: Mapping[str, str]) -> Minor:
-    """``minor`` with {pause} and {runtime_endpoint} replaced in its runtime flags."""
-    return replace(
-        minor,
-        runtime_flags={
-            runtime: {
-                flag: value.format(pause=pause, runtime_endpoint=endpoints[runtime])
-                for flag, value in flags.items()
-            }
-            for runtime, flags in minor.runtime_flags.items()
-        },
-    )
-
-
-def _newest(minor: str) -> str:
-    return next(version for version in versions() if minor_of(version) == minor)
 
 
 def _nearest(version: str) -> list[str]:

@@ -22,9 +22,7 @@ def misfit(runtime: str, version: str, taken: Minor) -> str:
         version: Its version, as in 1.7.24.
         taken: What the Kubernetes minor takes.
     """
-    first, beyond = taken.runtimes.get(runtime, ("", ""))
-    if first and numbers(version) < numbers(first):
+    first = taken.runtimes.get(runtime, "")
+    if numbers(version) < numbers(first):
         return f"Kubernetes {taken.minor} needs {runtime} {first} or later, not {version}"
-    if beyond and numbers(version) >= numbers(beyond):
-        return f"Kubernetes {taken.minor} needs {runtime} below {beyond}, not {version}"
     return ""

@@ -4,13 +4,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from k8sbootstrap.catalog.data import numbers
+from k8sbootstrap.catalog.runtimes import known_minors
 from k8sbootstrap.checks.framework import Check, CheckReport, Verdict, apply, failed, may_settle, passed
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.survey.upgrade.observe import Running
 
 CERTIFICATE_DAYS = 7
-_KUBELET_BEHIND, _KUBELET_BEHIND_BEFORE_1_25 = 3, 2
-_MINOR_1_25 = (1, 25)
+_BEHIND = 3
+"""How many minors a kubelet may be older than the API servers."""
 _SHOWN = 4
 
 
@@ -48,10 +49,13 @@ def version(case: UpgradeCase) -> Verdict:
     oldest = min(versions.get("kube-apiserver", {}).values(), key=numbers, default=target)
     if _minor(target)[0] != _minor(oldest)[0] or _minor(target)[1] - _minor(oldest)[1] > 1:
         major, minor = _minor(oldest)
+        following = f"{major}.{minor + 1}"
         return failed(
             f"from {oldest} to {target} API servers would skip a minor version",
-            f"Set kubernetes.version to a release of {major}.{minor + 1} and run up. Then "
-            "continue, one minor version at a time.",
+            f"Set kubernetes.version to a release of {following} and run up. Then continue, one minor "
+            "version at a time."
+            if following in known_minors()
+            else f"This version of k8sbootstrap does not install {following}: install a new cluster.",
         )
     return passed(f"from {oldest} to {target}")
 
@@ -66,21 +70,20 @@ def skew(case: UpgradeCase) -> Verdict:
             "within one minor version of each other",
             "First upgrade the older ones to the next minor version.",
         )
-    behind = _KUBELET_BEHIND if _minor(case.target) >= _MINOR_1_25 else _KUBELET_BEHIND_BEFORE_1_25
     lost = {host.name for host in case.running.status.hosts if not host.reachable}
     foreign = {node.name for node in case.running.status.nodes if not node.planned}
     old = {
         name: kubelet
         for name, kubelet in versions.get("kubelet", {}).items()
-        if name in lost | foreign | case.left_out and _minor(case.target)[1] - _minor(kubelet)[1] > behind
+        if name in lost | foreign | case.left_out and _minor(case.target)[1] - _minor(kubelet)[1] > _BEHIND
     }
     if old:
         return failed(
-            f"kubelets that stay at {_few(_grouped(old))} would be more than {behind} minor "
+            f"kubelets that stay at {_few(_grouped(old))} would be more than {_BEHIND} minor "
             "versions older than the API servers",
             "Upgrade these nodes too, or remove them from the cluster.",
         )
-    return passed(f"no kubelet stays more than {behind} minor versions behind")
+    return passed(f"no kubelet stays more than {_BEHIND} minor versions behind")
 
 
 def etcd_version(case: UpgradeCase) -> Verdict:

@@ -58,7 +58,7 @@ from k8sbootstrap.errors import ConfigError
 @click.option(
     "--kubernetes-version",
     metavar="VERSION",
-    show_default="the newest tested release",
+    show_default="the newest release in the catalogue",
     help="Kubernetes release.",
 )
 @click.option(

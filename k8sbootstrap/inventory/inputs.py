@@ -59,10 +59,6 @@ class Inputs:
         """A role's variables that name files to install, for the architecture of the first host."""
         return dict(self.files[self.plan.hosts[0].arch][role])
 
-    def release_flags(self, component: str) -> dict[str, str]:
-        """Flags that a component needs in this release."""
-        return dict(self.plan.release.minor.flags.get(component, {}))
-
     def extra_args(self, component: Component) -> dict[str, str]:
         """Flags of a component that cluster.yaml sets."""
         return dict(self.plan.config.kubernetes.extra_args.get(component, {}))

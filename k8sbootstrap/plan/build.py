@@ -9,7 +9,7 @@ from k8sbootstrap.config.load import load_cluster, resolve_secret
 from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.config.models.hosts import SSH, Host, Taint
 from k8sbootstrap.config.paths import local_path
-from k8sbootstrap.plan.models import BastionTarget, ClusterPlan, HostPlan, SSHTarget
+from k8sbootstrap.plan.models import CONTROL_PLANE, BastionTarget, ClusterPlan, HostPlan, SSHTarget
 from k8sbootstrap.plan.registries import plan_local_registry, plan_registries
 from k8sbootstrap.state import State
 
@@ -44,7 +44,6 @@ def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:
         UnknownReleaseError: The catalogue does not have the release.
     """
     releases = {arch: _release(config, arch) for arch in dict.fromkeys(host.arch for host in config.hosts)}
-    taint = releases[config.hosts[0].arch].minor.control_plane_taint
     stacked = not any("etcd" in host.roles for host in config.hosts)
     base = cluster_file.resolve().parent
     known_hosts = State.beside(cluster_file, config.name).known_hosts
@@ -57,7 +56,7 @@ def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:
             arch=host.arch,
             ssh=_ssh_target(host, config.ssh, base, known_hosts),
             labels=dict(host.labels),
-            taints=_taints(host, taint),
+            taints=_taints(host),
         )
         for host in config.hosts
     )
@@ -90,11 +89,11 @@ def _roles(host: Host, *, stacked: bool) -> frozenset[str]:
     return roles | {"etcd"} if stacked and "master" in roles else roles
 
 
-def _taints(host: Host, control_plane_taint: str) -> tuple[Taint, ...]:
+def _taints(host: Host) -> tuple[Taint, ...]:
     if host.taints is not None:
         return tuple(host.taints)
     if "master" in host.roles and "worker" not in host.roles:
-        return (Taint(key=control_plane_taint, effect="NoSchedule"),)
+        return (Taint(key=CONTROL_PLANE, effect="NoSchedule"),)
     return ()
 
 

@@ -11,9 +11,7 @@ from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 
 PortNumber = int | Literal["api", "registry"]
 """A number, or the key of cluster.yaml that says it: ``api.port``, ``registry.port``."""
-Placement = Literal[
-    "etcd", "master", "node", "kube-proxy", "docker", "cri-dockerd", "containerd", "balancer", "registry"
-]
+Placement = Literal["etcd", "master", "node", "kube-proxy", "docker", "containerd", "balancer", "registry"]
 """Which hosts a component runs on: those with a role of cluster.yaml, or nodes that need the one it names."""
 
 _MASTER_PKI = "/etc/kubernetes/pki"
@@ -124,7 +122,7 @@ COMPONENTS = (
         version=("docker", "version", "--format", "{{.Server.Version}}"),
     ),
     Component("containerd", "container_runtime", "containerd", version=("containerd", "--version")),
-    Component("cri-dockerd", "container_runtime", "cri-dockerd"),
+    Component("cri-dockerd", "container_runtime", "docker"),
     Component(
         "haproxy", "api_loadbalancer", "balancer", (Port("api", local=True),), version=("haproxy", "-v")
     ),
@@ -161,7 +159,6 @@ def _is_placed(placement: Placement, plan: ClusterPlan, host: HostPlan) -> bool:
         "node": host.is_node,
         "kube-proxy": host.is_node and plan.has_kube_proxy,
         "docker": host.is_node and runtime == "docker",
-        "cri-dockerd": host.is_node and runtime == "docker" and plan.release.minor.cri_dockerd,
         "containerd": host.is_node and runtime == "containerd",
         "balancer": plan.balances(host),
         "registry": plan.serves_images(host),

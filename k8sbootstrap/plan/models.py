@@ -12,6 +12,8 @@ from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.config.models.hosts import Taint
 from k8sbootstrap.plan.registries import LocalRegistry, RegistryPlan
 
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+"""Label of masters, and key of the taint of those that are no workers."""
 NODE_LOCAL_DNS = IPv4Address("169.254.20.10")
 """Where a node's own DNS cache answers: the address that Kubernetes' addon has."""
 
@@ -209,8 +211,3 @@ class ClusterPlan:
         if host.is_node and self.has_kube_proxy and self.config.network.kube_proxy_mode == "nftables":
             node = (*node, "nftables")
         return (*node, "load_balancer") if self.balances(host) else node
-
-    @property
-    def cri_endpoint(self) -> str:
-        """Where crictl finds the runtime: the kubelet itself, in the case of the dockershim."""
-        return self.release.runtime_endpoint or "unix:///run/dockershim.sock"

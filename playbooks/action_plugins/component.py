@@ -27,7 +27,7 @@ Options:
         are 0644 (or ``mode``) and root's; all else is 0600 and secret. ``user`` names a user other than root
         that reads them: it owns the keys, and certificates are 0640 and its group's.
     binaries (list of {dest, artifact, mode, restarts}): ``artifact`` is {path, sha256, url}.
-    units (list of {name, health, timeout, rolling, reload, followers}): See
+    units (list of {name, health, timeout, rolling, reload}): See
         module_utils/k8sbootstrap/host/units.py.
     images (list of {ref, artifact}), runtime (docker or containerd): Images to load when the runtime lacks
         them.
@@ -105,7 +105,7 @@ class ActionModule(OwnModule):
     def _call(self, request, uploads, task_vars):
         arguments = {"request": json.dumps(request), "uploads": uploads}
         found = self.answer("component", arguments, task_vars)
-        units = {each for unit in request["units"] for each in (unit["name"], *unit["followers"])}
+        units = {unit["name"] for unit in request["units"]}
         strange = {*found.get("pending_restarts", ()), *found.get("inputs", ())} - units
         if strange:
             raise AnsibleActionFail(
@@ -135,7 +135,7 @@ class ActionModule(OwnModule):
 
     def _request(self, args, task_vars):
         units = [
-            dict({"health": None, "timeout": 60, "rolling": False, "reload": False, "followers": []}, **unit)
+            dict({"health": None, "timeout": 60, "rolling": False, "reload": False}, **unit)
             for unit in args.get("units") or []
         ]
         restarts = [unit["name"] for unit in units]

@@ -60,11 +60,6 @@ def server_urls(masters: dict, port: int) -> list:
     return [f"https://{address}:{port}" for address in masters.values()]
 
 
-def taint_flag(taint: dict) -> str:
-    """A taint in the form of the kubelet's flag, ``key=value:effect``."""
-    return f"{taint['key']}={taint.get('value') or ''}:{taint['effect']}"
-
-
 class FilterModule:
     """What Ansible loads."""
 
@@ -77,5 +72,4 @@ class FilterModule:
             "member_pairs": member_pairs,
             "peer_health": peer_health,
             "server_urls": server_urls,
-            "taint_flag": taint_flag,
         }

@@ -127,26 +127,23 @@ class Scenario:
     """The scenario before it whose golden files it has too, but for those that differ."""
 
     @property
-    def minor(self) -> tuple[int, int]:
-        """(1, 36) for 1.36.x."""
-        major, minor, _ = self.version.split(".")
-        return int(major), int(minor)
+    def minor(self) -> str:
+        """1.36 for 1.36.x."""
+        return self.version.rpartition(".")[0]
 
 
 # One release stands for its minor: the others' files differ only in versions. test_binaries.py has been given
 # real programs of these, but for 1.37.
 SCENARIOS = [
     Scenario("1.36-docker", "1.36.3", "docker", PLAIN),
-    Scenario("1.37-docker", "1.37.1", "docker", PLAIN, like="1.36-docker"),
+    Scenario("1.37-docker", "1.37.2", "docker", PLAIN, like="1.36-docker"),
     Scenario("1.35-docker", "1.35.6", "docker", PLAIN, like="1.36-docker"),
     Scenario("1.34-docker", "1.34.9", "docker", PLAIN, like="1.35-docker"),
-    Scenario("1.20-docker", "1.20.2", "docker", PLAIN, like="1.36-docker"),
-    Scenario("1.20-docker-full", "1.20.2", "docker", FULL, like="1.20-docker"),
+    Scenario("1.36-docker-full", "1.36.3", "docker", FULL, like="1.36-docker"),
     Scenario("1.36-containerd", "1.36.3", "containerd", PLAIN, like="1.36-docker"),
-    Scenario("1.37-containerd", "1.37.1", "containerd", PLAIN, like="1.36-containerd"),
+    Scenario("1.37-containerd", "1.37.2", "containerd", PLAIN, like="1.36-containerd"),
     Scenario("1.35-containerd", "1.35.6", "containerd", PLAIN, like="1.36-containerd"),
     Scenario("1.34-containerd", "1.34.9", "containerd", PLAIN, like="1.35-containerd"),
-    Scenario("1.20-containerd", "1.20.2", "containerd", PLAIN, like="1.20-docker"),
     Scenario(
         "1.36-containerd-full",
         "1.36.3",

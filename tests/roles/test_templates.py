@@ -141,8 +141,7 @@ def components(rendered: Rendered) -> Iterable[tuple[str, dict[str, str]]]:
 
 
 def test_no_flag_that_the_release_does_not_take(rendered: Rendered) -> None:
-    minor = "{}.{}".format(*rendered.scenario.minor)
-    deprecated = REMOVED[minor].get("flags", {})
+    minor, deprecated = rendered.scenario.minor, REMOVED["flags"]
     seen = set()
     for program, given in components(rendered):
         assert set(given) & {*not_taken(program, minor), *deprecated.get(program, [])} == set(), program
@@ -152,11 +151,10 @@ def test_no_flag_that_the_release_does_not_take(rendered: Rendered) -> None:
 
 @pytest.mark.parametrize("component", CONFIG_FILES)
 def test_no_field_that_the_release_does_not_take(rendered: Rendered, component: str) -> None:
-    removed = REMOVED["{}.{}".format(*rendered.scenario.minor)]
     config = yaml.safe_load(rendered.file("master1", CONFIG_FILES[component]).text)
-    assert set(config) & set(removed["fields"].get(component, [])) == set()
-    assert config["apiVersion"] == removed["config_api"].get(component, config["apiVersion"])
-    assert set(config.get("featureGates", {})) & set(removed.get("feature_gates", [])) == set()
+    unknown_gates = REMOVED["feature_gates"].get(rendered.scenario.minor, [])
+    assert set(config) & set(REMOVED["fields"].get(component, [])) == set()
+    assert set(config.get("featureGates", {})) & set(unknown_gates) == set()
 
 
 def test_what_the_user_adds_arrives(rendered: Rendered) -> None:
@@ -278,7 +276,7 @@ def test_every_template_is_used(rendered: Rendered) -> None:
     unused.add(("container_runtime", "daemon.json.j2" if upstream else "containerd-3.toml.j2"))
     if not upstream:
         unused.add(("container_runtime", "containerd.service.j2"))
-    if not docker or scenario.minor < (1, 24):
+    if not docker:
         unused |= {("container_runtime", f"cri-dockerd.{kind}.j2") for kind in ("service", "socket")}
     if docker or not rendered.plan.registries:
         unused.add(("container_runtime", "hosts.toml.j2"))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from k8sbootstrap.checks.cluster.shared import DOWN, NO_NETWORK
 from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
-from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.plan.models import CONTROL_PLANE, ClusterPlan, HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Object
 from k8sbootstrap.survey.cluster.parse import internal_ips, node_ready
 
@@ -53,7 +53,7 @@ def _troubles(plan: ClusterPlan, host: HostPlan, node: Object, known: Iterable[s
             troubles.append(f"taint {pair}:{taint.effect} is missing")
     labels = dict(host.labels)
     if host.is_master:
-        labels |= dict.fromkeys(plan.release.minor.control_plane_labels, "")
+        labels[CONTROL_PLANE] = ""
     for key, value in labels.items():
         seen = metadata.get("labels", {}).get(key)
         if seen is None:

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-VERSION = r"^\d+\.\d+\.\d+$"
+VERSION = r"^[0-9]{1,4}\.[0-9]{1,4}\.(0|[1-9][0-9]{0,3})$"
 IMAGE_VERSION = r"^\d+\.\d+(\.\d+)?$"
 DNS_SERVER = r"^\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?$"
 CHART_VERSION = r"^v?\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$"

@@ -45,7 +45,7 @@ class Cluster(Model):
     ssh: SSH = Field(default_factory=SSH)
     """How to reach hosts, for all that do not say otherwise."""
     releases: dict[Version, OwnRelease] = Field(default_factory=dict)
-    """Kubernetes releases of your own for this cluster, by version; their minors must be in the catalogue."""
+    """Kubernetes releases with other versions or files than the catalogue has for them, by version."""
     runtime: Runtime = Field(default_factory=Runtime)
     """The container runtime."""
     registry: ImageRegistry | None = None

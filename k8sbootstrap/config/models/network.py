@@ -76,8 +76,8 @@ class Network(Model):
     """Prefix length of each node's podCIDR."""
     kube_proxy_mode: KubeProxyMode = "iptables"
     """How kube-proxy forwards what is sent to Services: iptables, or nftables, which stays fast with many
-    Services and needs Linux 5.13; Kubernetes 1.20 has no nftables. When it is changed on a running cluster,
-    the rules of the other mode are removed."""
+    Services and needs Linux 5.13. When it is changed on a running cluster, the rules of the other mode are
+    removed."""
     dns_domain: DnsName = "cluster.local"
     """DNS domain of Services."""
 

@@ -20,7 +20,8 @@ class Kubernetes(Model):
     """The Kubernetes release and its components' settings."""
 
     version: Version
-    """Kubernetes release, MAJOR.MINOR.PATCH without a leading v."""
+    """Kubernetes release, MAJOR.MINOR.PATCH without a leading v. Of a minor in the release catalogue, it may
+    be newer than the catalogue's newest one."""
     extra_args: dict[Component, dict[str, str]] = Field(default_factory=dict)
     """Extra flags per component, flag name without dashes to value; they win over k8sbootstrap's own."""
     extra_config: dict[ConfiguredComponent, dict[str, Any]] = Field(default_factory=dict)
@@ -38,7 +39,7 @@ class OwnFile(Model):
 
 
 class OwnRelease(Model):
-    """A Kubernetes release that the catalogue does not have, or has with other files."""
+    """A Kubernetes release with other versions or files than the catalogue's."""
 
     etcd: Version | None = None
     """Version of etcd. Default for this and the others: the one of the newest catalogued release of the
@@ -52,7 +53,7 @@ class OwnRelease(Model):
     crictl: Version | None = None
     """Version of crictl."""
     cri_dockerd: Version | None = None
-    """Version of cri-dockerd, from Kubernetes 1.24 on."""
+    """Version of cri-dockerd, where docker is the runtime."""
     pause: ImageVersion | None = None
     """Version of the pause image."""
     coredns: ImageVersion | None = None

@@ -57,7 +57,7 @@ class Runtime(Model):
     """The container runtime."""
 
     name: Literal["docker", "containerd"] = "docker"
-    """docker (dockershim below Kubernetes 1.24, cri-dockerd from 1.24 on) or containerd."""
+    """docker (with cri-dockerd) or containerd."""
     source: Literal["distribution", "upstream"] = "distribution"
     """Where containerd and runc come from: the distribution's packages, or the projects' own releases that go
     with the Kubernetes release. docker always comes from the distribution."""

@@ -22,7 +22,6 @@ from k8sbootstrap.config.rules.finding import Finding
 
 RULES = (
     releases.minors,
-    releases.versions,
     releases.etcd,
     releases.files,
     kubernetes.catalogued,
@@ -43,7 +42,6 @@ RULES = (
     hosts.labels,
     hosts.taints,
     network.ranges,
-    network.kube_proxy_mode,
     network.plugin,
     network.overlaps,
     network.endpoint,

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from k8sbootstrap.catalog.data import load_catalogue, minor_of, numbers
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.rules.finding import Finding
 from k8sbootstrap.config.rules.syntax import MAX_PORT, is_dns_name, is_ip, is_ipv4
@@ -43,22 +42,8 @@ def ranges(draft: Draft) -> Iterator[Finding]:
         )
 
 
-def kube_proxy_mode(draft: Draft) -> Iterator[Finding]:
-    """The release's kube-proxy knows the mode."""
-    if draft.network is None or draft.kubernetes is None:
-        return
-    wanted, minor = draft.network.kube_proxy_mode, minor_of(draft.kubernetes.version)
-    for known in load_catalogue().minors:
-        if known.minor == minor and wanted not in known.kube_proxy_modes:
-            yield Finding(
-                ("network", "kubeProxyMode"),
-                f"kube-proxy of Kubernetes {minor} has no mode {wanted}",
-                f"use {' or '.join(known.kube_proxy_modes)}",
-            )
-
-
 def plugin(draft: Draft) -> Iterator[Finding]:
-    """The pod network works with the release, and settings are those of the one that is chosen."""
+    """Settings are those of the pod network that is chosen."""
     network = draft.network
     if network is None:
         return
@@ -66,14 +51,6 @@ def plugin(draft: Draft) -> Iterator[Finding]:
         if name != network.plugin and getattr(network, name) != type(getattr(network, name))():
             fix = f"remove them, or set network.plugin: {name}"
             yield Finding(("network", name), f"the pod network is {network.plugin}", fix)
-    entry = load_catalogue().pod_networks.get(network.plugin)
-    minor = minor_of(draft.kubernetes.version) if draft.kubernetes else ""
-    if entry and minor and numbers(minor) < numbers(entry.least):
-        yield Finding(
-            ("network", "plugin"),
-            f"{network.plugin} {entry.version} needs Kubernetes {entry.least}, not {minor}",
-            "use another pod network, or none with your own manifest under manifests",
-        )
 
 
 def overlaps(draft: Draft) -> Iterator[Finding]:

@@ -21,16 +21,6 @@ def minors(draft: Draft) -> Iterator[Finding]:
             )
 
 
-def versions(draft: Draft) -> Iterator[Finding]:
-    """cri-dockerd has a version only where its minor uses it."""
-    unused = {minor.minor for minor in load_catalogue().minors if not minor.cri_dockerd}
-    for version, own in draft.releases.items():
-        if own.cri_dockerd and minor_of(version) in unused:
-            yield Finding(
-                ("releases", version, "criDockerd"), f"Kubernetes {version} does not use it", "remove it"
-            )
-
-
 def etcd(draft: Draft) -> Iterator[Finding]:
     """The release works with the version of etcd that it is given."""
     known = {minor.minor: minor for minor in load_catalogue().minors}

@@ -45,10 +45,7 @@ OWNED_FLAGS: Mapping[str, Mapping[str, str]] = {
         "config": "kubernetes.extraConfig",
     },
     "kubelet": {
-        **_fixed(
-            "bootstrap-kubeconfig cert-dir cgroup-driver container-runtime container-runtime-endpoint "
-            "kubeconfig"
-        ),
+        **_fixed("bootstrap-kubeconfig cert-dir cgroup-driver container-runtime-endpoint kubeconfig"),
         "cluster-domain": "network.dnsDomain",
         "config": "kubernetes.extraConfig",
         "hostname-override": "hosts[].name",

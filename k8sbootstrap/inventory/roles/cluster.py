@@ -4,12 +4,12 @@ from typing import Any
 
 from k8sbootstrap.inventory.inputs import Inputs, addresses, copied_if_there
 from k8sbootstrap.inventory.model import Variables
-from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.plan.models import CONTROL_PLANE, HostPlan
 
 
 def node_settings(inputs: Inputs) -> Variables:
     """Of the role ``node_settings``."""
-    return {"node_settings_nodes": {host.name: _node(inputs.plan, host) for host in inputs.plan.nodes}}
+    return {"node_settings_nodes": {host.name: _node(host) for host in inputs.plan.nodes}}
 
 
 def pod_network(inputs: Inputs) -> Variables:
@@ -39,10 +39,10 @@ def addons(inputs: Inputs) -> Variables:
     return variables
 
 
-def _node(plan: ClusterPlan, host: HostPlan) -> dict[str, Any]:
+def _node(host: HostPlan) -> dict[str, Any]:
     labels = dict(host.labels)
     if host.is_master:
-        labels.update(dict.fromkeys(plan.release.minor.control_plane_labels, ""))
+        labels[CONTROL_PLANE] = ""
     if host.is_master and "worker" not in host.roles:
         labels["node.kubernetes.io/exclude-from-external-load-balancers"] = ""
     return {"labels": labels, "taints": [taint.model_dump() for taint in host.taints]}

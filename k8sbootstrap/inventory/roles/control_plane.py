@@ -1,7 +1,5 @@
 """Variables of the roles of masters and etcd members: etcd and the control plane."""
 
-from typing import Any
-
 from k8sbootstrap.inventory.inputs import Inputs
 from k8sbootstrap.inventory.model import Variables
 from k8sbootstrap.plan.models import HostPlan
@@ -18,19 +16,16 @@ def etcd(inputs: Inputs) -> Variables:
     }
 
 
-def own_etcd(inputs: Inputs, host: HostPlan) -> Variables:
+def own_etcd(inputs: Inputs, host: HostPlan) -> Variables:  # noqa: ARG001 - all are called alike
     """Of the role ``etcd`` on one host."""
     if not host.is_etcd:
         return {}
-    variables: dict[str, Any] = {"etcd_address": str(host.private_address)}
-    if host.is_master and inputs.plan.release.minor.restart_with_etcd:
-        variables["etcd_followers"] = ["kube-apiserver.service"]
-    return variables
+    return {"etcd_address": str(host.private_address)}
 
 
 def kube_apiserver(inputs: Inputs) -> Variables:
     """Of the role ``kube_apiserver``."""
-    config, minor = inputs.plan.config, inputs.plan.release.minor
+    config = inputs.plan.config
     return {
         "kube_apiserver_cluster": inputs.cluster,
         "kube_apiserver_port": config.api.port,
@@ -38,10 +33,8 @@ def kube_apiserver(inputs: Inputs) -> Variables:
         "kube_apiserver_etcd_members": inputs.etcd_members,
         "kube_apiserver_service_cidr": str(config.network.service_cidr),
         "kube_apiserver_dns_domain": config.network.dns_domain,
-        "kube_apiserver_admission_plugins": [*minor.admission_plugins],
         **inputs.files_of("kube_apiserver"),
         "kube_apiserver_pki_dir": inputs.pki,
-        "kube_apiserver_release_flags": inputs.release_flags("kube-apiserver"),
         "kube_apiserver_extra_args": inputs.extra_args("kube-apiserver"),
     }
 
@@ -61,21 +54,16 @@ def kube_controller_manager(inputs: Inputs) -> Variables:
         "kube_controller_manager_node_cidr_mask_size": network.node_cidr_mask_size,
         **inputs.files_of("kube_controller_manager"),
         "kube_controller_manager_pki_dir": inputs.pki,
-        "kube_controller_manager_release_flags": inputs.release_flags("kube-controller-manager"),
         "kube_controller_manager_extra_args": inputs.extra_args("kube-controller-manager"),
     }
 
 
 def kube_scheduler(inputs: Inputs) -> Variables:
     """Of the role ``kube_scheduler``."""
-    minor = inputs.plan.release.minor
     return {
         "kube_scheduler_cluster": inputs.cluster,
-        "kube_scheduler_config_api": minor.scheduler_config_api,
         **inputs.files_of("kube_scheduler"),
         "kube_scheduler_pki_dir": inputs.pki,
-        "kube_scheduler_release_flags": inputs.release_flags("kube-scheduler"),
-        "kube_scheduler_release_config": dict(minor.scheduler_config),
         "kube_scheduler_extra_args": inputs.extra_args("kube-scheduler"),
         "kube_scheduler_extra_config": inputs.extra_config("kube-scheduler"),
     }

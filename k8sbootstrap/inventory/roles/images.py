@@ -31,7 +31,7 @@ def container_runtime(inputs: Inputs) -> Variables:
         "container_runtime_name": plan.config.runtime.name,
         **inputs.files_of("container_runtime"),
         "container_runtime_sandbox_image": plan.release.pause.ref,
-        "container_runtime_endpoint": plan.cri_endpoint,
+        "container_runtime_endpoint": plan.release.runtime_endpoint,
         "container_runtime_containerd_config": plan.release.containerd_config,
         "container_runtime_proxy": inputs.proxy,
         "container_runtime_registries": [_registry(registry) for registry in _registries(inputs)],

@@ -33,7 +33,7 @@ def node_uncordon(inputs: Inputs) -> Variables:
 
 def kubelet(inputs: Inputs) -> Variables:
     """Of the role ``kubelet``."""
-    plan, minor = inputs.plan, inputs.plan.release.minor
+    plan = inputs.plan
     runtime = plan.config.runtime.name
     return {
         "kubelet_cluster": inputs.cluster,
@@ -42,15 +42,9 @@ def kubelet(inputs: Inputs) -> Variables:
         "kubelet_runtime": runtime,
         "kubelet_registry_logins": inputs.logins,
         "kubelet_runtime_endpoint": plan.release.runtime_endpoint,
-        "kubelet_runtime_endpoint_in_config": minor.runtime_endpoint_in_config,
-        "kubelet_taints_in_config": minor.register_taints_in_config,
         **inputs.files_of("kubelet"),
         "kubelet_pki_dir": inputs.pki,
-        "kubelet_release_flags": dict(minor.runtime_flags.get(runtime, {})),
-        "kubelet_release_config": {
-            **minor.kubelet_config,
-            **minor.runtime_kubelet_config.get(runtime, {}),
-        },
+        "kubelet_release_config": dict(plan.release.minor.runtime_kubelet_config.get(runtime, {})),
         "kubelet_extra_args": inputs.extra_args("kubelet"),
         "kubelet_extra_config": inputs.extra_config("kubelet"),
     }

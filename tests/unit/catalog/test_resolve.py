@@ -9,7 +9,14 @@ from pydantic import ValidationError
 from k8sbootstrap.catalog import resolve
 from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue
 from k8sbootstrap.catalog.models import ArtifactFile, FileOverride, Overrides, Release
-from k8sbootstrap.catalog.resolve import default_version, own_keys, release, unverifiable, versions
+from k8sbootstrap.catalog.resolve import (
+    default_version,
+    newest_like,
+    own_keys,
+    release,
+    unverifiable,
+    versions,
+)
 from k8sbootstrap.config.models.base import Arch
 from k8sbootstrap.errors import UnknownReleaseError
 
@@ -34,12 +41,12 @@ def all_files(rel: Release) -> list[ArtifactFile]:
 def test_versions_are_newest_first_by_number_not_by_text():
     found = versions()
     assert found == sorted(found, key=lambda v: [int(part) for part in v.split(".")], reverse=True)
-    assert {"1.20.2", "1.36.0", "1.36.4"} <= set(found)
-    assert found[0] == "1.37.1"
+    assert {"1.34.0", "1.36.0", "1.36.4"} <= set(found)
+    assert (found[0], found[-1]) == ("1.37.2", "1.34.0")
 
 
-def test_the_default_is_of_a_minor_that_was_tried():
-    assert default_version() == "1.36.5"
+def test_the_default_is_the_newest():
+    assert default_version() == versions()[0]
 
 
 def test_the_catalogue_or_upstream_vouches_for_every_file_of_a_release():
@@ -67,7 +74,7 @@ def test_every_release_is_complete(version, arch, runtime):
         "etcdctl",
     } <= set(rel.binaries)
     assert set(rel.cni_plugins) == {"bridge", "host-local", "loopback", "portmap"}
-    assert ("cri-dockerd" in rel.binaries) == (runtime == "docker" and rel.minor.cri_dockerd)
+    assert ("cri-dockerd" in rel.binaries) == (runtime == "docker")
     assert version.startswith(rel.minor.minor + ".")
     for file in all_files(rel):
         assert file.arch == arch
@@ -81,35 +88,12 @@ def test_every_release_is_complete(version, arch, runtime):
     assert rel.test_image.artifact.file == "image.tar"
 
 
-@pytest.mark.parametrize(("version", "arch", "runtime"), EVERY)
-def test_flags_hold_no_template(version, arch, runtime):
-    minor = release(version, arch, runtime).minor
-    assert "{" not in str([list(flags.values()) for flags in minor.runtime_flags.values()])
-
-
-def test_1_20_takes_what_the_dockershim_and_v1beta1_need():
-    rel = release("1.20.2", "amd64", "docker")
-    assert rel.runtime_endpoint == ""
-    assert rel.minor.scheduler_config["healthzBindAddress"] == "127.0.0.1:10251"
-    assert rel.minor.runtime_flags["docker"]["pod-infra-container-image"] == rel.pause.ref
-    assert rel.minor.runtime_flags["containerd"]["container-runtime-endpoint"] == (
-        release("1.20.2", "amd64", "containerd").runtime_endpoint
-    )
-    assert rel.minor.scheduler_config_api == "kubescheduler.config.k8s.io/v1beta1"
-    assert rel.minor.control_plane_labels == ("node-role.kubernetes.io/master",)
-    assert not rel.minor.register_taints_in_config
-    assert rel.binaries["etcd"].member == "etcd-v3.4.23-linux-amd64/etcd"
-
-
-def test_1_36_takes_fields_instead_of_flags():
+def test_what_a_minor_takes():
     rel = release("1.36.4", "arm64", "docker")
     assert rel.runtime_endpoint == "unix:///run/cri-dockerd.sock"
     assert (
         release("1.36.4", "arm64", "containerd").runtime_endpoint == "unix:///run/containerd/containerd.sock"
     )
-    assert not rel.minor.flags
-    assert not rel.minor.runtime_flags
-    assert rel.minor.runtime_endpoint_in_config
     assert rel.minor.fail_cgroup_v1
     assert not release("1.34.11", "amd64", "docker").minor.fail_cgroup_v1
 
@@ -128,9 +112,6 @@ def test_what_goes_with_a_release_beside_its_own_programs():
     assert rel.crictl.key == "crictl/1.36.0/arm64/crictl"
     assert rel.coredns.ref == "registry.k8s.io/coredns/coredns:v1.14.2"
     assert rel.coredns.artifact.key == "coredns/1.14.2/arm64/image.tar"
-    old = release("1.20.2", "amd64", "containerd")
-    assert old.containerd["containerd"].version.startswith("1."), "2.x speaks no CRI v1alpha2"
-    assert old.coredns.ref == "registry.k8s.io/coredns:1.7.0"
 
 
 def test_hosts_can_be_of_every_architecture_and_no_other():
@@ -147,36 +128,64 @@ def test_architectures_have_different_hashes():
         )
 
 
-def test_every_patch_that_upstream_made_is_there():
-    patches: dict[str, list[int]] = {}
-    for version in versions():
-        minor, _, patch = version.rpartition(".")
-        patches.setdefault(minor, []).append(int(patch))
-    for minor in ("1.37", "1.36", "1.35", "1.34"):
-        assert sorted(patches[minor]) == list(range(max(patches[minor]) + 1))
-    assert {"1.34.9", "1.35.6", "1.36.3"} <= set(versions())
-
-
 def test_no_checksum_is_written_twice_and_the_newest_come_first():
     lines = [line for line in read("checksums.yaml").splitlines() if "/" in line and not line.startswith("#")]
     keys = [line.partition(":")[0] for line in lines]
     assert len(keys) == len(set(keys)) == len(yaml.safe_load(read("checksums.yaml")))
     kubelets = [key.split("/")[1] for key in keys if key.endswith("/amd64/kubelet")]
     assert kubelets == [version for version in versions() if version in kubelets]
-    assert set(versions()) - set(kubelets) == {"1.37.1", "1.37.0", "1.36.5", "1.35.9", "1.34.12"}, (
+    assert set(versions()) - set(kubelets) == {"1.37.2", "1.37.1", "1.37.0", "1.36.5", "1.35.9", "1.34.12"}, (
         "python -m tools.refresh_catalogue"
     )
 
 
-def test_unknown_version_lists_the_nearest():
-    with pytest.raises(
-        UnknownReleaseError, match=r"1\.36\.9 .*nearest releases are 1\.36\.5, 1\.36\.4, 1\.36\.3"
-    ) as caught:
-        release("1.36.9", "amd64", "docker")
+@pytest.mark.parametrize(
+    ("version", "nearest"),
+    [
+        ("1.38.1", "1.37.2, 1.37.1, 1.37.0"),
+        ("1.33.4", "1.34.5, 1.34.4, 1.34.3"),
+        ("1.20.2", "1.34.3, 1.34.2, 1.34.1"),
+        ("2.36.2", "1.36.3, 1.36.2, 1.36.1"),
+    ],
+)
+def test_a_minor_that_is_not_there(version, nearest):
+    with pytest.raises(UnknownReleaseError) as caught:
+        release(version, "amd64", "docker")
+    assert str(caught.value) == (
+        f"Kubernetes {version} is not in the release catalogue, which has 1.37, 1.36, 1.35, 1.34; "
+        f"the nearest releases are {nearest}"
+    )
     assert caught.value.exit_code == 3
     assert "kubernetes.version" in caught.value.hint
-    with pytest.raises(UnknownReleaseError, match=r"nearest releases are .*1\.20\.2"):
-        release("1.21.0", "amd64", "docker")
+    assert newest_like(version) == ""
+
+
+def test_a_release_that_is_newer_than_the_catalogue_gets_what_the_newest_of_its_minor_gets():
+    newest, rel = (release(version, "amd64", "docker") for version in ("1.36.5", "1.36.99"))
+    assert (newest_like("1.36.99"), newest_like("1.36.5"), newest_like("1.36.0")) == ("1.36.5", "", "")
+    assert (rel.minor, rel.pause, rel.coredns) == (newest.minor, newest.pause, newest.coredns)
+    assert rel.cni_plugins == newest.cni_plugins
+    assert {name: file for name, file in rel.binaries.items() if file.name != "kubernetes"} == {
+        name: file for name, file in newest.binaries.items() if file.name != "kubernetes"
+    }
+    kubelet = rel.binaries["kubelet"]
+    assert (kubelet.version, kubelet.sha256) == ("1.36.99", None)
+    assert kubelet.checksum_url == f"{kubelet.url}.sha256"
+    assert "1.36.99" not in versions()
+    assert unverifiable("1.36.99") == []
+
+
+def test_a_patch_release_that_differs_from_its_minor(document):
+    releases = document["releases"]["1.36"]
+    releases["patches"] = {
+        "1.36.3": {"etcd": "3.6.9"},
+        "1.36.5": {"coredns": "1.14.3", "cri-dockerd": "0.4.0"},
+    }
+    found = Catalogue.model_validate(document).releases["1.36"]
+    assert [found.versions(f"1.36.{patch}").etcd for patch in (2, 3, 4)] == ["3.6.8", "3.6.9", "3.6.8"]
+    for version in ("1.36.5", "1.36.6"):
+        versions = found.versions(version)
+        assert (versions.etcd, versions.coredns, versions.cri_dockerd) == ("3.6.8", "1.14.3", "0.4.0")
 
 
 def test_unknown_architecture_and_runtime_are_named():
@@ -199,22 +208,17 @@ def set_at(document, path, value):
         (("projects", "etcd", "mirror"), "x", "mirror"),
         (("projects", "etcdd"), {}, "etcdd"),
         (("minors", 0, "fail_cgroup"), True, "fail_cgroup"),
-        (("releases", "1.36.4", "helm"), "3.18.4", "helm"),
-        (
-            ("releases", "1.38.0"),
-            {
-                "etcd": "3.6.8",
-                "containerd": "2.3.4",
-                "runc": "1.4.3",
-                "cni-plugins": "1.9.1",
-                "crictl": "1.36.0",
-                "pause": "3.10.2",
-                "coredns": "1.14.2",
-            },
-            "no entry 1.38",
-        ),
-        (("releases", "1.36.4", "cri-dockerd"), None, "cri-dockerd"),
-        (("releases", "1.36.4", "etcd"), "3.5.23", "its minor needs etcd 3.5.24 or later"),
+        (("minors", 0, "minor"), "1.38", "not the same minors"),
+        (("releases", "1.36", "helm"), "3.18.4", "helm"),
+        (("releases", "1.36", "newest"), "1.35.5", "release 1.35.5: is not one of 1.36.0 to 1.35.5"),
+        (("releases", "1.36", "newest"), "1.36", "newest"),
+        (("releases", "1.36", "newest"), "1.36.3", "kubernetes/1.36.4: no release uses it"),
+        (("releases", "1.36", "cri-dockerd"), None, "cri-dockerd"),
+        (("releases", "1.36", "etcd"), "3.5.23", "its minor needs etcd 3.5.24 or later"),
+        (("releases", "1.36", "patches"), {"1.36.3": {"etcd": "3.5.23"}}, "release 1.36.3: its minor needs"),
+        (("releases", "1.36", "patches"), {"1.36.3": {"helm": "3.18.4"}}, "helm"),
+        (("releases", "1.36", "patches"), {"1.36.6": {}}, "release 1.36.6: is not one of 1.36.0 to 1.36.5"),
+        (("releases", "1.36", "patches"), {"1.35.3": {}}, "release 1.35.3: is not one of 1.36.0 to 1.36.5"),
         (("sha256", "etcd/3.6.8/amd64"), "abc", "sha256"),
         (("sha256", "etcd/9.9.9/amd64"), "0" * 64, "no release uses it"),
         (("sha256", "etcd/3.6.8/amd64/etdc"), "0" * 64, "no such file"),
@@ -238,19 +242,12 @@ OWN_FILE = FileOverride("https://example.com/own", "a" * 64)
 
 
 def test_an_own_release_takes_what_its_minor_takes():
-    newest, ours = release("1.36.4", "amd64", "docker"), Overrides({"etcd": "3.6.9"})
+    plain, ours = release("1.36.99", "amd64", "docker"), Overrides({"etcd": "3.6.9"})
     rel = release("1.36.99", "amd64", "docker", {"1.36.99": ours})
-    assert rel.minor == newest.minor
-    assert rel.pause == newest.pause
-    assert rel.cni_plugins == newest.cni_plugins
-    assert rel.binaries["cri-dockerd"] == newest.binaries["cri-dockerd"]
+    assert (rel.minor, rel.pause, rel.cni_plugins) == (plain.minor, plain.pause, plain.cni_plugins)
+    assert rel.binaries["cri-dockerd"] == plain.binaries["cri-dockerd"]
     assert rel.binaries["etcd"].version == "3.6.9"
-    kubelet = rel.binaries["kubelet"]
-    assert (kubelet.version, kubelet.sha256) == ("1.36.99", None)
-    assert kubelet.checksum_url == f"{kubelet.url}.sha256"
-    assert "1.36.99" not in versions(), "it is that cluster's alone"
-    with pytest.raises(UnknownReleaseError):
-        release("1.36.99", "amd64", "docker")
+    assert release("1.36.98", "amd64", "docker", {"1.36.99": ours}).binaries["etcd"].version == "3.6.8"
 
 
 def test_files_of_an_own_release():
@@ -274,21 +271,17 @@ def test_what_files_of_an_own_release_may_name():
         assert {file.key.replace("1.36.4", "1.36.99") for file in all_files(rel)} <= set(keys)
     assert "etcd/3.6.8/amd64" in keys
     assert "kubernetes/1.36.99/amd64" not in keys
-    assert not [key for key in own_keys("1.20.15", Overrides()) if key.startswith("cri-dockerd")]
 
 
 def test_coredns() -> None:
     assert release("1.36.4", "amd64", "docker").coredns.ref == "registry.k8s.io/coredns/coredns:v1.14.2"
-    old = release("1.20.2", "amd64", "docker").coredns
-    assert (old.ref, old.artifact.key) == ("registry.k8s.io/coredns:1.7.0", "coredns/1.7.0/amd64/image.tar")
     own = {"1.36.4": Overrides({"coredns": "1.13.1"})}
     assert release("1.36.4", "arm64", "docker", own).coredns.ref == "registry.k8s.io/coredns/coredns:v1.13.1"
 
 
-def test_pod_networks_are_pinned_and_for_releases_that_take_them():
-    assert set(release("1.20.2", "amd64", "docker").pod_networks) == {"flannel"}
+def test_pod_networks_are_pinned():
     networks = release("1.36.3", "arm64", "docker").pod_networks
-    assert set(networks) >= {"flannel", "calico"}
+    assert set(networks) == {"flannel", "calico", "cilium"}
     for name, network in networks.items():
         manifest = network.manifest
         assert (manifest.name, manifest.arch, len(manifest.sha256)) == (name, "any", 64)

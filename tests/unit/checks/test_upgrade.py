@@ -98,6 +98,14 @@ def test_a_skipped_minor(plan: Callable[..., ClusterPlan]) -> None:
     }
 
 
+def test_a_cluster_that_is_older_than_the_catalogue(plan: Callable[..., ClusterPlan]) -> None:
+    said = refused(plan("1.34.9"), running("1.20.2", "3.4.13"))
+    assert said["upgrade-version"] == (
+        "from 1.20.2 to 1.34.9 API servers would skip a minor version. "
+        "This version of k8sbootstrap does not install 1.21: install a new cluster."
+    )
+
+
 @pytest.mark.parametrize("before", ["1.36.3", "1.35.6"])
 def test_a_downgrade(plan: Callable[..., ClusterPlan], before: str) -> None:
     target = {"1.36.3": "1.36.2", "1.35.6": "1.34.9"}[before]

@@ -29,14 +29,14 @@ def test_every_option_is_honoured(run, folder: Path) -> None:
     (folder / "sub").mkdir()
     ended = run(
         *("-f", "sub/prod.yaml", "init", "--master", "10.0.0.11", "--etcd", "10.0.0.31", "--name", "prod"),
-        *("--ssh-user", "admin", "--ssh-key", "key", "--ssh-port", "2222", "--kubernetes-version", "1.20.2"),
+        *("--ssh-user", "admin", "--ssh-key", "key", "--ssh-port", "2222", "--kubernetes-version", "1.35.9"),
         *("--runtime", "containerd", "--pod-cidr", "172.20.0.0/16", "--service-cidr", "172.21.0.0/16"),
     )
     assert (ended.code, ended.err) == (0, "")
     cluster = load_cluster(folder / "sub" / "prod.yaml")
     assert (cluster.name, cluster.kubernetes.version, cluster.runtime.name) == (
         "prod",
-        "1.20.2",
+        "1.35.9",
         "containerd",
     )
     assert (cluster.ssh.user, cluster.ssh.port, cluster.ssh.key) == ("admin", 2222, Path("../key"))
@@ -45,6 +45,14 @@ def test_every_option_is_honoured(run, folder: Path) -> None:
         "172.21.0.0/16",
     )
     assert [host.roles for host in cluster.hosts] == [["master"], ["etcd"]]
+
+
+def test_a_release_that_is_newer_than_the_catalogue(run, folder: Path) -> None:
+    assert run("init", "--master", "10.0.0.11", "--kubernetes-version", "1.36.99").code == 0
+    assert load_cluster(folder / "cluster.yaml").kubernetes.version == "1.36.99"
+    ended = run("init", "--master", "10.0.0.11", "--kubernetes-version", "1.38.0", "--force")
+    assert ended.code == 2
+    assert "1.38.0 is not in the release catalogue, which has 1.37, 1.36, 1.35, 1.34" in ended.err
 
 
 def test_it_replaces_nothing_unless_forced(run, folder: Path) -> None:

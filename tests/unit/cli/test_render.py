@@ -106,8 +106,9 @@ def test_not_while_the_cluster_is_being_changed(run, folder: Path) -> None:
     assert '"k8sbootstrap up"' in ended.err
 
 
-def test_a_release_that_only_cluster_yaml_knows(run, folder: Path) -> None:
-    text = CLUSTER.replace("1.36.2", "1.36.99") + "releases: {1.36.99: {}}\n"
+@pytest.mark.parametrize("more", ["", "releases: {1.36.99: {}}\n"])
+def test_a_release_that_the_catalogue_does_not_have(run, folder: Path, more: str) -> None:
+    text = CLUSTER.replace("1.36.2", "1.36.99") + more
     for path in [*(folder / "files").rglob("1.36.2")]:
         path.rename(path.with_name("1.36.99"))
     sums = folder / "files/SHA256SUMS"

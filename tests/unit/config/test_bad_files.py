@@ -50,7 +50,7 @@ def test_problems_name_the_file_as_it_was_given(write: Callable[[str], Path]) ->
     file = write((BAD / "version.yaml").read_text())
     with pytest.raises(ConfigError) as caught:
         load_cluster(file)
-    assert str(caught.value).startswith(f"{file}:4 kubernetes.version: Kubernetes 1.20.99 ")
+    assert str(caught.value).startswith(f"{file}:4 kubernetes.version: Kubernetes 1.20.2 ")
 
 
 def test_no_value_of_a_secret_is_shown(write: Callable[[str], Path]) -> None:
@@ -95,7 +95,7 @@ _NO_TEXT = "control characters or bytes that are not UTF-8"
 def test_a_folder_that_does_not_reach_openssh_and_ansible_as_it_is_is_refused(
     tmp_path: Path, write: Callable[[str], Path], name: str, wrong: str
 ) -> None:
-    good = write((BAD / "version.yaml").read_text().replace("1.20.99", "1.20.2"))
+    good = write((BAD / "version.yaml").read_text().replace("1.20.2", "1.36.2"))
     load_cluster(good)
     folder = tmp_path / name
     folder.mkdir()

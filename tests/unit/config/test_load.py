@@ -47,7 +47,7 @@ apiVersion: k8sbootstrap/v1alpha1
 kind: Cluster
 name: demo
 kubernetes:
-  version: 1.20.2
+  version: 1.36.2
   extraArgs:
     kube-apiserver: {event-ttl: 2h}
   extraConfig:

@@ -35,7 +35,7 @@ CONFIG = {
     "apiVersion": "k8sbootstrap/v1alpha1",
     "kind": "Cluster",
     "name": "demo",
-    "kubernetes": {"version": "1.20.2"},
+    "kubernetes": {"version": "1.36.2"},
     "hosts": [{"name": "m1", "address": "127.0.0.1", "roles": ["master"]}],
 }
 KEYS = ("cluster", "digests", "drift", "routes", "files", "http", "run", "certificates", "python", "path")
@@ -150,7 +150,7 @@ def running(plan, pool, _):
 
 def snapshot(plan, pool, _):
     member = SimpleNamespace(healthy=True, leader=False, host="m1")
-    upgrade = PendingUpgrade("1.21.0", ("1.20.2",), "3.4.13", (), (), (), (), 1)
+    upgrade = PendingUpgrade("1.37.0", ("1.36.2",), "3.4.13", (), (), (), (), 1)
     take_snapshot(plan, pool, Running(SimpleNamespace(etcd=(member,))), upgrade)
 
 

@@ -18,7 +18,7 @@ def make_plan(tmp_path):
             "apiVersion": "k8sbootstrap/v1alpha1",
             "kind": "Cluster",
             "name": "demo",
-            "kubernetes": {"version": "1.20.2"},
+            "kubernetes": {"version": "1.36.2"},
             "hosts": hosts,
             "api": api,
         }

@@ -96,12 +96,9 @@ def test_kinds_that_are_gone_have_no_objects(addons: ModuleType, monkeypatch: py
     def answer(*arguments: str, stdin: str = "") -> dict[str, Any]:
         if "Widget" in arguments[1]:
             raise kubectl.KubectlError('error: the server doesn\'t have a resource type "Widget"')
-        if "--show-managed-fields" in arguments:
-            raise kubectl.KubectlError("kubectl get: unknown flag: --show-managed-fields")
         return {"items": [LIVE]}
 
     monkeypatch.setattr(addons, "kubectl_json", answer)
-    monkeypatch.setattr(addons, "_SHOW", ["--show-managed-fields"])
     widget = {**LIVE, "apiVersion": "example.com/v1", "kind": "Widget"}
     entries = [addons.entry_of(item, item) for item in (LIVE, widget)]
     assert addons.there(entries) == {"Deployment.apps/default/web": LIVE}

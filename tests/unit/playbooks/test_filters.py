@@ -53,15 +53,3 @@ def test_peers_are_all_but_the_host_itself() -> None:
     assert [peer["url"] for peer in found] == ["https://10.0.0.2:6443/readyz", "https://10.0.0.3:6443/readyz"]
     assert all(peer["ca"] == "/ca" for peer in found)
     assert tls == {"ca": "/ca"}
-
-
-@pytest.mark.parametrize(
-    ("taint", "flag"),
-    [
-        ({"key": "a", "value": "b", "effect": "NoSchedule"}, "a=b:NoSchedule"),
-        ({"key": "a", "effect": "NoExecute"}, "a=:NoExecute"),
-        ({"key": "a", "value": "", "effect": "NoExecute"}, "a=:NoExecute"),
-    ],
-)
-def test_taints_as_the_kubelet_wants_them(taint: dict[str, str], flag: str) -> None:
-    assert FILTERS["taint_flag"](taint) == flag

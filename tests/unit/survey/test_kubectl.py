@@ -1,4 +1,4 @@
-"""kubectl on whichever master answers; what it says when its API server is gone was recorded from 1.20.2."""
+"""kubectl on whichever master answers; what it says when its API server is gone was recorded."""
 
 import json
 import shlex

@@ -69,7 +69,7 @@ def facts(tmp_path, pems):
         for name in status_request(found.plan, host).run:
             if name.startswith("version "):
                 component = name.removeprefix("version ")
-                run[name] = RunAnswer(0, VERSIONS.get(component, "Kubernetes v1.20.2\n"), "")
+                run[name] = RunAnswer(0, VERSIONS.get(component, "Kubernetes v1.36.2\n"), "")
         run |= {OS_RELEASE: RunAnswer(0, OS, ""), KERNEL: RunAnswer(0, "6.1.0-37-amd64\n", "")}
         assert run.keys() == status_request(found.plan, host).run.keys()
         answers[host.name] = replace(answer, run=run, certificates=pems)

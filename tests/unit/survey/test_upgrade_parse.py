@@ -48,5 +48,5 @@ def test_versions(text: str, version: str) -> None:
 
 
 def test_api_version() -> None:
-    assert parse.api_version('{"gitVersion": "v1.20.2", "major": "1"}') == "1.20.2"
+    assert parse.api_version('{"gitVersion": "v1.36.2", "major": "1"}') == "1.36.2"
     assert parse.api_version("not found") == ""

@@ -47,4 +47,3 @@ def test_defaults_and_required_variables() -> None:
     assert "| `etcd_extra_args` | dict | empty | " in page
     assert "`net.ipv4.ip_forward: 1`<br>" in page
     assert "| `pod_network_mtu` | int | `0` | " in page
-    assert "| `kubelet_runtime_endpoint_in_config` | bool | `true` | " in page

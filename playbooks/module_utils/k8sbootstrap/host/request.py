@@ -82,8 +82,6 @@ class Unit(TypedDict):
     """Whether it restarts on one host at a time only."""
     reload: bool
     """Whether it is reloaded instead of restarted."""
-    followers: list[str]
-    """Units that this one restarts, where they run, when it has started."""
 
 
 class Image(TypedDict):

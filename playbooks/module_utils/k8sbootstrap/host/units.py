@@ -166,15 +166,10 @@ class Units:
         self.record.restarted(unit["name"])
 
     def _restart(self, unit: Unit) -> None:
-        states = unit_states(unit["followers"])
-        followers = [name for name, state in states.items() if state.get("ActiveState") == "active"]
-        self.restarted += [unit["name"], *followers]
-        self.inputs.update((name, [unit["name"]]) for name in followers)
+        self.restarted.append(unit["name"])
         if self.check_mode:
             return
         _run_unit("reload-or-restart" if unit["reload"] else "restart", unit["name"])
-        for name in followers:
-            _run_unit("start", name)  # it is being restarted: waits until it says that it is ready
 
     def _reload(self, name: str) -> None:
         self.reloaded.append(name)

@@ -26,7 +26,6 @@ APPLY = ("apply", "--server-side", "--force-conflicts", f"--field-manager={MANAG
 KEEP_SCALE = ("apply", "--server-side", "--validate=false", f"--field-manager={MANAGER}-scale", "-f", "-")
 """Keeps numbers of pods that are no longer ours, until an autoscaler takes them over."""
 _NAMESPACE, _NAME = "kube-system", "k8sbootstrap-addons"
-_SHOW = ["--show-managed-fields"]
 
 
 class Entry(TypedDict):
@@ -161,14 +160,8 @@ def remember(entries: list[Entry]) -> None:
 
 
 def managed_json(*arguments: str, stdin: str = "") -> Object:
-    """``kubectl_json`` with who manages which fields; kubectl shows that unasked below 1.21."""
-    try:
-        return kubectl_json(*arguments, *_SHOW, stdin=stdin)
-    except KubectlError as error:
-        if not _SHOW or "unknown flag: --show-managed-fields" not in str(error):
-            raise
-        _SHOW.clear()
-        return kubectl_json(*arguments, stdin=stdin)
+    """``kubectl_json`` with who manages which fields."""
+    return kubectl_json(*arguments, "--show-managed-fields", stdin=stdin)
 
 
 def there(entries: list[Entry]) -> dict[str, Object]:

@@ -10,7 +10,7 @@ from k8sbootstrap.checks.workload.manifests import LOG_LINE
 from k8sbootstrap.checks.workload.traffic import API_SERVICE, DNS, SERVICE, host_request
 from k8sbootstrap.hosts.answers import Answer, HttpAnswer, RunAnswer
 from k8sbootstrap.plan.build import load_plan
-from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.plan.models import CONTROL_PLANE, ClusterPlan, HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Pod, Workload
 from k8sbootstrap.survey.cluster.requests import (
     ENDPOINT_HEALTH,
@@ -25,7 +25,7 @@ from tests.cluster_yaml import cluster_yaml
 CHECKS = {check.name: check for check in ALL_CHECKS}
 RECORDED = Path(__file__).parent / "recorded"
 CLUSTER_YAML = cluster_yaml(
-    "m1", "m2", "m3", "w1, labels: {disk: ssd}", "w2", version="1.20.2", subnet="192.0.2"
+    "m1", "m2", "m3", "w1, labels: {disk: ssd}", "w2", version="1.36.2", subnet="192.0.2"
 )
 ETCD_IDS = {"m1": 7616583982444832909, "m2": 11417610130673999598, "m3": 7059799375513725458}
 
@@ -71,7 +71,7 @@ def node_of(plan: ClusterPlan, host: HostPlan) -> dict:
     """A Ready Node object, reduced to what is looked at."""
     labels = dict(host.labels) | {"kubernetes.io/hostname": host.name}
     if host.is_master:
-        labels |= dict.fromkeys(plan.release.minor.control_plane_labels, "")
+        labels[CONTROL_PLANE] = ""
     taints = [{"key": taint.key, "effect": taint.effect} for taint in host.taints]
     return {
         "metadata": {"name": host.name, "labels": labels},

@@ -103,7 +103,7 @@ def test_an_inactive_unit_is_not_taken_for_an_active_one(facts):
 
 def test_kube_proxy_is_not_wanted_where_cilium_replaces_it(tmp_path, plan):
     network = "network: {plugin: cilium, cilium: {kubeProxyReplacement: true}}\n"
-    text = (tmp_path / "cluster.yaml").read_text().replace("1.20.2", "1.36.4") + network
+    text = (tmp_path / "cluster.yaml").read_text().replace("1.36.2", "1.36.4") + network
     replaced = make_plan(tmp_path, text)
     for host in (0, 3):
         assert "kube-proxy" in units(plan, plan.hosts[host])
@@ -176,7 +176,7 @@ def test_etcd_members_of_two_clusters(facts):
 def test_etcd_single_member_without_leader(tmp_path):
     plan = make_plan(
         tmp_path,
-        cluster_yaml("name: m1, address: 192.0.2.11, roles: [master, worker]", version="1.20.2"),
+        cluster_yaml("name: m1, address: 192.0.2.11, roles: [master, worker]", version="1.36.2"),
     )
     from .healthy import CHECKS, healthy  # noqa: PLC0415
 
@@ -213,8 +213,8 @@ def change_node(facts, name, change):
     [
         (
             "w1",
-            lambda node: node["status"]["nodeInfo"].update(kubeletVersion="v1.19.9"),
-            "kubelet v1.19.9, not v1.20.2",
+            lambda node: node["status"]["nodeInfo"].update(kubeletVersion="v1.35.9"),
+            "kubelet v1.35.9, not v1.36.2",
         ),
         ("w1", lambda node: node["status"]["conditions"].pop(), "its kubelet has not reported yet"),
         (
@@ -230,12 +230,12 @@ def change_node(facts, name, change):
         (
             "m1",
             lambda node: node["spec"].clear(),
-            "taint node-role.kubernetes.io/master:NoSchedule is missing",
+            "taint node-role.kubernetes.io/control-plane:NoSchedule is missing",
         ),
         (
             "m1",
             lambda node: node["metadata"]["labels"].clear(),
-            "label node-role.kubernetes.io/master is missing",
+            "label node-role.kubernetes.io/control-plane is missing",
         ),
     ],
 )

@@ -115,7 +115,7 @@ def test_hosts_ask_every_nodeport_and_both_services(facts, plan):
 
 
 def test_nodeports_of_a_large_cluster_are_sampled_and_all_covered(tmp_path):
-    plan = make_plan(tmp_path, cluster_yaml("m1", *(f"w{i}" for i in range(24)), version="1.20.2"))
+    plan = make_plan(tmp_path, cluster_yaml("m1", *(f"w{i}" for i in range(24)), version="1.36.2"))
     asked = {host.name: 0 for host in plan.nodes}
     facts = healthy(plan)
     for host in plan.nodes:

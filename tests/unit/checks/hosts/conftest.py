@@ -25,7 +25,7 @@ def recording():
 
 @pytest.fixture
 def make_plan(tmp_path):
-    def make(version="1.20.2", hosts=None, **more):
+    def make(version="1.34.11", hosts=None, **more):
         config = {
             "apiVersion": "k8sbootstrap/v1alpha1",
             "kind": "Cluster",

@@ -26,7 +26,7 @@ def cluster_file(tmp_path):
         cluster_yaml(
             "name: m1, address: 127.0.0.1, privateAddress: 192.0.2.1, roles: [master, worker], "
             f"ssh: {{port: {port}}}",
-            version="1.20.2",
+            version="1.34.11",
         )
     )
     return path
@@ -65,7 +65,7 @@ def test_json(cluster_file, capsys):
 
 def test_json_keeps_its_form(tmp_path, recording, monkeypatch, capsys, golden):
     path = tmp_path / "cluster.yaml"
-    path.write_text(cluster_yaml("m1", "w1", version="1.20.2", subnet="192.0.2"))
+    path.write_text(cluster_yaml("m1", "w1", version="1.34.11", subnet="192.0.2"))
     text = recording(machine="aarch64", disk_free=0, meminfo="MemTotal:  1500000 kB\n")
     answers = {"m1": Seen(parse(text), 1000.0, 1001.0), "w1": HostError("w1: no route", hint="Start it.")}
     monkeypatch.setattr(preflight, "ensure_known", lambda *_, **__: None)
