@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k8sbootstrap.catalog.models import ArtifactFile
+from k8sbootstrap.catalog.resolve import newest_like
 from k8sbootstrap.errors import ArtifactError
 
 
@@ -21,6 +22,8 @@ class FetchFailure:
     """Whether the required hash is the cluster's pin."""
     unknown: bool = False
     """Whether no authority has a hash for it."""
+    absent: bool = False
+    """Whether upstream answered that it does not have it."""
     allowing: tuple[str, ...] = ()
     """What to write into cluster.yaml where a source has the user's own build."""
 
@@ -47,6 +50,8 @@ def artifact_error(failures: Sequence[FetchFailure], pins: Path, *, bundled: boo
         else "Put the files into a directory laid out as NAME/VERSION/ARCH/FILE, such as "
         f"{failures[0].file.key}, and name it under artifacts.sources in cluster.yaml."
     )
+    if newer := next(filter(None, map(_unknown_release, failures)), ""):
+        hint = f"{newer} {hint}"
     if any(failure.refused for failure in failures) and not bundled:
         hint += " Replace refused files with the right ones."
     if allowing := list(dict.fromkeys(each for failure in failures for each in failure.allowing)):
@@ -60,3 +65,15 @@ def artifact_error(failures: Sequence[FetchFailure], pins: Path, *, bundled: boo
     if any(failure.pinned for failure in failures):
         hint += f" If a pinned file changed on purpose, remove its entry from {pins}."
     return ArtifactError("\n".join(lines), hint=hint)
+
+
+def _unknown_release(failure: FetchFailure) -> str:
+    """What to check where a release may not exist: neither the catalogue nor upstream has it. Else empty."""
+    version = failure.file.version
+    newest = newest_like(version) if failure.file.name == "kubernetes" and failure.absent else ""
+    if not newest:
+        return ""
+    return (
+        f"Neither the release catalogue nor upstream has Kubernetes {version}. If there is no such release, "
+        f"set kubernetes.version in cluster.yaml to another one, such as {newest}."
+    )

@@ -193,6 +193,8 @@ class _Attempt:
     """Each place that was asked, and its answer."""
     notes: list[str] = field(default_factory=list)
     refused: bool = False
+    absent: bool = False
+    """Whether upstream answered that it does not have it."""
 
     def record(self, place: str, answer: SourceError) -> None:
         """Record that a place does not have the file, and why."""
@@ -200,7 +202,9 @@ class _Attempt:
         if isinstance(answer, RefusedError):
             self.refused = True
             self.notes.append(f"{place}: {self.file.key} {answer}")
-        elif not isinstance(answer, AbsentError):
+        elif isinstance(answer, AbsentError):
+            self.absent = self.absent or place == UpstreamSource.label
+        else:
             self.notes.append(f"{place}: {answer}")
 
 
@@ -258,6 +262,7 @@ class _Run:
                 refused=attempt.refused,
                 pinned=bool(expected and expected.pinned),
                 unknown=expected is None,
+                absent=attempt.absent,
                 allowing=self._allowing(file),
             )
         if expected is None and not found.vouched:

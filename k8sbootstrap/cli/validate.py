@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from k8sbootstrap.actions.validate import validate_manifests
+from k8sbootstrap.actions.validate import validate_files
 from k8sbootstrap.cli.options import Command, Globals, output_option
 from k8sbootstrap.config.load import load_cluster
 from k8sbootstrap.config.summary import summary
@@ -23,7 +23,7 @@ def command(options: Globals, output: str) -> int:
     """
     if output == "text":
         config = load_cluster(options.file)
-        notes = validate_manifests(config, options.file)
+        notes = validate_files(config, options.file)
         click.echo(f"{options.file} is valid: {summary(config)}")
         for note in notes:
             click.echo(f"  {note}")
@@ -31,7 +31,7 @@ def command(options: Globals, output: str) -> int:
     problems: list[dict[str, object]] = []
     notes = []
     try:
-        notes = validate_manifests(load_cluster(options.file), options.file)
+        notes = validate_files(load_cluster(options.file), options.file)
     except ConfigError as exc:
         problems = [asdict(problem) | {"file": str(problem.file)} for problem in exc.problems]
     click.echo(json.dumps({"valid": not problems, "problems": problems, "notes": notes}, indent=2))

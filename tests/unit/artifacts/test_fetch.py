@@ -89,6 +89,40 @@ def test_nothing_has_it_lists_every_place_once_for_files_alike(site, server):
     assert caught.value.exit_code == 8
 
 
+def test_a_release_that_does_not_exist_is_one_error_that_says_so(site, server):
+    """As of dl.k8s.io: neither the programs nor their checksums are there."""
+    files = [
+        replace(
+            artifact(name, url=f"{server.url}/{name}", checksum_url=f"{server.url}/{name}.sha256"),
+            version="1.36.99",
+        )
+        for name in ("kubelet", "kubectl")
+    ]
+    with pytest.raises(ArtifactError) as caught:
+        site.fetch(*files, upstream=True)
+    assert str(caught.value).splitlines() == [
+        "No usable kubernetes/1.36.99/amd64/{kubelet, kubectl}",
+        "  the cache: not there",
+        "  upstream: 127.0.0.1: not there",
+    ]
+    assert caught.value.hint.startswith(
+        "Neither the release catalogue nor upstream has Kubernetes 1.36.99. If there is no such release, set "
+        "kubernetes.version in cluster.yaml to another one, such as 1.36.5. Put the files into a directory"
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [pytest.param("1.36.4", 404, id="a catalogued release"), pytest.param("1.36.99", 503, id="in trouble")],
+)
+def test_only_a_release_that_nobody_knows_may_not_exist(site, server, version, status):
+    server.status = {"/kubelet.sha256": status}
+    file = artifact("kubelet", url=f"{server.url}/kubelet", checksum_url=f"{server.url}/kubelet.sha256")
+    with pytest.raises(ArtifactError) as caught:
+        site.fetch(replace(file, version=version), upstream=True)
+    assert caught.value.hint.startswith("Put the files")
+
+
 def test_optional_files_may_be_missing(site):
     image = ArtifactFile("pause", "3.2", "amd64", "image.tar")
     here = site.directory("here", {KEY: GOOD})

@@ -59,6 +59,18 @@ def test_json_of_a_good_file(run, folder: Path) -> None:
     assert json.loads(ended.out) == {"valid": True, "problems": [], "notes": []}
 
 
+def test_a_release_that_is_newer_than_the_catalogue_is_noted(run, folder: Path) -> None:
+    newer = GOOD.replace("1.36.2", "1.36.99")
+    (folder / "cluster.yaml").write_text(newer)
+    note = "Kubernetes 1.36.99 is newer than the release catalogue: it gets what goes with 1.36.5."
+    ended = run("validate")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[1:] == [f"  {note}"]
+    assert json.loads(run("validate", "-o", "json").out)["notes"] == [note]
+    (folder / "cluster.yaml").write_text(newer + "releases: {1.36.99: {etcd: 3.6.9}}\n")
+    assert json.loads(run("validate", "-o", "json").out)["notes"] == [], "cluster.yaml says what it gets"
+
+
 def test_json_of_a_bad_file(run, folder: Path) -> None:
     (folder / "cluster.yaml").write_text(GOOD + "runtime: {nmae: docker}\n")
     ended = run("validate", "-o", "json")
