@@ -23,7 +23,8 @@ from k8sbootstrap.lab.mirror import SUITE, unpack
 _STAGING = "./staging/src/"
 _ENVIRONMENT = {"GOFLAGS": "", "GOWORK": "off", "GOROOT": "", "GOTOOLCHAIN": "auto"}
 SERVED = {"cri-dockerd": "0.3.17"}
-"""The version of a project that is built, whatever a release names: module proxies serve no other one."""
+"""Version of a project that is built, whatever a release names: module proxies serve few of them. Later ones of
+cri-dockerd that are served need a newer docker than Debian 12 has."""
 
 
 @dataclass(frozen=True)

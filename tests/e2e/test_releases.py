@@ -81,10 +81,6 @@ def services(lab: Lab, name: str) -> dict[str, bool]:
 
 
 def test_kube_proxy_changes_its_mode_and_leaves_nothing_of_the_other(installed: Lab) -> None:
-    minor = release(installed.config["kubernetes"]["version"], ARCH, "containerd").minor
-    if "nftables" not in minor.kube_proxy_modes:
-        pytest.skip(f"kube-proxy of Kubernetes {minor.minor} has no nftables")
-
     def nftables(config: dict[str, Any]) -> None:
         config["network"] = {"kubeProxyMode": "nftables"}
 

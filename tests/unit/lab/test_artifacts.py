@@ -69,7 +69,7 @@ def test_the_dns_is_made_an_image_where_its_program_is(
         manifest = json.load(tar.extractfile("manifest.json"))
     assert manifest[0]["RepoTags"] == ["registry.k8s.io/coredns/coredns:v1.14.2"]
     assert artifacts.has_dns("1.36.3", [other, top])
-    assert not artifacts.has_dns("1.37.1", [other, top])
+    assert not artifacts.has_dns("1.37.2", [other, top])
 
 
 def test_an_upstream_that_does_not_answer_is_not_there() -> None:
@@ -121,7 +121,7 @@ def test_a_version_that_is_not_served_is_replaced_and_cluster_yaml_says_so(
     assert [key for key in asked if key.startswith("cri-dockerd/")] == [built]
     assert artifacts.own_versions(DOCKER, [top]) == {}, "it is not there yet"
     _put(top, built, b"")
-    assert artifacts.own_versions(DOCKER, [top]) == {"1.36.3": {"criDockerd": "0.4.0"}}
+    assert artifacts.own_versions(DOCKER, [top]) == {"1.36.3": {"criDockerd": go_build.SERVED["cri-dockerd"]}}
     assert artifacts.own_versions(CONTAINERD, [top]) == {}
     assert not any(file.name == "cri-dockerd" for file in artifacts.to_build(DOCKER))
 

@@ -16,7 +16,7 @@ HOSTS = [ListedHost("master1", "10.86.0.11", ("master",)), ListedHost("worker1",
 
 def _write(
     path: Path,
-    version: str = "1.37.1",
+    version: str = "1.37.2",
     runtime: str = "docker",
     *,
     dns: bool = True,
@@ -75,11 +75,11 @@ def test_the_runtime_of_upstream_and_versions_that_were_built(tmp_path: Path) ->
     cluster = load_cluster(path)
     assert (cluster.runtime.source, cluster.releases) == ("distribution", {})
     _write(
-        path, runtime="containerd", runtime_source="upstream", releases={"1.37.1": {"criDockerd": "0.4.0"}}
+        path, runtime="containerd", runtime_source="upstream", releases={"1.37.2": {"criDockerd": "0.4.0"}}
     )
     cluster = load_cluster(path)
     assert cluster.runtime.source == "upstream"
-    assert cluster.releases["1.37.1"].cri_dockerd == "0.4.0"
+    assert cluster.releases["1.37.2"].cri_dockerd == "0.4.0"
 
 
 def test_without_an_image_there_is_no_dns(tmp_path: Path) -> None:

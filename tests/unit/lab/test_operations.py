@@ -17,7 +17,7 @@ def _no_other_labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wanted(masters: int, workers: int, etcd: int = 0, os_name: str = "debian12") -> Wanted:
-    return Wanted(masters, workers, etcd, os_name, "1.37.1", "docker", ())
+    return Wanted(masters, workers, etcd, os_name, "1.37.2", "docker", ())
 
 
 def test_hosts_are_named_by_role_and_numbered_through() -> None:

@@ -11,7 +11,7 @@ from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab import requirements
 from k8sbootstrap.lab.artifacts import Needed
 
-NEEDED = Needed(("1.37.1",), "containerd", "upstream")
+NEEDED = Needed(("1.37.2",), "containerd", "upstream")
 RUNC = ArtifactFile("runc", "1.4.3", "amd64", "runc")
 ETCD = ArtifactFile("etcd", "3.7.0", "amd64", "etcd")
 

@@ -11,7 +11,7 @@ from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab import vagrant
 from k8sbootstrap.lab.operations import Wanted
 
-WANTED = Wanted(1, 2, 0, "debian13", "1.37.1", "docker", ())
+WANTED = Wanted(1, 2, 0, "debian13", "1.37.2", "docker", ())
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH test\n"
 
 
