@@ -135,6 +135,8 @@ class Catalogue(_Model):
     helm: str
     pod_networks: Mapping[str, PodNetworkEntry]
     runtime_endpoints: Mapping[str, str]
+    cri_dockerd_needs: Mapping[str, str]
+    """Version of cri-dockerd to the first docker that it, and later ones, work with."""
     minors: tuple[Minor, ...]
     releases: Mapping[str, MinorReleases]
     """The releases by their minor."""

@@ -26,3 +26,18 @@ def misfit(runtime: str, version: str, taken: Minor) -> str:
     if numbers(version) < numbers(first):
         return f"Kubernetes {taken.minor} needs {runtime} {first} or later, not {version}"
     return ""
+
+
+def docker_misfit(docker: str, cri_dockerd: str) -> str:
+    """Say in words why cri-dockerd can't use a docker; empty where it can.
+
+    Args:
+        docker: Version of docker, as in 20.10.24.
+        cri_dockerd: Version of cri-dockerd.
+    """
+    needs = load_catalogue().cri_dockerd_needs
+    least = [needs[since] for since in needs if numbers(since) <= numbers(cri_dockerd)]
+    first = max(least, key=numbers, default="")
+    if numbers(docker) < numbers(first):
+        return f"cri-dockerd {cri_dockerd} needs docker {first} or later, not {docker}"
+    return ""

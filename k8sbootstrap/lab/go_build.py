@@ -24,7 +24,7 @@ _STAGING = "./staging/src/"
 _ENVIRONMENT = {"GOFLAGS": "", "GOWORK": "off", "GOROOT": "", "GOTOOLCHAIN": "auto"}
 SERVED = {"cri-dockerd": "0.3.17"}
 """Version of a project that is built, whatever a release names: module proxies serve few of them. Later ones of
-cri-dockerd that are served need a newer docker than Debian 12 has."""
+cri-dockerd that they serve need a newer docker than that of Debian 12."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from k8sbootstrap.artifacts.bundle.reader import open_bundle
 from k8sbootstrap.catalog.data import ARCHITECTURES, MACHINES
 from k8sbootstrap.catalog.distributions import platform_of, supported
-from k8sbootstrap.catalog.runtimes import misfit
+from k8sbootstrap.catalog.runtimes import docker_misfit, misfit
 from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped, warning
 from k8sbootstrap.checks.hosts.base import HostCase
 from k8sbootstrap.config.models.network import Network
@@ -141,7 +141,10 @@ def runtime(case: HostCase) -> Verdict:
     found = case.facts.runtimes.get(wanted.name)
     if found is None:
         return skipped(f"the version of {wanted.name} that the host would get is not known")
-    wrong = misfit(wanted.name, found, case.plan.release.minor)
+    release = case.plan.release
+    wrong = misfit(wanted.name, found, release.minor)
+    if not wrong and wanted.name == "docker":
+        wrong = docker_misfit(found, release.binaries["cri-dockerd"].version)
     if not wrong:
         return passed(f"{wanted.name} {found}")
     other = "runtime.source: upstream" if wanted.name == "containerd" else "runtime.name: containerd"

@@ -494,6 +494,24 @@ def test_runtime(judge, make_plan, version, runtime, seen, status, says):  # noq
     assert says in verdict.message
 
 
+@pytest.mark.parametrize(
+    ("cri_dockerd", "docker", "status"),
+    [
+        ("0.4.0", "20.10.24+dfsg1", Status.FAILED),
+        ("0.4.1", "20.10.24+dfsg1", Status.FAILED),
+        ("0.4.0", "26.1.5+dfsg1", Status.PASSED),
+        ("0.3.26", "20.10.24+dfsg1", Status.PASSED),
+    ],
+)
+def test_docker_is_new_enough_for_cri_dockerd(judge, make_plan, cri_dockerd, docker, status):
+    plan = make_plan(runtime={"name": "docker"}, releases={"1.34.11": {"criDockerd": cri_dockerd}})
+    verdict = judge("runtime", plan=plan, runtimes={"docker": f"Docker version {docker}, build 1"})
+    assert verdict.status is status
+    if status is Status.FAILED:
+        says = f"cri-dockerd {cri_dockerd} needs docker 23.0 or later, not 20.10.24"
+        assert verdict.message.startswith(says)
+
+
 def test_a_runtime_that_is_installed_counts_not_the_one_that_could_be(judge, make_plan):
     installed = {"containerd": "containerd github.com/containerd/containerd/v2 v2.3.4 abc"}
     verdict = judge("runtime", plan=make_plan("1.36.4", runtime={"name": "containerd"}), runtimes=installed)
