@@ -23,8 +23,8 @@ from k8sbootstrap.lab.mirror import SUITE, unpack
 _STAGING = "./staging/src/"
 _ENVIRONMENT = {"GOFLAGS": "", "GOWORK": "off", "GOROOT": "", "GOTOOLCHAIN": "auto"}
 SERVED = {"cri-dockerd": "0.3.17"}
-"""Version of a project that is built, whatever a release names: module proxies serve few of them. Later ones of
-cri-dockerd that they serve need a newer docker than that of Debian 12."""
+"""Version of a project that is built, whatever a release names: module proxies serve few of them. The later
+ones of cri-dockerd that they serve need a newer docker than that of Debian 12."""
 
 
 @dataclass(frozen=True)
