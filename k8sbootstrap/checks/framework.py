@@ -169,18 +169,21 @@ def may_settle(checks: Iterable[Check[Case]], results: Iterable[CheckResult]) ->
     return [result for result in results if result.status is Status.FAILED and result.check in settling]
 
 
-def settle(look: Callable[[], T], is_worth_waiting: Callable[[T], bool], poll: float) -> T:
-    """Look again until waiting has no point any more, or until ``SETTLE`` seconds are over.
+def settle(
+    look: Callable[[], T], is_worth_waiting: Callable[[T], bool], poll: float, seconds: float | None = None
+) -> T:
+    """Look again until waiting has no point any more, or until time is over.
 
     Args:
         look: Asks hosts.
         is_worth_waiting: Whether what was seen may be better in a moment.
         poll: Seconds between two looks.
+        seconds: How long at most; ``SETTLE`` where it is None.
 
     Returns:
         What the last look saw.
     """
-    deadline = time.monotonic() + SETTLE
+    deadline = time.monotonic() + (SETTLE if seconds is None else seconds)
     while True:
         seen = look()
         if not is_worth_waiting(seen) or time.monotonic() + poll > deadline:

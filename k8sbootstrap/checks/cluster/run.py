@@ -22,6 +22,9 @@ from k8sbootstrap.survey.cluster.requests import API, health_request
 
 POLL = 0.5
 """Seconds between looks while something has not settled."""
+NOTICE = 70.0
+"""Seconds after which a cluster has noticed that a node is down: kube-controller-manager gives it 50 s, looks
+every 5 s, and then takes the node's pods out of Services."""
 
 
 def run_verify(
@@ -92,6 +95,7 @@ class _Verification:
         self._settle()
         self._judge(HEALTH_CHECKS)
         if not short:
+            self._until_noticed()
             self._with_pods()
         return CheckReport(
             self._facts.plan.config.name, tuple(self._results), round(time.monotonic() - self._start, 3)
@@ -107,6 +111,20 @@ class _Verification:
         self._facts = settle(
             lambda: look(self._facts, self._hosts, health_request, self._kubectl), is_worth_waiting, POLL
         )
+
+    def _until_noticed(self) -> None:
+        """Wait until the API says that hosts are down. Until then Services send requests to pods there."""
+
+        def is_unnoticed(facts: Facts) -> bool:
+            return any(name in facts.nodes and not node_ready(facts.nodes[name]) for name in facts.allow_down)
+
+        if is_unnoticed(self._facts):
+            self._facts = settle(
+                lambda: look(self._facts, self._hosts, health_request, self._kubectl),
+                is_unnoticed,
+                POLL,
+                NOTICE,
+            )
 
     def _judge(self, checks: Iterable[Check[Facts]]) -> None:
         seconds = round(time.monotonic() - self._phase_start, 3)

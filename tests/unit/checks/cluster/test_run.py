@@ -5,6 +5,7 @@ import time
 import pytest
 
 from k8sbootstrap.checks import framework
+from k8sbootstrap.checks.cluster import run
 from k8sbootstrap.checks.cluster.run import hopeless_nodes, run_verify
 from k8sbootstrap.checks.framework import Status
 from k8sbootstrap.hosts.pool import Pool
@@ -81,6 +82,33 @@ def test_a_host_allowed_to_be_down_is_not_even_tried(plan):
     report = run_verify(plan, Pool(connect), short=True, allow_down=["m1"])
     assert report.ok
     assert "m1" not in tried
+
+
+def test_pods_wait_until_the_cluster_has_noticed_a_host_that_is_down(plan, monkeypatch):
+    """As long as its node is Ready, Services send requests to pods there."""
+    asked = []
+
+    def node(plan, host):
+        if host.name != "m1":
+            return node_of(plan, host)
+        asked.append(host.name)
+        ready = "True" if len(asked) < 3 else "Unknown"
+        conditions = [{"type": "Ready", "status": ready, "message": "Kubelet stopped posting node status."}]
+        return {**node_of(plan, host), "status": {**node_of(plan, host)["status"], "conditions": conditions}}
+
+    monkeypatch.setattr(run, "POLL", 0.001)
+    cluster = Cluster(plan, dead={"m1"}, node=node)
+    run_verify(plan, Pool(cluster.connect), allow_down=["m1"])
+    assert len(asked) == 3
+    assert "get nodes" in cluster.kubectl[2]
+    assert "kubectl apply" in "".join(cluster.kubectl[3:])
+
+
+def test_a_cluster_that_never_notices_is_not_waited_for_without_end(plan, monkeypatch):
+    monkeypatch.setattr(run, "NOTICE", 0.01)
+    monkeypatch.setattr(run, "POLL", 0.001)
+    report = run_verify(plan, Pool(Cluster(plan, dead={"m1"}).connect), allow_down=["m1"])
+    assert statuses(report, "cleanup") == {"cluster": Status.PASSED}
 
 
 @pytest.mark.parametrize("endpoint", ["kubelet", "api"])
