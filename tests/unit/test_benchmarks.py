@@ -55,7 +55,7 @@ def test_every_repetition_is_kept(bench: Bench, tmp_path: Path) -> None:
             "against": "b",
             "figure": 1.5,
             "unit": "",
-            "reach": 1.0,
+            "target": 1.0,
             "strict": False,
             "met": False,
         }
@@ -71,7 +71,7 @@ def test_table() -> None:
         Row("us", "them", 1.0, "", 1.0, strict=True),
     ]
     assert table(rows).splitlines() == [
-        "what         | against | ratio             | reach            | met",
+        "what         | against | ratio             | target            | met",
         "up           | ping    | 0.95              | ≤ 1              | yes",
         "up, far away | near    | 12.25 round trips | ≤ 10 round trips | NO",
         "us           | them    | 1.00              | < 1              | NO",
