@@ -71,7 +71,7 @@ def test_table() -> None:
         Row("us", "them", 1.0, "", 1.0, strict=True),
     ]
     assert table(rows).splitlines() == [
-        "what         | against | ratio             | target            | met",
+        "what         | against | ratio             | target           | met",
         "up           | ping    | 0.95              | ≤ 1              | yes",
         "up, far away | near    | 12.25 round trips | ≤ 10 round trips | NO",
         "us           | them    | 1.00              | < 1              | NO",
