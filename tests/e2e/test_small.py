@@ -400,7 +400,7 @@ CHART = REPOSITORY / "tests/unit/addons/charts/web"
 
 def test_manifests_and_charts(lab: Lab, helm_directory: Path) -> None:
     """Applied, found when somebody changed them, named when they are refused, and removed."""
-    mine = "-A -l k8sbootstrap.io/addon -o name"
+    mine = "-A -l k8sbootstrap.io/addon=manifests -o name"
 
     def changes(file: Path) -> list[tuple[str, str, list[str]]]:
         hosts = json.loads(lab.k("plan", "-o", "json", file=file).stdout)["hosts"]
