@@ -3,6 +3,7 @@
 import importlib
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
@@ -51,6 +52,12 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. An unexpected exception becomes one line, with -v a traceback."""
+        try:
+            Path.cwd()
+        except FileNotFoundError as exc:
+            raise click.UsageError(
+                "The current folder was removed. Change to the folder of cluster.yaml."
+            ) from exc
         try:
             return super().invoke(ctx)
         except _MEANT:

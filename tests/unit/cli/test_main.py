@@ -223,3 +223,12 @@ def test_an_unknown_option_stays_unknown(run) -> None:
     ended = run("up", "--forks")
     assert ended.code == 2
     assert "--forks" in ended.err
+
+
+def test_a_current_folder_that_was_removed_is_said(tmp_path: Path) -> None:
+    code = "import os, sys; os.rmdir(os.getcwd()); from k8sbootstrap.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "lab", "down"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "The current folder was removed." in done.stderr
