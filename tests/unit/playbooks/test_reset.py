@@ -1,8 +1,10 @@
 """Reset takes off what is recorded, and leaves folders that were there before as they were."""
 
 import os
+import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -133,3 +135,34 @@ def test_the_record_may_be_on_a_disk_of_its_own(root: Path, new_record: New) -> 
     (root / "var/lib/k8sbootstrap/images").mkdir()
     take_off(record)
     assert names(root / "var/lib/k8sbootstrap") == ["lost+found"]
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "ends"),
+    [
+        ("containerd-shim-runc-v2", "k8s.io", True),
+        ("containerd-shim-runc-v2", "moby", False),
+        ("x", "k8s.io", False),
+    ],
+)
+def test_what_held_pods_containers_is_ended_and_nothing_else(
+    tmp_path: Path,
+    name: str,
+    namespace: str,
+    ends: bool,  # noqa: FBT001
+) -> None:
+    command = [f"/usr/bin/{name}", "-c", "import time; time.sleep(60)", "-namespace", namespace, "-id", "1"]
+    with subprocess.Popen(command, executable=sys.executable) as process:
+        try:
+            (tmp_path / str(process.pid)).mkdir()
+            cmdline = b"\0".join(word.encode() for word in command) + b"\0"
+            (tmp_path / str(process.pid) / "cmdline").write_bytes(cmdline)
+            (tmp_path / "self").mkdir()
+            (tmp_path / "1").mkdir()
+            reset._kill_shims(str(tmp_path))
+            if ends:
+                assert process.wait(10) == -signal.SIGKILL
+            else:
+                assert process.poll() is None
+        finally:
+            process.kill()

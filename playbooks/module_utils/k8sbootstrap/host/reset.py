@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Container, Iterable
 
@@ -47,6 +48,7 @@ _LINKS = (
 _KEEP_LONGEST = ("pod_network", "container_runtime", "host")
 _PODS_MOUNTS = "/run/containerd/io.containerd.grpc.v1.cri"
 """Where containerd mounts pods' shared memory."""
+_SHIM = "containerd-shim-runc-v2"
 _AGAIN = "Stop the processes that use it, and run reset again"
 
 
@@ -79,6 +81,7 @@ class Reset:
             _quietly("/usr/local/lib/k8sbootstrap/pod-network", "remove")
         self._stop([name for name in self.components if name not in _KEEP_LONGEST])
         self._stop(_KEEP_LONGEST)
+        _kill_shims()
         self._network()
         self._unmount()
         for part in self.components.values():
@@ -263,6 +266,20 @@ def _pod_range(files: Container[str]) -> str:
     except OSError:
         return ""
     return next((words[1] for words in lines if words[:1] == ["pods"]), "")
+
+
+def _kill_shims(proc: str = "/proc") -> None:
+    """End the processes that held pods' containers: one whose pod was just being removed stays by itself."""
+    for pid in filter(str.isdigit, os.listdir(proc)):
+        try:
+            with open(f"{proc}/{pid}/cmdline", "rb") as handle:
+                words = os.fsdecode(handle.read()).split("\0")
+        except OSError:  # it has ended
+            continue
+        pairs = zip(words, words[1:])
+        if os.path.basename(words[0]) == _SHIM and ("-namespace", "k8s.io") in pairs:
+            with contextlib.suppress(OSError):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def _is_active(unit: str) -> bool:
