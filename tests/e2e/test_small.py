@@ -463,8 +463,8 @@ def test_manifests_and_charts(lab: Lab, helm_directory: Path) -> None:
         "apiVersion: v1\nkind: Service\nmetadata: {name: bad}\nspec: {ports: 1}\n"
     )
     said = lab.k("up", file=file, code=5).stderr
-    assert "manifests/more.yml, document 1, Service/bad: kubectl apply: error" in said
-    assert "ServiceSpec.ports" in said
+    assert "manifests/more.yml, document 1, Service/bad: kubectl apply: Error from server" in said
+    assert ".spec.ports: expected list" in said
     (folder / "more.yml").unlink()
     (folder / "web.yaml").write_text(WEB.rpartition("---")[2])
     file = lab.variant(file.name, lambda config: config.update(manifests=[{"directory": "manifests"}]))
