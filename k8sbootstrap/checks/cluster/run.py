@@ -1,7 +1,7 @@
 """The run itself: look, judge, and once more where something has not settled yet."""
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +12,7 @@ from k8sbootstrap.checks.framework import CLUSTER, Check, CheckReport, CheckResu
 from k8sbootstrap.checks.workload.lifecycle import ProbePods
 from k8sbootstrap.checks.workload.traffic import host_request, logs_command, pod_command
 from k8sbootstrap.errors import VerifyError
+from k8sbootstrap.hosts.answers import RunAnswer, RunCommand
 from k8sbootstrap.hosts.pool import Hosts, Pool
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Workload
@@ -22,6 +23,9 @@ from k8sbootstrap.survey.cluster.requests import API, health_request
 
 POLL = 0.5
 """Seconds between looks while something has not settled."""
+_CUT = "use of closed network connection"
+"""What a request to a kubelet may end with, once, when its API server has just read a new client certificate:
+it closes all connections that it made with the old one (k8s.io/client-go, transport/cert_rotation.go)."""
 NOTICE = 70.0
 """Seconds after which a cluster has noticed that a node is down: kube-controller-manager gives it 50 s, looks
 every 5 s, and then takes the node's pods out of Services."""
@@ -180,7 +184,7 @@ class _Verification:
             asked = pool.submit(self._hosts.ask_all, requests)
             ran = {}
             with suppress(VerifyError):
-                ran = self._kubectl.batch(commands)
+                ran = ask_again(self._kubectl.batch, commands)
             workload = replace(
                 workload,
                 hosts=asked.result(),
@@ -188,6 +192,20 @@ class _Verification:
                 execs={node: ran[f"exec {node}"] for node in pods if f"exec {node}" in ran},
             )
         self._facts = replace(facts, workload=workload, lost=dict(self._hosts.lost))
+
+
+def ask_again(
+    batch: Callable[[Mapping[str, RunCommand]], dict[str, RunAnswer]], commands: Mapping[str, RunCommand]
+) -> dict[str, RunAnswer]:
+    """Run commands, and once more those whose connection an API server cut to use a new certificate.
+
+    Args:
+        batch: Runs commands on a master.
+        commands: Those to run, by name.
+    """
+    ran = batch(commands)
+    cut = {name: commands[name] for name, answer in ran.items() if _CUT in answer.stderr}
+    return ran | batch(cut) if cut else ran
 
 
 def hopeless_nodes(facts: Facts) -> set[str]:

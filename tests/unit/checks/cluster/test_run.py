@@ -6,8 +6,9 @@ import pytest
 
 from k8sbootstrap.checks import framework
 from k8sbootstrap.checks.cluster import run
-from k8sbootstrap.checks.cluster.run import hopeless_nodes, run_verify
+from k8sbootstrap.checks.cluster.run import ask_again, hopeless_nodes, run_verify
 from k8sbootstrap.checks.framework import Status
+from k8sbootstrap.hosts.answers import RunAnswer, RunCommand
 from k8sbootstrap.hosts.pool import Pool
 from tests.unit.hosts.sessions import unreachable
 
@@ -139,3 +140,17 @@ def test_no_pods_where_the_pod_network_is_left_to_others(tmp_path):
     assert len(cluster.kubectl) == 1
     skipped = {result.check for result in report.results if result.status is Status.SKIPPED}
     assert skipped >= {"nodes", "pods", "pod-network", "service", "exec", "cleanup"}
+
+
+def test_a_request_that_a_new_certificate_cut_is_made_again_and_no_other():
+    cut = "Error from server: write tcp 1.2.3.4:5->1.2.3.4:10250: use of closed network connection"
+    first = {"a": RunAnswer(1, "", cut), "b": RunAnswer(1, "", "i/o timeout"), "c": RunAnswer(0, "text", "")}
+    asked = []
+
+    def batch(commands):
+        asked.append(list(commands))
+        return {name: first[name] if len(asked) == 1 else RunAnswer(0, "again", "") for name in commands}
+
+    answers = ask_again(batch, {name: RunCommand(("kubectl", name)) for name in first})
+    assert asked == [["a", "b", "c"], ["a"]]
+    assert [answers[name].said or answers[name].stdout for name in "abc"] == ["again", "i/o timeout", "text"]
