@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from k8sbootstrap.actions import cis
 from k8sbootstrap.actions.prepare import images, optional_files, registry_images, required_files
 from k8sbootstrap.artifacts.bundle.manifest import INDEX, PACKAGES, BundledFile, Manifest
 from k8sbootstrap.artifacts.bundle.writer import Content, write_bundle
@@ -116,7 +117,7 @@ def _fetch(
         State.beside(cluster_file, plan.config.name),
         base,
         cache_dir(),
-        optional=optional_files(plan),
+        optional=[*optional_files(plan), *cis.files_of(plan)],
         proxy=plan.config.proxy,
         images=registry_images(plan, base),
         progress=progress,

@@ -19,8 +19,8 @@ MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 ARCHITECTURES = tuple(MACHINES.values())
 
 _HASH_KEY = (
-    r"^(kubernetes|etcd|containerd|runc|cni-plugins|crictl|cri-dockerd|helm)/[\d.]+/(amd64|arm64)"
-    r"(/[a-z0-9-]+)?$"
+    r"^(kubernetes|etcd|containerd|runc|cni-plugins|crictl|cri-dockerd|helm|kube-bench(-controls)?)"
+    r"/[\d.]+/(amd64|arm64)(/[a-z0-9.-]+)?$"
 )
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -60,6 +60,8 @@ class Projects(_NamedByProject):
     crictl: Project
     cri_dockerd: Project
     helm: Project
+    kube_bench: Project
+    kube_bench_controls: Project
 
     def by_name(self) -> dict[str, Project]:
         """The same as a mapping; names have hyphens."""
@@ -133,6 +135,7 @@ class Catalogue(_Model):
     dns_node_cache: str
     dns_autoscaler: str
     helm: str
+    kube_bench: str
     pod_networks: Mapping[str, PodNetworkEntry]
     runtime_endpoints: Mapping[str, str]
     cri_dockerd_needs: Mapping[str, str]
@@ -141,6 +144,14 @@ class Catalogue(_Model):
     releases: Mapping[str, MinorReleases]
     """The releases by their minor."""
     sha256: Mapping[Annotated[str, Field(pattern=_HASH_KEY)], Sha256]
+
+    def of_every_release(self) -> dict[str, str]:
+        """Version by project, where it is the same for every release."""
+        return {
+            "helm": self.helm,
+            "kube-bench": self.kube_bench,
+            "kube-bench-controls": self.kube_bench,
+        }
 
     def versions(self) -> list[str]:
         """All releases, newest first."""
@@ -165,7 +176,8 @@ class Catalogue(_Model):
 
     def _used(self) -> dict[str, set[str]]:
         """Versions that releases use, by project."""
-        used = {"kubernetes": set(self.versions()), "helm": {self.helm}}
+        used = {"kubernetes": set(self.versions())}
+        used |= {name: {version} for name, version in self.of_every_release().items()}
         for releases in self.releases.values():
             for release in releases.all():
                 for name, version in releases.versions(release).by_name().items():

@@ -165,6 +165,20 @@ def helm(arch: str) -> ArtifactFile:
     return _files(catalogue, "helm", catalogue.helm, arch, Overrides())["helm"]
 
 
+def kube_bench(arch: str) -> tuple[ArtifactFile, ...]:
+    """The program kube-bench, and the controls of the CIS benchmark that it judges hosts by.
+
+    Args:
+        arch: Architecture of the hosts: amd64 or arm64.
+    """
+    catalogue = load_catalogue()
+    return tuple(
+        file
+        for name in ("kube-bench", "kube-bench-controls")
+        for file in _files(catalogue, name, catalogue.kube_bench, arch, Overrides()).values()
+    )
+
+
 def own_keys(version: str, own: Overrides) -> list[str]:
     """What ``files`` of an own release may name: its files, and the archives around them.
 

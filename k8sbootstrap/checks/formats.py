@@ -21,7 +21,8 @@ class Form:
     """
 
     report: tuple[str, ...]
-    """The keys of its JSON, in order: ``cluster``, ``ok``, ``seconds``, ``counts``, ``results``."""
+    """The keys of its JSON, in order: of ``cluster``, ``ok``, ``seconds``, ``counts``, ``hosts`` (with the
+    counts of each) and ``results``."""
     result: tuple[str, ...]
     """The keys of each result, in order: fields of ``CheckResult``."""
     words: Mapping[Status, str] = field(default_factory=dict)
@@ -49,6 +50,24 @@ VERIFY = Form(
     report=("cluster", "ok", "seconds", "results"),
     result=("check", "host", "status", "message", "seconds"),
 )
+CIS = Form(
+    report=("cluster", "ok", "seconds", "hosts", "results"),
+    result=("check", "title", "host", "status", "message", "fix"),
+    words={
+        Status.PASSED: "PASS",
+        Status.WARNING: "WARN",
+        Status.FAILED: "FAIL",
+        Status.SKIPPED: "not run",
+    },
+)
+
+
+def by_host(report: CheckReport) -> dict[str, list[CheckResult]]:
+    """The results of each host, in the order of the hosts' first ones."""
+    hosts: dict[str, list[CheckResult]] = {}
+    for result in report.results:
+        hosts.setdefault(result.host, []).append(result)
+    return hosts
 
 
 def as_json(report: CheckReport, form: Form) -> str:
@@ -58,6 +77,7 @@ def as_json(report: CheckReport, form: Form) -> str:
         "ok": report.ok,
         "seconds": report.seconds,
         "counts": form.counts(report.results),
+        "hosts": {host: form.counts(results) for host, results in by_host(report).items()},
         "results": [_result(result, form) for result in report.results],
     }
     return json.dumps({key: document[key] for key in form.report}, indent=2)

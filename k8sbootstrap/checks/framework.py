@@ -110,6 +110,8 @@ class CheckResult:
     fix: str = ""
     seconds: float = 0.0
     """From asking to knowing."""
+    title: str = ""
+    """What is so when the check passes; empty where reports show its name alone."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,9 @@ def apply(
         for verdict in check.verdicts(case):
             ignored = verdict.status is Status.FAILED and check.name in ignore
             status = Status.IGNORED if ignored else verdict.status
-            yield CheckResult(check.name, verdict.host or host, status, verdict.message, verdict.fix)
+            yield CheckResult(
+                check.name, verdict.host or host, status, verdict.message, verdict.fix, title=check.title
+            )
 
 
 def may_settle(checks: Iterable[Check[Case]], results: Iterable[CheckResult]) -> list[CheckResult]:

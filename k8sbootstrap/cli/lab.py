@@ -93,6 +93,12 @@ def command() -> None:
     help="Prepare the files of this release too, to try an upgrade.",
 )
 @click.option(
+    "--kube-bench",
+    is_flag=True,
+    help='Prepare kube-bench too, which "verify --cis" runs. If upstream can\'t be reached, it is built from '
+    "Go modules.",
+)
+@click.option(
     "--runtime",
     type=click.Choice(["docker", "containerd"]),
     default="docker",
@@ -130,6 +136,7 @@ def up(
     provider: str,
     version: str,
     upgrade_to: str | None,
+    kube_bench: bool,
     runtime: str,
     runtime_source: str,
     artifacts: tuple[Path, ...],
@@ -142,7 +149,17 @@ def up(
     if runtime_source == "upstream" and runtime != "containerd":
         raise click.UsageError("--runtime-source upstream needs --runtime containerd")
     wanted = operations.Wanted(
-        masters, workers, etcd, os_name, version, runtime, artifacts, upgrade_to, sealed, runtime_source
+        masters,
+        workers,
+        etcd,
+        os_name,
+        version,
+        runtime,
+        artifacts,
+        upgrade_to,
+        sealed,
+        runtime_source,
+        kube_bench,
     )
     began = time.monotonic()
 

@@ -62,7 +62,7 @@ class Exchange:
         password: str | None,
     ) -> None:
         self._channel = channel
-        self._unsent = stdin
+        self._unsent = memoryview(stdin)  # slices are no copies: it may be a whole program
         self._finished_sending = False
         self._out = bytearray()
         self._err = bytearray()
@@ -156,7 +156,7 @@ class Exchange:
                 self._channel.shutdown_write()
                 self._finished_sending = True
             elif self._channel.send_ready():
-                sent = self._channel.send(self._unsent[:_CHUNK])
+                sent = self._channel.send(bytes(self._unsent[:_CHUNK]))
                 self._unsent = self._unsent[sent:]
             else:
                 return False

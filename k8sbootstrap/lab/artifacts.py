@@ -6,7 +6,7 @@ Laid out as every artifact source, with a SHA256SUMS that records each file's ha
 import fcntl
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,7 +17,7 @@ import urllib3
 from k8sbootstrap import private_files
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.catalog.resolve import release
+from k8sbootstrap.catalog.resolve import kube_bench, release
 from k8sbootstrap.lab import go_build
 from k8sbootstrap.lab.commands import run
 from k8sbootstrap.lab.image_tar import write_image
@@ -42,6 +42,8 @@ class Needed:
     """docker or containerd."""
     source: str = "distribution"
     """distribution or upstream: where the runtime comes from."""
+    kube_bench: bool = False
+    """Whether kube-bench is wanted too."""
 
 
 def directory() -> Path:
@@ -99,17 +101,24 @@ def to_build(needed: Needed, others: Sequence[Path] = ()) -> list[ArtifactFile]:
     """Programs to build: those that are in no directory, where upstream can't be reached."""
     folders = (*others, directory())
     missing: list[ArtifactFile] = []
+    if needed.kube_bench:
+        program, *controls = kube_bench(_ARCH)
+        missing += _lacking([program, *controls], folders, str(program.url))
     for version in needed.versions:
         resolved = release(version, _ARCH, needed.runtime, source=needed.source)
         image = resolved.coredns.artifact
         wanted = [*resolved.binaries.values(), *resolved.cni_plugins.values(), resolved.crictl]
         if not _is_in(folders, image):
             wanted.append(ArtifactFile(image.name, image.version, image.arch, "coredns"))
-        lacking = [_served(file) for file in wanted if not _is_in(folders, file)]
-        lacking = [file for file in lacking if go_build.can_build(file) and not _is_in(folders, file)]
-        if lacking and not _upstream_answers(str(resolved.binaries["kubelet"].url)):
-            missing += lacking
+        missing += _lacking(wanted, folders, str(resolved.binaries["kubelet"].url))
     return missing
+
+
+def _lacking(wanted: Iterable[ArtifactFile], folders: Sequence[Path], url: str) -> list[ArtifactFile]:
+    """The files that must be built: no directory has them, and upstream does not answer at one's address."""
+    lacking = [_served(file) for file in wanted if not _is_in(folders, file)]
+    lacking = [file for file in lacking if go_build.can_build(file) and not _is_in(folders, file)]
+    return lacking if lacking and not _upstream_answers(url) else []
 
 
 def own_versions(needed: Needed, folders: Sequence[Path]) -> dict[str, dict[str, str]]:

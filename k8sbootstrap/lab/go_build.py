@@ -38,6 +38,8 @@ class _Program:
     versions: tuple[str, ...] = ()
     """Variables that the linker sets to ``vVERSION``, where the source does not have the version itself."""
     tags: tuple[str, ...] = ()
+    file: str = ""
+    """Path of a file in the module that is taken as it is; empty for programs, which are built."""
     c_library: str = ""
     """Debian package of the C library that it is linked with; empty for programs without C."""
 
@@ -48,6 +50,7 @@ _GIT_VERSION = tuple(
     f"{package}.gitVersion" for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 )
 _PLUGIN_VERSION = ("github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion",)
+_KUBE_BENCH = "github.com/aquasecurity/kube-bench"
 _PROGRAMS: Mapping[tuple[str, str], _Program] = {
     **{
         ("kubernetes", name): _Program("k8s.io/kubernetes", f"cmd/{name}", _GIT_VERSION)
@@ -82,6 +85,11 @@ _PROGRAMS: Mapping[tuple[str, str], _Program] = {
     ("cri-dockerd", "cri-dockerd"): _Program(
         "github.com/Mirantis/cri-dockerd", "", ("github.com/Mirantis/cri-dockerd/cmd/version.Version",)
     ),
+    ("kube-bench", "kube-bench"): _Program(_KUBE_BENCH, "", (f"{_KUBE_BENCH}/cmd.KubeBenchVersion",)),
+    **{
+        ("kube-bench-controls", f"{name}.yaml"): _Program(_KUBE_BENCH, file=f"cfg/cis-1.12/{name}.yaml")
+        for name in ("controlplane", "etcd", "master", "node", "policies")
+    },
 }
 """By project and file name, as artifacts have them."""
 
@@ -112,7 +120,7 @@ def build(files: Iterable[ArtifactFile], top: Path) -> Iterator[str]:
     by_module = sorted(set(files), key=lambda file: (_module(file), file.version, file.file))
     for (module, version), group in groupby(by_module, key=lambda file: (_module(file), file.version)):
         wanted = list(group)
-        name = wanted[0].name
+        name = min(file.name for file in wanted)
         yield f"{name} {version}"
         with tempfile.TemporaryDirectory(prefix="k8sbootstrap-build-", dir="/var/tmp") as folder:
             try:
@@ -131,16 +139,23 @@ def build(files: Iterable[ArtifactFile], top: Path) -> Iterator[str]:
 
 
 def _build(module: str, version: str, files: Iterable[ArtifactFile], folder: Path) -> None:
-    """Build programs of one module into ``out`` of a folder."""
-    programs = [_PROGRAMS[file.name, file.file] for file in files]
+    """Build programs of one module into ``out`` of a folder, and copy files of it there."""
+    wanted = [_PROGRAMS[file.name, file.file] for file in files]
+    programs = [program for program in wanted if not program.file]
     environment = _ENVIRONMENT | _c_environment(programs, folder / "c")
     program = str(go_toolchain.ensure())
 
     def go(*arguments: str) -> str:
         return run(program, *arguments, cwd=folder, **environment)
 
-    path = json.loads(go("mod", "download", "-json", f"{module}@v{version}"))["GoMod"]
-    released = json.loads(go("mod", "edit", "-json", path))
+    downloaded = json.loads(go("mod", "download", "-json", f"{module}@v{version}"))
+    released = json.loads(go("mod", "edit", "-json", downloaded["GoMod"]))
+    (folder / "out").mkdir()
+    for each in wanted:
+        if each.file:
+            shutil.copyfile(Path(downloaded["Dir"]) / each.file, folder / "out" / Path(each.file).name)
+    if not programs:
+        return
     (folder / "go.mod").write_text(_go_mod(module, version, released))
     packages = ["/".join(filter(None, (module, program.package))) for program in programs]
     tags = ",".join(sorted({tag for program in programs for tag in program.tags}))
@@ -205,5 +220,6 @@ def _module(file: ArtifactFile) -> str:
 
 def _built_name(file: ArtifactFile) -> str:
     """The name that ``go build`` gives a program: the last part of its package's path."""
-    path = _PROGRAMS[file.name, file.file].package or re.sub(r"/v\d+\Z", "", _module(file))
+    program = _PROGRAMS[file.name, file.file]
+    path = program.file or program.package or re.sub(r"/v\d+\Z", "", _module(file))
     return path.rpartition("/")[2]

@@ -39,6 +39,8 @@ class Wanted:
     """Whether hosts are to be cut off from all networks but the lab's own."""
     runtime_source: str = "distribution"
     """distribution or upstream: where the container runtime comes from."""
+    kube_bench: bool = False
+    """Whether the files for ``verify --cis`` are made ready as well."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
 
 def _needed(wanted: Wanted) -> artifacts.Needed:
     versions = (wanted.version, *((wanted.upgrade_to,) if wanted.upgrade_to else ()))
-    return artifacts.Needed(versions, wanted.runtime, wanted.runtime_source)
+    return artifacts.Needed(versions, wanted.runtime, wanted.runtime_source, wanted.kube_bench)
 
 
 def down(file: Path) -> bool:

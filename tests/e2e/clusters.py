@@ -26,6 +26,8 @@ class LabCluster:
     version: str = NEWEST
     upgrade_to: str = ""
     sealed: bool = False
+    kube_bench: bool = False
+    """Whether the files for ``verify --cis`` are made ready."""
 
     @property
     def options(self) -> list[str]:
@@ -35,6 +37,7 @@ class LabCluster:
         given += ["--runtime-source", "upstream"] if self.runtime == "upstream" else []
         given += ["--kubernetes-version", self.version]
         given += ["--upgrade-to", self.upgrade_to] if self.upgrade_to else []
+        given += ["--kube-bench"] if self.kube_bench else []
         return [*given, "--sealed"] if self.sealed else given
 
 
@@ -55,7 +58,11 @@ UPGRADE = LabCluster(
     "an upgrade that a PodDisruptionBudget holds up", masters=3, workers=2, version=BEFORE, upgrade_to=NEWEST
 )
 OWNED_HOSTS = LabCluster("hosts with docker, containers, settings and disks of their owner")
-RELEASE = LabCluster("`up`, `verify`, kube-proxy with iptables and nftables, `reset`", runtime="upstream")
+RELEASE = LabCluster(
+    "`up`, `verify`, `verify --cis`, kube-proxy with iptables and nftables, `reset`",
+    runtime="upstream",
+    kube_bench=True,
+)
 SECRETS = LabCluster("a private registry, proxies, secrets in no log; also with containerd")
 SMALL = LabCluster(
     "bad input, playbooks alone, `up` killed in every phase, addons, images from a registry, `reset`",

@@ -22,6 +22,7 @@ from labs import Lab, make_lab, summary
 from snapshot import differences, snapshot
 
 from k8sbootstrap.catalog.resolve import release
+from k8sbootstrap.checks.cis.reasons import reasons
 from k8sbootstrap.run.playbook import plugin_settings
 
 if TYPE_CHECKING:
@@ -66,6 +67,35 @@ def test_up(installed: Lab) -> None:
 
 def test_verify(installed: Lab) -> None:
     installed.k("verify")
+
+
+JUDGED = {
+    "master1": {"1.1.1", "1.1.7", "1.1.12", "1.2.15", "1.2.29", "1.3.2", "1.4.1", "2.1", "3.2.1", "5.1.2"},
+    "worker1": {"4.1.1", "4.1.9", "4.2.1", "4.2.13", "4.2.14", "4.3.1"},
+}
+"""Controls of each part of the benchmark."""
+
+
+def test_cis(installed: Lab) -> None:
+    """No control fails, each warning has its reason in docs/cis.md, and a file with a wrong mode is found."""
+    report = json.loads(installed.k("verify", "--cis", "-o", "json").stdout)
+    print("kube-bench:", report["hosts"], report["seconds"], "s")  # noqa: T201
+    assert report["ok"]
+    assert [counts["FAIL"] for counts in report["hosts"].values()] == [0, 0]
+    by_status: dict[str, set[tuple[str, str]]] = {}
+    for result in report["results"]:
+        by_status.setdefault(result["status"], set()).add((result["host"], result["check"]))
+    assert {(host, name) for host, names in JUDGED.items() for name in names} <= by_status["PASS"]
+    needs_jq = {name for name, reason in reasons().items() if reason.startswith("(jq)")}
+    assert {name for _, name in by_status["WARN"]} <= reasons().keys() - needs_jq
+    assert {name for _, name in by_status["not run"]} == needs_jq
+
+    unit = "/etc/systemd/system/kubelet.service"
+    installed.sh("worker1", f"chmod 644 {unit}")
+    said = installed.k("verify", "--cis", code=6)
+    assert "worker1: permissions=644" in said.stdout
+    assert "does not meet the CIS benchmark: 4.1.1 (worker1)" in said.stderr
+    installed.sh("worker1", f"chmod 600 {unit}")
 
 
 def test_up_again_changes_nothing(installed: Lab) -> None:

@@ -11,6 +11,7 @@ from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue
 from k8sbootstrap.catalog.models import ArtifactFile, FileOverride, Overrides, Release
 from k8sbootstrap.catalog.resolve import (
     default_version,
+    kube_bench,
     newest_like,
     own_keys,
     release,
@@ -224,6 +225,8 @@ def set_at(document, path, value):
         (("sha256", "etcd/3.6.8/amd64/etdc"), "0" * 64, "no such file"),
         (("sha256", "etcdd/3.6.8/amd64"), "0" * 64, "sha256"),
         (("sha256", "kubernetes/1.36.4/amd64"), "0" * 64, "no archive"),
+        (("sha256", "kube-bench/0.1.0/amd64"), "0" * 64, "no release uses it"),
+        (("sha256", "kube-bench-controls/0.15.6/amd64/node"), "0" * 64, "no such file"),
     ],
 )
 def test_a_wrong_catalogue_is_refused(document, path, value, said):
@@ -288,3 +291,15 @@ def test_pod_networks_are_pinned():
         assert network.version in manifest.url
         assert network.images
         assert {image.artifact.arch for image in network.images} == {"arm64"}
+
+
+def test_kube_bench_and_its_controls_come_in_one_archive() -> None:
+    program, *controls = kube_bench("arm64")
+    archive = "https://github.com/aquasecurity/kube-bench/releases/download/v0.15.6/kube-bench_0.15.6"
+    assert {file.url for file in (program, *controls)} == {f"{archive}_linux_arm64.tar.gz"}
+    assert {file.checksum_url for file in (program, *controls)} == {f"{archive}_checksums.txt"}
+    assert (program.key, program.member) == ("kube-bench/0.15.6/arm64/kube-bench", "kube-bench")
+    assert [(file.key, file.member) for file in controls] == [
+        (f"kube-bench-controls/0.15.6/arm64/{name}.yaml", f"cfg/cis-1.12/{name}.yaml")
+        for name in ("controlplane", "etcd", "master", "node", "policies")
+    ]

@@ -1,8 +1,10 @@
+import hashlib
 import json
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from k8sbootstrap.catalog.resolve import kube_bench
 from tests.cluster_yaml import cluster_yaml
 
 CLUSTER = cluster_yaml(
@@ -62,3 +64,65 @@ def test_nothing_left_to_check_is_not_a_success(run, file):
     ran = run("-f", str(file), "verify", "--allow-down", "m1")
     assert ran.code == 6
     assert "skipped  ssh" in ran.out
+
+
+@pytest.fixture
+def with_kube_bench(file):
+    """The same cluster, with a directory that has kube-bench."""
+    files = {each.key: each.file for each in kube_bench("amd64")}
+    for key, name in files.items():
+        path = file.parent / "artifacts" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        checks = f"groups: [{{id: 1, checks: [{{id: {len(name)}.1, text: Ensure this}}]}}]"
+        path.write_text(f"version: cis-1.12\ntype: {name.removesuffix('.yaml')}\n{checks}\n")
+    list_of_hashes = "".join(
+        f"{hashlib.sha256((file.parent / 'artifacts' / key).read_bytes()).hexdigest()}  {key}\n"
+        for key in files
+    )
+    (file.parent / "artifacts" / "SHA256SUMS").write_text(list_of_hashes)
+    sources = "artifacts: {upstream: false, sources: [{directory: artifacts}]}\n"
+    file.write_text(file.read_text() + sources)
+    return file
+
+
+def test_cis_without_kube_bench_says_where_it_was_looked_for(run, file):
+    file.write_text(file.read_text() + "artifacts: {upstream: false}\n")
+    ran = run("-f", str(file), "verify", "--cis")
+    assert ran.code == 8
+    assert "kube-bench/0.15.6/amd64/kube-bench" in ran.err
+
+
+def test_cis_of_a_host_that_cannot_be_reached(run, with_kube_bench, tmp_path):
+    junit = tmp_path / "junit.xml"
+    ran = run("-f", str(with_kube_bench), "verify", "--cis", "--junit", str(junit))
+    assert ran.code == 6
+    assert "m1        0        0        1        5" in ran.out
+    assert "FAIL    kube-bench kube-bench runs on the host" in ran.out
+    assert "kube-bench/0.15.6: 1 file from" in ran.err
+    assert "The cluster demo does not meet the CIS benchmark: kube-bench (m1)" in ran.err
+    suite = ET.fromstring(junit.read_text()).find("testsuite")
+    assert (suite.attrib["failures"], suite.attrib["skipped"]) == ("1", "5")
+
+
+def test_cis_as_json(run, with_kube_bench):
+    ran = run("-f", str(with_kube_bench), "verify", "--cis", "-o", "json")
+    document = json.loads(ran.out)
+    assert list(document) == ["cluster", "ok", "seconds", "hosts", "results"]
+    assert document["hosts"] == {"m1": {"PASS": 0, "WARN": 0, "FAIL": 1, "ignored": 0, "not run": 5}}
+    first, second = document["results"][:2]
+    assert list(first) == ["check", "title", "host", "status", "message", "fix"]
+    assert (first["check"], first["status"]) == ("kube-bench", "FAIL")
+    assert (second["title"], second["status"]) == ("Ensure this", "not run")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--cis", "--short"], "--cis and --short exclude each other"),
+        (["--bundle", __file__], "--bundle needs --cis"),
+    ],
+)
+def test_options_that_do_not_go_together(run, file, options, said):
+    ran = run("-f", str(file), "verify", *options)
+    assert ran.code == 2
+    assert said in ran.err

@@ -4,6 +4,7 @@ import hashlib
 import json
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,9 +144,17 @@ def test_what_a_directory_has_is_not_built(asked: list[str], top: Path, tmp_path
     assert not {"kubernetes/1.36.3/amd64/kubelet", "etcd/3.6.8/amd64/etcd"} & {*asked}
 
 
+def test_kube_bench_is_built_only_where_it_is_wanted(asked: list[str]) -> None:
+    artifacts.fill(DOCKER, str)
+    assert not [key for key in asked if "kube-bench" in key]
+    artifacts.fill(replace(DOCKER, kube_bench=True), str)
+    assert {"kube-bench/0.15.6/amd64/kube-bench", "kube-bench-controls/0.15.6/amd64/node.yaml"} <= {*asked}
+
+
 def test_nothing_is_built_where_upstream_answers(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     urls = []
     monkeypatch.setattr(artifacts, "_upstream_answers", lambda url: urls.append(url) or True)
-    artifacts.fill(DOCKER, str)
+    artifacts.fill(replace(DOCKER, kube_bench=True), str)
     assert asked == []
-    assert urls[0].endswith("/kubelet")
+    assert urls[0].endswith(".tar.gz")
+    assert urls[1].endswith("/kubelet")

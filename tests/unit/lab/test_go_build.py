@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.catalog.resolve import release, versions
+from k8sbootstrap.catalog.resolve import kube_bench, release, versions
 from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab import go_build, go_toolchain
 
@@ -127,6 +127,24 @@ def test_a_program_with_c_is_linked_with_its_library(
     assert "not a dynamic executable" in libraries.stderr
 
 
+def test_files_of_a_module_are_taken_as_they_are(publish, tmp_path: Path) -> None:
+    publish(
+        "github.com/aquasecurity/kube-bench",
+        "0.15.6",
+        "module github.com/aquasecurity/kube-bench\n\ngo 1.21\n",
+        {
+            "main.go": "package main\n\nfunc main() {}\n",
+            **{f"cfg/cis-1.12/{Path(file.key).name}": file.file for file in kube_bench("amd64")},
+        },
+    )
+    top = tmp_path / "artifacts"
+    program, *controls = kube_bench("amd64")
+    assert list(go_build.build(controls, top)) == ["kube-bench-controls 0.15.6"]
+    assert [(top / file.key).read_text() for file in controls] == [file.file for file in controls]
+    assert list(go_build.build([program, *controls], top)) == ["kube-bench 0.15.6"]
+    assert (top / program.key).stat().st_mode & 0o111
+
+
 def test_a_module_that_is_not_served_is_named(publish, tmp_path: Path) -> None:
     (tmp_path / "proxy").mkdir()
     files = [ArtifactFile("coredns", "1.2.3", "amd64", "coredns")]
@@ -150,3 +168,4 @@ def test_every_program_of_a_release_has_a_source(version: str) -> None:
         wanted = release(version, "amd64", runtime, source=source)
         for file in (*wanted.binaries.values(), *wanted.cni_plugins.values(), wanted.crictl):
             assert go_build.can_build(file), file.key
+    assert all(map(go_build.can_build, kube_bench("amd64")))

@@ -21,6 +21,8 @@ CATALOGUE = Path(catalog.__file__).parent
 BINARIES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
 DL = "https://dl.k8s.io"
 ETCD_SUMS = "etcd-io/etcd/releases/download/v3.6.8/SHA256SUMS"
+KUBE_BENCH = "kube-bench_0.15.6_linux_{arch}.tar.gz"
+KUBE_BENCH_SUMS = "aquasecurity/kube-bench/releases/download/v0.15.6/kube-bench_0.15.6_checksums.txt"
 BESIDE = {
     "containerd/2.3.4/{arch}": (
         "containerd/containerd/releases/download/v2.3.4/containerd-2.3.4-linux-{arch}.tar.gz.sha256sum"
@@ -65,9 +67,13 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the catalogue."""
+    """A copy of the catalogue, with hashes of kube-bench too."""
     for name in (RELEASES, CHECKSUMS):
         shutil.copy(CATALOGUE / name, tmp_path)
+    with (tmp_path / CHECKSUMS).open("a") as checksums:
+        for name in ("kube-bench", "kube-bench-controls"):
+            for arch in ("amd64", "arm64"):
+                checksums.write(f"{name}/0.15.6/{arch}: {digest(KUBE_BENCH.format(arch=arch))}\n")
     return tmp_path
 
 
@@ -89,6 +95,8 @@ def upstream(tmp_path: Path, folder: Path) -> Iterator[Upstream]:
                 address = place.format(arch=arch)
                 name = address.rpartition("/")[2].rpartition(".")[0]
                 site.put(address, f"{sums[key.format(arch=arch)]}  {name}\n")
+        archives = [KUBE_BENCH.format(arch=arch) for arch in ("amd64", "arm64")]
+        site.put(KUBE_BENCH_SUMS, "".join(f"{digest(name)}  {name}\n" for name in archives))
         lines = [f"{sums[f'runc/1.4.3/{arch}/runc']}  runc.{arch}\n" for arch in ("amd64", "arm64")]
         site.put("opencontainers/runc/releases/download/v1.4.3/runc.sha256sum", "".join(lines))
         for minor, newest in (
