@@ -86,7 +86,7 @@ def fill(needed: Needed, progress: Progress, others: Sequence[Path] = ()) -> Pat
     """
     top = directory()
     top.mkdir(parents=True, exist_ok=True)
-    with _locked(top):
+    with _locked(top, progress):
         for name in go_build.build(to_build(needed, others), top):
             minutes = ", 10 to 15 minutes on 2 cores" if name.startswith("kubernetes") else ""
             progress(f"building {name} from Go modules (once{minutes})")
@@ -199,7 +199,11 @@ def _sha256(path: Path) -> str:
 
 
 @contextmanager
-def _locked(top: Path) -> Iterator[None]:
+def _locked(top: Path, progress: Progress) -> Iterator[None]:
     with (top.parent / "artifacts.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another lab up, which makes files too")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

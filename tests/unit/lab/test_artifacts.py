@@ -1,9 +1,12 @@
 """The lab's artifact directory."""
 
+import fcntl
 import hashlib
 import json
 import tarfile
+import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,3 +161,20 @@ def test_nothing_is_built_where_upstream_answers(asked: list[str], monkeypatch: 
     assert asked == []
     assert urls[0].endswith(".tar.gz")
     assert urls[1].endswith("/kubelet")
+
+
+def test_it_says_that_it_waits_for_another(asked: list[str], top: Path) -> None:
+    top.mkdir(parents=True)
+    said: list[str] = []
+    with (top.parent / "artifacts.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with ThreadPoolExecutor(1) as pool:
+            filled = pool.submit(artifacts.fill, CONTAINERD, said.append)
+            deadline = time.monotonic() + 10
+            while not said and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert said == ["waiting for another lab up, which makes files too"]
+            assert asked == []
+            fcntl.flock(other, fcntl.LOCK_UN)
+            filled.result(10)
+    assert asked
