@@ -72,6 +72,9 @@ def _start(host: Host, image: Path, key: Path, link: str) -> "subprocess.Popen[b
         (host.folder / part).mkdir(parents=True)
     for part in ("work", "root", "record"):
         (host.folder / part).mkdir()
+    if host.name.startswith("master"):  # a member that has its data
+        (host.folder / "upper/var/lib/etcd/member/wal").mkdir(parents=True)
+        (host.folder / "upper/var/lib/etcd/member/wal/0.wal").touch()
     shutil.copy(key, host.folder / "upper/etc/ssh/ssh_host_ed25519_key")
     shutil.copy(key.with_suffix(".pub"), host.folder / "upper/home/ops/.ssh/authorized_keys")
     owner = (image / "home/ops").stat()
