@@ -17,6 +17,8 @@ from k8sbootstrap.errors import PreflightError
 
 CLUSTER = "cluster"
 """Stands for the host's name in results that belong to no single host."""
+DOWN = "known to be down"
+"""What is said of a host that the user named with --allow-down."""
 SETTLE = 30.0
 """Seconds that something just started, just elected or just moved may take to be well."""
 
@@ -128,6 +130,14 @@ class CheckReport:
     def failures(self) -> tuple[CheckResult, ...]:
         """The results that failed and count."""
         return self.having(Status.FAILED)
+
+    @property
+    def failed_on(self) -> str:
+        """Names of the checks that failed, each with its hosts; empty where none failed."""
+        hosts: dict[str, list[str]] = {}
+        for result in self.failures:
+            hosts.setdefault(result.check, []).append(result.host)
+        return "; ".join(f"{check} ({', '.join(names)})" for check, names in hosts.items())
 
     @property
     def ok(self) -> bool:

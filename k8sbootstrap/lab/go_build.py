@@ -7,8 +7,8 @@ program is built with exactly the versions of its dependencies that it was relea
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +21,7 @@ from k8sbootstrap.lab.commands import run
 from k8sbootstrap.lab.mirror import SUITE, unpack
 
 _STAGING = "./staging/src/"
-_ENVIRONMENT = {"GOFLAGS": "", "GOWORK": "off", "GOROOT": "", "GOTOOLCHAIN": "auto"}
+_ENVIRONMENT = {"GOFLAGS": "", "GOWORK": "off", "GOROOT": "", "GOTOOLCHAIN": go_toolchain.TOOLCHAIN}
 SERVED = {"cri-dockerd": "0.3.17"}
 """Version of a project that is built, whatever a release names: module proxies serve few of them. The later
 ones of cri-dockerd that they serve need a newer docker than that of Debian 12."""
@@ -117,25 +117,39 @@ def build(files: Iterable[ArtifactFile], top: Path) -> Iterator[str]:
     Raises:
         LabError: A module can't be fetched, or does not build.
     """
+    said = ""
     by_module = sorted(set(files), key=lambda file: (_module(file), file.version, file.file))
     for (module, version), group in groupby(by_module, key=lambda file: (_module(file), file.version)):
         wanted = list(group)
-        name = min(file.name for file in wanted)
-        yield f"{name} {version}"
-        with tempfile.TemporaryDirectory(prefix="k8sbootstrap-build-", dir="/var/tmp") as folder:
+        name = f"{min(file.name for file in wanted)} {version}"
+        if name != said:  # a project may have a module for each program
+            said = name
+            yield name
+        with _empty(top.with_name(f"{top.name}.build")) as folder:
             try:
-                _build(module, version, wanted, Path(folder))
+                _build(module, version, wanted, folder)
             except LabError as exc:
                 raise LabError(
-                    f"{name} {version} can't be built from Go modules: {exc}",
+                    f"{name} can't be built from Go modules: {exc}",
                     hint="Run the same command again, or name a directory with the files (--artifacts).",
                 ) from exc
             for file in wanted:
                 target = top / file.key
                 target.parent.mkdir(parents=True, exist_ok=True)
                 partial = target.with_name(f".{target.name}")
-                shutil.copy(Path(folder) / "out" / _built_name(file), partial)
+                shutil.copy(folder / "out" / _built_name(file), partial)
                 partial.replace(target)
+
+
+@contextmanager
+def _empty(folder: Path) -> Iterator[Path]:
+    """A new folder that is gone afterwards. If this is killed, the next build removes it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _build(module: str, version: str, files: Iterable[ArtifactFile], folder: Path) -> None:
@@ -143,7 +157,7 @@ def _build(module: str, version: str, files: Iterable[ArtifactFile], folder: Pat
     wanted = [_PROGRAMS[file.name, file.file] for file in files]
     programs = [program for program in wanted if not program.file]
     environment = _ENVIRONMENT | _c_environment(programs, folder / "c")
-    program = str(go_toolchain.ensure())
+    program = go_toolchain.ensure()
 
     def go(*arguments: str) -> str:
         return run(program, *arguments, cwd=folder, **environment)

@@ -1,88 +1,51 @@
 """The Go that programs are built with: one release, so that builds on different machines are the same.
 
-It comes from the module proxy, as Go's own modules do. What is downloaded must have the known hash.
+Go itself fetches that release, from the module proxy that it is configured with, and checks it against its
+checksum database. Any Go since 1.21 can do that. A machine without one gets Debian's, in the lab's cache.
 """
 
-import hashlib
-import os
+import re
+import shutil
 import tempfile
-import zipfile
 from pathlib import Path
-
-import urllib3
 
 from k8sbootstrap.artifacts.cache import cache_dir
 from k8sbootstrap.errors import LabError
+from k8sbootstrap.lab.commands import run
+from k8sbootstrap.lab.mirror import unpack
 
-VERSION = "1.26.8"
-_SHA256 = "30c2b1bf7dcc88d3eb0a1364e47ddd9128edb3110a30e8a0ef61cd5856b31de7"
-_MODULE = f"golang.org/toolchain@v0.0.1-go{VERSION}.linux-amd64"
-_PROXY = "https://proxy.golang.org"
-_SECONDS_WITHOUT_DATA = 60.0
-_BLOCK = 1 << 20
-_OK = 200
-_PROGRAMS = ("bin/*", "pkg/tool/linux_amd64/*")
+TOOLCHAIN = "go1.26.8+auto"
+"""Value of GOTOOLCHAIN: this release, or a later one where a module asks for it."""
+_FETCHES_OTHERS = (1, 21)
+_SUITE, _PACKAGE, _PROGRAM = "trixie", "golang-1.24-go", "usr/lib/go-1.24/bin/go"
 
 
-def ensure() -> Path:
-    """Download Go, unless it is there.
+def ensure() -> str:
+    """Get a Go that fetches other releases of itself.
 
     Returns:
-        The program ``go``.
+        The program: this machine's, or Debian's.
 
     Raises:
-        LabError: The module proxy can't be reached, or serves another file.
+        LabError: Debian's package can't be fetched.
     """
-    folder = cache_dir() / "lab" / f"go-{VERSION}"
+    if _is_new_enough():
+        return "go"
+    folder = cache_dir() / "lab" / _PACKAGE
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".go-", dir=folder.parent) as name:
-            archive = Path(name) / "go.zip"
-            _download(address(), archive)
-            with zipfile.ZipFile(archive) as opened:
-                opened.extractall(name)
-            root = Path(name) / _MODULE
-            for pattern in _PROGRAMS:
-                for program in root.glob(pattern):
-                    program.chmod(0o755)
-            root.rename(folder)
-    return folder / "bin" / "go"
+        with tempfile.TemporaryDirectory(prefix=f".{_PACKAGE}-", dir=folder.parent) as name:
+            unpacked = Path(name) / "files"
+            unpack(_SUITE, [_PACKAGE], unpacked)
+            unpacked.rename(folder)
+    return str(folder / _PROGRAM)
 
 
-def address() -> str:
-    """Where the toolchain is: at the first module proxy that GOPROXY names, or at Go's own."""
-    named = os.environ.get("GOPROXY", "").replace("|", ",").split(",")[0]
-    base = named if named.startswith(("https://", "http://")) else _PROXY
-    module, _, version = _MODULE.partition("@")
-    return f"{base.rstrip('/')}/{module}/@v/{version}.zip"
-
-
-def _download(url: str, target: Path) -> None:
-    digest = hashlib.sha256()
+def _is_new_enough() -> bool:
+    if shutil.which("go") is None:
+        return False
     try:
-        with (
-            urllib3.PoolManager().request(
-                "GET", url, preload_content=False, timeout=_SECONDS_WITHOUT_DATA
-            ) as answer,
-            target.open("wb") as file,
-        ):
-            if answer.status != _OK:
-                raise _unreachable(f"{url} answers with HTTP status {answer.status}")
-            for block in answer.stream(_BLOCK):
-                digest.update(block)
-                file.write(block)
-    except urllib3.exceptions.HTTPError as exc:
-        raise _unreachable(f"{url} can't be fetched: {exc}") from exc
-    if digest.hexdigest() != _SHA256:
-        raise LabError(
-            f"{url} is not Go {VERSION}: its sha256 is {digest.hexdigest()}, not {_SHA256}",
-            hint="Set GOPROXY to a module proxy that serves the original file.",
-        )
-
-
-def _unreachable(what: str) -> LabError:
-    return LabError(
-        f"Programs must be built here, since upstream's releases can't be reached, but {what}",
-        hint="Set GOPROXY to a module proxy that this machine reaches, or name a directory with the "
-        "programs (--artifacts).",
-    )
+        found = re.search(r"go(\d+)\.(\d+)", run("go", "version", GOTOOLCHAIN="local"))
+    except LabError:
+        return False
+    return found is not None and (int(found[1]), int(found[2])) >= _FETCHES_OTHERS

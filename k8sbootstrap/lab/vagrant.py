@@ -85,6 +85,7 @@ def up(file: Path, wanted: operations.Wanted, progress: Progress) -> None:
         hosts(wanted),
         version=wanted.version,
         runtime=wanted.runtime,
+        runtime_source=wanted.runtime_source,
         sources=[*(path.resolve() for path in wanted.artifacts), artifacts.directory()],
         key=key,
         dns=True,

@@ -6,9 +6,7 @@ from functools import partial
 
 from k8sbootstrap.checks.cis.answers import HostTold, Told
 from k8sbootstrap.checks.cis.benchmark import Benchmark
-from k8sbootstrap.checks.framework import Check, Verdict, failed, passed, skipped, warning
-
-DOWN = "known to be down"
+from k8sbootstrap.checks.framework import DOWN, Check, Verdict, failed, passed, skipped, warning
 
 
 @dataclass(frozen=True)

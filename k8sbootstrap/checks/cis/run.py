@@ -155,10 +155,5 @@ def conclude(report: CheckReport) -> None:
     """
     if report.ok:
         return
-    failures: dict[str, list[str]] = {}
-    for result in report.failures:
-        failures.setdefault(result.check, []).append(result.host)
-    names = "; ".join(f"{check} ({', '.join(hosts)})" for check, hosts in failures.items())
-    raise VerifyError(
-        f"The cluster {report.cluster} does not meet the CIS benchmark: {names or 'nothing was judged'}"
-    )
+    why = report.failed_on or "nothing was judged"
+    raise VerifyError(f"The cluster {report.cluster} does not meet the CIS benchmark: {why}")

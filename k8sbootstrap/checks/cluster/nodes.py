@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from k8sbootstrap.checks.cluster.shared import DOWN, NO_NETWORK
-from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
+from k8sbootstrap.checks.cluster.shared import NO_NETWORK
+from k8sbootstrap.checks.framework import DOWN, Verdict, failed, passed, skipped
 from k8sbootstrap.plan.models import CONTROL_PLANE, ClusterPlan, HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Object
 from k8sbootstrap.survey.cluster.parse import internal_ips, node_ready

@@ -66,15 +66,12 @@ def conclude(report: CheckReport) -> None:
     """
     if report.ok:
         return
-    failures: dict[str, list[str]] = {}
-    for result in report.failures:
-        failures.setdefault(result.check, []).append(result.host)
-    names = "; ".join(f"{check} ({', '.join(hosts)})" for check, hosts in failures.items())
-    order = {check.name: check for check in ALL_CHECKS}
-    first = next((name for name in order if name in failures), "")
+    failed = {result.check for result in report.failures}
+    first = next((check.name for check in ALL_CHECKS if check.name in failed), "")
     hint = f"Fix {first} first: later failures are often caused by earlier ones." if first else ""
     raise VerifyError(
-        f"The cluster {report.cluster} does not work correctly: {names or 'no host was checked'}", hint
+        f"The cluster {report.cluster} does not work correctly: {report.failed_on or 'no host was checked'}",
+        hint,
     )
 
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from k8sbootstrap.checks.framework import Verdict, failed, skipped
+from k8sbootstrap.checks.framework import DOWN, Verdict, failed, skipped
 from k8sbootstrap.hosts.answers import Answer
 from k8sbootstrap.plan.models import HostPlan
 from k8sbootstrap.survey.cluster.facts import Facts, Pod, Workload
 
-DOWN = "known to be down"
 UNREACHABLE = "cannot be reached over SSH"
 NO_NETWORK = "there is no pod network yet, and with network.plugin: none you install it yourself"
 

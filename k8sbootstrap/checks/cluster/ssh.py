@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from k8sbootstrap.checks.cluster.shared import DOWN
-from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
+from k8sbootstrap.checks.framework import DOWN, Verdict, failed, passed, skipped
 from k8sbootstrap.survey.cluster.facts import Facts
 
 

@@ -55,7 +55,7 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(go_build, "_ENVIRONMENT", go_build._ENVIRONMENT | {"GOTOOLCHAIN": "local"})
-    monkeypatch.setattr(go_toolchain, "ensure", lambda: Path(str(GO)))
+    monkeypatch.setattr(go_toolchain, "ensure", lambda: str(GO))
 
     def put(module: str, version: str, go_mod: str, files: dict[str, str]) -> None:
         folder = proxy / module / "@v"
@@ -160,6 +160,15 @@ def test_code_that_does_not_compile_leaves_nothing(publish, tmp_path: Path) -> N
     with pytest.raises(LabError, match="go build"):
         list(go_build.build([ArtifactFile("coredns", "1.2.3", "amd64", "coredns")], tmp_path / "artifacts"))
     assert not list(tmp_path.glob("artifacts/**/*coredns*/*"))
+    assert not (tmp_path / "artifacts.build").exists()
+
+
+def test_what_a_killed_build_left_is_removed(kubernetes: list[ArtifactFile], tmp_path: Path) -> None:
+    left = tmp_path / "artifacts.build/out/kubelet"
+    left.parent.mkdir(parents=True)
+    left.write_text("half")
+    list(go_build.build(kubernetes, tmp_path / "artifacts"))
+    assert not left.parent.parent.exists()
 
 
 @pytest.mark.parametrize("version", versions())

@@ -1,13 +1,6 @@
-"""Go itself, from a module proxy: a real HTTP server with a small archive."""
+"""Which Go builds programs: this machine's where it can fetch other releases of itself, else Debian's."""
 
-import hashlib
-import io
-import zipfile
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -15,59 +8,62 @@ from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab import go_toolchain
 
 
-def _archive() -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name in ("bin/go", "pkg/tool/linux_amd64/link", "src/x.go"):
-            archive.writestr(f"{go_toolchain._MODULE}/{name}", "#!/bin/sh\necho go\n")
-    return content.getvalue()
-
-
 @pytest.fixture
-def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The file that the proxy serves."""
+def unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Packages that were taken from Debian's mirror."""
     monkeypatch.setenv("K8SBOOTSTRAP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(go_toolchain, "_SHA256", hashlib.sha256(_archive()).hexdigest())
-    module, _, version = go_toolchain._MODULE.partition("@")
-    file = tmp_path / "root" / module / "@v" / f"{version}.zip"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(_archive())
-    server = ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path / "root")
-    )
-    Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("GOPROXY", f"http://127.0.0.1:{server.server_port},direct")
-    yield file
-    server.shutdown()
+    taken: list[list[str]] = []
+
+    def unpack(_suite: str, packages: list[str], target: Path) -> None:
+        taken.append(packages)
+        (target / go_toolchain._PROGRAM).parent.mkdir(parents=True)
+        (target / go_toolchain._PROGRAM).touch()
+
+    monkeypatch.setattr(go_toolchain, "unpack", unpack)
+    return taken
 
 
-def test_it_is_downloaded_once_and_its_programs_run(proxy: Path) -> None:
+def _go(folder: Path, script: str) -> str:
+    """A PATH that has a program go."""
+    folder.mkdir()
+    (folder / "go").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "go").chmod(0o755)
+    return str(folder)
+
+
+@pytest.mark.parametrize("version", ["go1.21", "go1.21.0", "go1.26.8 X:nodwarf5", "go2.0"])
+def test_a_go_that_fetches_others_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unpacked: list[list[str]], version: str
+) -> None:
+    monkeypatch.setenv("PATH", _go(tmp_path / "bin", f"echo go version {version} linux/amd64"))
+    assert go_toolchain.ensure() == "go"
+    assert unpacked == []
+
+
+@pytest.mark.parametrize("script", ["echo go version go1.19.8 linux/amd64", "exit 1", "echo devel"])
+def test_debians_takes_the_place_of_one_that_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unpacked: list[list[str]], script: str
+) -> None:
+    monkeypatch.setenv("PATH", _go(tmp_path / "bin", script))
     program = go_toolchain.ensure()
-    assert program.stat().st_mode & 0o111
-    assert (program.parents[1] / "pkg/tool/linux_amd64/link").stat().st_mode & 0o111
-    assert not (program.parents[1] / "src/x.go").stat().st_mode & 0o111
-    proxy.unlink()
+    assert Path(program).is_file()
     assert go_toolchain.ensure() == program
+    assert len(unpacked) == 1
 
 
-def test_another_file_is_refused_and_leaves_nothing(proxy: Path, tmp_path: Path) -> None:
-    proxy.write_bytes(b"something else")
-    with pytest.raises(LabError, match=r"is not Go 1\.\d+\.\d+: its sha256 is") as caught:
-        go_toolchain.ensure()
-    assert "GOPROXY" in caught.value.hint
+def test_a_machine_without_go_keeps_nothing_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unpacked: list[list[str]]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def broken(_suite: str, _packages: list[str], target: Path) -> None:
+        target.mkdir()
+        raise LabError("the mirror does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(go_toolchain, "unpack", broken)
+        with pytest.raises(LabError, match="does not answer"):
+            go_toolchain.ensure()
     assert list((tmp_path / "cache/lab").iterdir()) == []
-
-
-def test_a_proxy_without_it_or_without_an_answer(proxy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    proxy.unlink()
-    with pytest.raises(LabError, match="answers with HTTP status 404"):
-        go_toolchain.ensure()
-    monkeypatch.setenv("GOPROXY", "http://127.0.0.1:9")
-    with pytest.raises(LabError, match=r"http://127\.0\.0\.1:9/.* can't be fetched"):
-        go_toolchain.ensure()
-
-
-@pytest.mark.parametrize("value", ["", "off", "direct", "file:///srv/proxy"])
-def test_where_no_proxy_is_named_it_is_gos_own(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv("GOPROXY", value)
-    assert go_toolchain.address().startswith("https://proxy.golang.org/golang.org/toolchain/@v/v0.0.1-go1.")
+    assert Path(go_toolchain.ensure()).is_file()
+    assert len(unpacked) == 1
