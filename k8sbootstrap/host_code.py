@@ -1,9 +1,12 @@
-"""Which modules of the package on hosts a file needs there: what it imports, and what those import.
+"""What a file needs on hosts of the package there: the modules that it imports, and what those import.
 
 That package is ``playbooks/module_utils/k8sbootstrap``; on hosts it is ``ansible.module_utils.k8sbootstrap``.
 """
 
 import ast
+import base64
+import json
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -13,6 +16,32 @@ from k8sbootstrap.resources import host_code_dir
 
 PACKAGE = "ansible.module_utils.k8sbootstrap"
 _PARSER = Lock()
+_LOADER = """\
+import base64, json, sys, types, zlib
+for name in ("ansible", "ansible.module_utils"):
+    sys.modules[name] = types.ModuleType(name)
+for name, source in json.loads(zlib.decompress(base64.b64decode({packed!r}))):
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = []
+    exec(compile(source, name, "exec"), module.__dict__)
+"""
+
+
+@cache
+def program(main: Path) -> bytes:
+    """A file as a program for hosts: what it imports of the package is part of it.
+
+    Args:
+        main: A Python file. It runs as a module of another name than ``__main__``.
+
+    Raises:
+        FileNotFoundError: ``main`` is missing.
+        SyntaxError: One of the files is not Python.
+    """
+    files = {**needed_by(main), "host_program": main}
+    sources = [(name, path.read_text(encoding="utf-8")) for name, path in files.items()]
+    packed = base64.b64encode(zlib.compress(json.dumps(sources).encode()))
+    return _LOADER.format(packed=packed).encode()
 
 
 @cache

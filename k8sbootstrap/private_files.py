@@ -55,6 +55,21 @@ def write(path: Path, content: bytes, mode: int, *, root: Path) -> None:
         ) from exc
 
 
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        StateError: It can't be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise StateError(
+            f"{path} cannot be removed: {exc.strerror}",
+            hint="Correct the permissions of its directory, and run the same command again.",
+        ) from exc
+
+
 def _make_private(folder: Path, root: Path) -> None:
     if not folder.is_dir():
         if folder != root:

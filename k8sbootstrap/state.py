@@ -9,6 +9,12 @@ from pathlib import Path
 
 from k8sbootstrap.errors import StateError
 
+ADOPT = (
+    "If the cluster runs, run k8sbootstrap adopt: it reads the state back from a master. If it is a new "
+    "cluster, run k8sbootstrap up. Or name another cluster file with -f."
+)
+"""What to do where a cluster's state is missing."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -63,9 +69,44 @@ class State:
         return self.directory / "charts"
 
     @property
+    def users(self) -> Path:
+        """The certificates of users to whom kubeconfigs were issued, without their keys."""
+        return self.directory / "users"
+
+    @property
+    def renewal(self) -> Path:
+        """A renewal of certificates that has begun (see ``k8sbootstrap.pki.renewal``)."""
+        return self.directory / "renewal.json"
+
+    @property
+    def rotation(self) -> Path:
+        """CAs and keys of a rotation that has begun (see ``k8sbootstrap.pki.rotation``)."""
+        return self.directory / "rotation"
+
+    @property
+    def restore(self) -> Path:
+        """A backup that is restored (see ``k8sbootstrap.actions.backup.restoration``)."""
+        return self.directory / "restore"
+
+    @property
     def runs(self) -> Path:
         """One folder per run: events, Ansible's own log, verify's results."""
         return self.directory / "runs"
+
+    @property
+    def conformance(self) -> Path:
+        """What the newest run of Conformance said (JSON)."""
+        return self.directory / "conformance.json"
+
+    @property
+    def conformance_log(self) -> Path:
+        """What the tests printed that failed in it."""
+        return self.directory / "conformance.log"
+
+    @property
+    def hosts(self) -> Path:
+        """Hosts that the cluster has, and how to reach them (JSON, mode 0600)."""
+        return self.directory / "hosts.json"
 
     @property
     def lock(self) -> Path:
@@ -81,6 +122,11 @@ class State:
     def registry_logins(self) -> Path:
         """Logins to image registries (see ``k8sbootstrap.inventory.logins``), mode 0600."""
         return self.directory / "registry-logins.json"
+
+    @property
+    def snapshot_store(self) -> Path:
+        """The bucket for snapshots of etcd (see ``k8sbootstrap.inventory.snapshot_store``), mode 0600."""
+        return self.directory / "snapshot-store.json"
 
     @property
     def proxy(self) -> Path:
@@ -119,6 +165,11 @@ class State:
             (self.directory.parent / ".gitignore").open("x") as file,
         ):
             file.write("*\n")
+
+
+def no_state(cluster: str) -> str:
+    """Says that a cluster's state is missing here, for a message."""
+    return f"this machine has no state of the cluster {cluster}"
 
 
 def _refuse_strangers(folder: Path) -> None:

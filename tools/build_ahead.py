@@ -20,7 +20,9 @@ def needed(cluster: LabCluster) -> artifacts.Needed:
     """What a cluster of the tests is installed with."""
     versions = tuple(filter(None, (cluster.version, cluster.upgrade_to)))
     runtime, source = ("containerd", "upstream") if cluster.runtime == "upstream" else (cluster.runtime, "")
-    return artifacts.Needed(versions, runtime, source or "distribution", cluster.kube_bench)
+    return artifacts.Needed(
+        versions, runtime, source or "distribution", cluster.kube_bench, cluster.conformance
+    )
 
 
 def main() -> None:

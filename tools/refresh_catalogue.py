@@ -112,7 +112,7 @@ def _published(catalogue: Catalogue, versions: Iterable[str]) -> Iterator[tuple[
     """Key, address of the checksum and name in it, of all that upstream publishes checksums for."""
     for version in versions:
         used = catalogue.releases[minor_of(version)].versions(version).by_name()
-        used |= {"kubernetes": version, **catalogue.of_every_release()}
+        used |= {"kubernetes": version, "kubernetes-test": version, **catalogue.of_every_release()}
         for name, project in catalogue.projects.by_name().items():
             if project.checksum_url is None:
                 continue

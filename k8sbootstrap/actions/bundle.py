@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k8sbootstrap.actions import cis
+from k8sbootstrap.actions.conformance.ready import tests_of
 from k8sbootstrap.actions.prepare import images, optional_files, registry_images, required_files
 from k8sbootstrap.artifacts.bundle.manifest import INDEX, PACKAGES, BundledFile, Manifest
 from k8sbootstrap.artifacts.bundle.writer import Content, write_bundle
@@ -15,6 +16,7 @@ from k8sbootstrap.artifacts.packages import repository
 from k8sbootstrap.artifacts.packages.apt import SYSTEMS
 from k8sbootstrap.artifacts.sources.base import SUMS
 from k8sbootstrap.catalog.distributions import platform_of
+from k8sbootstrap.catalog.models import ArtifactFile, Image
 from k8sbootstrap.formats.text import megabytes_of
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.state import State
@@ -52,6 +54,7 @@ def create(
     output: Path,
     systems: Sequence[str],
     *,
+    conformance: bool = False,
     progress: Callable[[Progress], None],
     status: Callable[[str], None],
 ) -> Created:
@@ -62,6 +65,7 @@ def create(
         cluster_file: Where it came from; relative paths start at its folder.
         output: The bundle.
         systems: What hosts run, as in debian12.
+        conformance: Whether it gets what ``verify --conformance`` needs, too.
         progress: Told of downloads.
         status: Told in a few words what is going on.
 
@@ -76,7 +80,10 @@ def create(
             answers[step.key] = step.why
         progress(step)
 
-    fetched = _fetch(plan, cluster_file, on_progress)
+    tests = tests_of(plan) if conformance else {}
+    wanted = [*images(plan), *(image for each in tests.values() for image in each.images)]
+    programs = [file for each in tests.values() for file in (each.e2e_test, each.ginkgo)]
+    fetched = _fetch(plan, cluster_file, programs, wanted, on_progress)
     for key, file in fetched.items():
         parts.add(key, file.path, file.path.stat().st_size, file.sha256)
     packages = {}
@@ -87,7 +94,7 @@ def create(
                 packages[f"{system}/{arch}"] = names
                 _add_packages(parts, system, arch, names, status)
     parts.add_text(SUMS, "".join(f"{e.sha256}  {path}\n" for path, e in sorted(parts.files.items())).encode())
-    refs = {image.artifact.key: image.ref for image in images(plan)}
+    refs = {image.artifact.key: image.ref for image in wanted}
     missing = {f"{ref} ({key})": answers[key] for key, ref in refs.items() if key not in fetched}
     manifest = Manifest(
         cluster=plan.config.name,
@@ -108,18 +115,26 @@ def create(
 
 
 def _fetch(
-    plan: ClusterPlan, cluster_file: Path, progress: Callable[[Progress], None]
+    plan: ClusterPlan,
+    cluster_file: Path,
+    programs: Sequence[ArtifactFile],
+    wanted: Sequence[Image],
+    progress: Callable[[Progress], None],
 ) -> Mapping[str, Fetched]:
     base = cluster_file.resolve().parent
     return fetch_all(
-        required_files(plan),
+        [*required_files(plan), *programs],
         plan.config.artifacts,
         State.beside(cluster_file, plan.config.name),
         base,
         cache_dir(),
-        optional=[*optional_files(plan), *cis.files_of(plan)],
+        optional=[
+            *optional_files(plan),
+            *cis.files_of(plan),
+            *(image.artifact for image in wanted),
+        ],
         proxy=plan.config.proxy,
-        images=registry_images(plan, base),
+        images=registry_images(plan, base, wanted),
         progress=progress,
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from k8sbootstrap.artifacts.fetch import Fetched
 from k8sbootstrap.artifacts.own_images import OwnImage
@@ -10,6 +11,7 @@ from k8sbootstrap.hosts.host_keys import Ask
 from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.inventory.last_run import release_of
 from k8sbootstrap.inventory.model import Inventory
+from k8sbootstrap.pki.choice import Choice
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run.session import Run
 from k8sbootstrap.state import State
@@ -40,6 +42,8 @@ class Preparation:
     """The user's images for the cluster's own registry alone."""
     logins: dict[str, str] = field(default_factory=dict)
     """Logins to image registries, by host."""
+    choice: Choice = field(default_factory=Choice)
+    """Which certificates are made again."""
     inventory: Inventory = field(default_factory=lambda: Inventory({}, {}, {}, {}))
 
     @property
@@ -61,6 +65,8 @@ class RunOptions:
     """Names of checks, of preflight's and of upgrades', that may fail."""
     limit: Collection[str] = ()
     """Names of the only hosts to change; all, if empty."""
+    restore: bool = False
+    """Whether the backup that the state directory was given is to be restored."""
     confirm: Callable[[Survey], None] | None = None
     """Shows what is to do and lets the user stop it with KeyboardInterrupt; None asks nobody."""
 
@@ -72,17 +78,30 @@ class RunContext(Preparation):
     run: Run
     pool: Pool
     options: RunOptions
-    is_first: bool
-    """Whether no run has written an inventory before."""
+    has_no_inventory: bool
+    """Whether no run from this machine has written an inventory before."""
     last_release: str
     """Kubernetes release of the last run's inventory; empty where it does not say."""
 
     found: HostFindings = field(default_factory=lambda: HostFindings({}))
     """The answers of hosts."""
+    restoring: str = ""
+    """Id of a restore of etcd that is a part of this run; empty for none."""
     running: Running | None = None
     """What the cluster runs now; None until an upgrade makes it worth asking."""
     todo: Survey = field(default_factory=lambda: Survey({}))
     """What is to do."""
+
+    @property
+    def members(self) -> list[str]:
+        """Hosts that belong to the cluster, as their records say."""
+        name = self.plan.config.name
+        return [host for host, found in self.found.findings.items() if found.cluster == name]
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the cluster's first run. It is not where only this machine knows of none."""
+        return self.has_no_inventory and not self.members
 
     @classmethod
     def begin(
@@ -94,7 +113,7 @@ class RunContext(Preparation):
         options: RunOptions,
         *,
         state: State | None = None,
-    ) -> "RunContext":
+    ) -> Self:
         """The context of a run that has done nothing yet.
 
         Args:
@@ -115,6 +134,6 @@ class RunContext(Preparation):
             run=run,
             pool=pool,
             options=options,
-            is_first=not last.exists(),
+            has_no_inventory=not last.exists(),
             last_release=release_of(last),
         )

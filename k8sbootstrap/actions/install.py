@@ -7,9 +7,11 @@ from k8sbootstrap.checks.cluster.run import conclude, run_verify
 from k8sbootstrap.checks.cluster.shared import NO_NETWORK
 from k8sbootstrap.checks.formats import VERIFY, as_json
 from k8sbootstrap.checks.framework import CheckResult, Status
+from k8sbootstrap.config.past_hosts import PastHost, remember
 from k8sbootstrap.errors import HostError
 from k8sbootstrap.run.playbook import write_playbook
 from k8sbootstrap.survey import todo_text
+from k8sbootstrap.survey.todo import Survey
 
 
 def is_to_do(context: RunContext) -> bool:
@@ -27,6 +29,24 @@ def ask_user(context: RunContext, _step: StepReporter) -> None:
         context.options.confirm(context.todo)
 
 
+def remember_hosts(context: RunContext, _step: StepReporter) -> None:
+    """Remember the hosts that are in the cluster, or are going to be: cluster.yaml may lose them later.
+
+    Raises:
+        StateError: The state directory can't be written.
+    """
+    plan, there = context.plan, context.members
+    configs = {host.name: host for host in plan.config.hosts}
+    remember(
+        context.state,
+        [
+            PastHost(configs[host.name], host.is_etcd)
+            for host in plan.hosts
+            if host.name in there or host.name in context.todo.work
+        ],
+    )
+
+
 def install(context: RunContext, _step: StepReporter) -> None:
     """Run the playbook of what is to do. Its phases are reported, not the step.
 
@@ -34,10 +54,26 @@ def install(context: RunContext, _step: StepReporter) -> None:
         HostError: A host failed; the others went on as far as they could.
         HookError: A hook failed that must not.
     """
-    run, todo = context.run, context.todo
+    install_part(context, context.todo, "playbooks", is_part=False)
+
+
+def install_part(context: RunContext, todo: Survey, name: str, *, is_part: bool = True) -> None:
+    """Run the playbook of a part of what is to do.
+
+    Args:
+        context: The run.
+        todo: The part.
+        name: Of the folder in the run's record that gets the playbook.
+        is_part: More of the same phases follows.
+
+    Raises:
+        HostError: A host failed; the others went on as far as they could.
+        HookError: A hook failed that must not.
+    """
+    run = context.run
     with sent_ahead(context.plan, todo, context.inventory) as incoming:
-        playbook = write_playbook(todo, run.record.directory / "playbooks", incoming)
-        run.playbook(playbook, context.plan.hosts, context.inventory_folder)
+        playbook = write_playbook(todo, run.record.directory / name, incoming)
+        run.playbook(playbook, context.plan.hosts, context.inventory_folder, is_part=is_part)
 
 
 def verify(context: RunContext, step: StepReporter) -> None:

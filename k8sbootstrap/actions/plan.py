@@ -36,6 +36,7 @@ from k8sbootstrap.run.playbook import write_playbook
 from k8sbootstrap.run.progress import Reporter
 from k8sbootstrap.run.session import Run, running
 from k8sbootstrap.state import State
+from k8sbootstrap.survey.etcd_members import EtcdGrowth
 from k8sbootstrap.survey.todo import Survey
 from k8sbootstrap.survey.upgrade.models import PendingUpgrade
 
@@ -82,6 +83,8 @@ class Preview:
     """Nodes that cluster.yaml does not name."""
     upgrade: PendingUpgrade | None = None
     """How it gets there from another release; None where it runs that version."""
+    etcd: EtcdGrowth | None = None
+    """Members that join etcd; None where none does."""
 
     @property
     def changes(self) -> int:
@@ -97,6 +100,7 @@ class Preview:
             "changes": self.changes,
             "unplannedNodes": [node.name for node in self.unplanned],
             "upgrade": self.upgrade.to_json() if self.upgrade else None,
+            "etcd": self.etcd.to_json() if self.etcd else None,
             "hosts": [
                 {
                     "name": host.name,
@@ -183,7 +187,9 @@ def _copy_of(state: State) -> Iterator[State]:
     for stale in state.directory.glob("plan-*"):  # of a run that was killed; the lock says it is over
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(prefix="plan-", dir=state.directory) as name:
-        yield state.copied_to(Path(name), "pki", "charts", "artifact_pins", "registry_logins", "proxy")
+        yield state.copied_to(
+            Path(name), "pki", "charts", "artifact_pins", "registry_logins", "proxy", "snapshot_store"
+        )
 
 
 def _preview(plan: ClusterPlan, run: Run, todo: Survey) -> Preview:
@@ -201,6 +207,7 @@ def _preview(plan: ClusterPlan, run: Run, todo: Survey) -> Preview:
         ),
         todo.unplanned,
         todo.upgrade,
+        todo.etcd_growth,
     )
 
 

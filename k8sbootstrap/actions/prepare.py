@@ -1,5 +1,6 @@
 """Prepares on the controller what hosts will need: files to install, certificates, the inventory."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from k8sbootstrap.actions.context import Preparation
@@ -17,6 +18,7 @@ from k8sbootstrap.catalog.models import ArtifactFile, Image
 from k8sbootstrap.inventory.build import build_inventory
 from k8sbootstrap.inventory.logins import read_logins, write_logins
 from k8sbootstrap.inventory.proxy import write_proxy
+from k8sbootstrap.inventory.snapshot_store import read_store, write_store
 from k8sbootstrap.inventory.write import write_inventory
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.models import ClusterPlan
@@ -39,18 +41,19 @@ def optional_files(plan: ClusterPlan) -> list[ArtifactFile]:
     return [*(image.artifact for image in images(plan)), *(each.crictl for each in plan.releases.values())]
 
 
-def registry_images(plan: ClusterPlan, base: Path) -> RegistryImages:
-    """How the cluster's images are pulled to this machine.
+def registry_images(plan: ClusterPlan, base: Path, wanted: Iterable[Image]) -> RegistryImages:
+    """How images are pulled to this machine.
 
     Args:
         plan: The cluster.
         base: The folder of cluster.yaml.
+        wanted: The images.
 
     Raises:
         ConfigError: A password cannot be read.
     """
     return RegistryImages(
-        refs={image.artifact.key: image.ref for image in images(plan)},
+        refs={image.artifact.key: image.ref for image in wanted},
         registries=plan.registries,
         logins=read_logins(plan.config.runtime.registries, base),
         all=plan.config.artifacts.upstream,
@@ -75,7 +78,7 @@ def fetch_files(context: Preparation, step: StepReporter) -> None:
         cache_dir(),
         optional=optional_files(plan),  # the runtime can pull images, and crictl is for people
         proxy=plan.config.proxy,
-        images=registry_images(plan, base) if plan.local_registry else None,
+        images=registry_images(plan, base, images(plan)) if plan.local_registry else None,
         progress=lambda progress: step.status(transfers.update(progress)),
     )
     context.repositories = unpack_packages(open_bundle(plan.bundle), cache_dir()) if plan.bundle else {}
@@ -87,23 +90,24 @@ def fetch_files(context: Preparation, step: StepReporter) -> None:
 
 
 def issue_certificates(context: Preparation, _step: StepReporter) -> None:
-    """Issue the certificates that the state directory does not have.
+    """Issue the certificates that the state directory does not have, and those that must be made again.
 
     Raises:
         StateError: The certificates in the state directory can't be used.
     """
-    ensure_pki(context.plan, context.state)
+    ensure_pki(context.plan, context.state, context.choice)
 
 
 def make_inventory(context: Preparation, step: StepReporter) -> None:
     """Build the inventory and write it, with the files that it names.
 
     Raises:
-        ConfigError: A manifest or a chart that cluster.yaml names can't be used.
+        ConfigError: A manifest, a chart or a secret that cluster.yaml names can't be used.
     """
     plan, state = context.plan, context.state
     write_logins(context.logins, state)
     write_proxy(plan, state)
+    write_store(read_store(plan, context.base), state)
     fetched = {key: file.path for key, file in context.files.items()}
     for line in write_addons(plan, context.cluster_file, fetched, state):
         step.note(line)

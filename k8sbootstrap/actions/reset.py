@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
+from k8sbootstrap.actions.backup import restoration
+from k8sbootstrap.actions.changing import changing
+from k8sbootstrap.actions.context import RunContext, RunOptions
+from k8sbootstrap.config import past_hosts
 from k8sbootstrap.inventory.build import build_connections
 from k8sbootstrap.inventory.write import write_inventory
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.run.ansible import playbook_path
-from k8sbootstrap.run.hooks import hooked
 from k8sbootstrap.run.progress import Reporter
 from k8sbootstrap.run.record import Summary
-from k8sbootstrap.run.session import running
-from k8sbootstrap.state import State
 
 
 def run_reset(plan: ClusterPlan, cluster_file: Path, reporter: Reporter) -> Summary:
@@ -26,13 +27,16 @@ def run_reset(plan: ClusterPlan, cluster_file: Path, reporter: Reporter) -> Summ
 
     Raises:
         LockedError: Another command is changing this cluster.
+        HostKeyError: The SSH key of a host is not known, or has changed; nothing was reset.
         HostError: A host failed or could not be reached; the others were reset.
         HookError: A hook failed that must not.
         InterruptedRunError: The user stopped it; running it again goes on.
     """
-    state = State.beside(cluster_file, plan.config.name)
-    with running(state, "k8sbootstrap reset", reporter) as run, hooked(run, "reset", plan, cluster_file):
+    with changing(RunContext, "reset", plan, cluster_file, reporter, options=RunOptions()) as context:
+        run, state = context.run, context.state
         write_inventory(build_connections(plan), state.inventory)
         run.record.keep_inventory(state.inventory)
         run.playbook(playbook_path("reset.yml"), plan.hosts, state.inventory)
+        past_hosts.forget(state, [host.name for host in plan.hosts])
+        restoration.forget(state)  # one that has not ended would begin again with the next up
     return run.result

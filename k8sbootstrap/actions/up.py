@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from k8sbootstrap.actions.changing import changing
 from k8sbootstrap.actions.context import RunContext, RunOptions
-from k8sbootstrap.actions.install import ask_user, install, is_to_do, require_all, verify
+from k8sbootstrap.actions.install import ask_user, install, is_to_do, remember_hosts, require_all, verify
 from k8sbootstrap.actions.observe import (
-    check_host_keys,
     compare_hosts,
     lacks_authorities,
     look,
@@ -13,6 +13,7 @@ from k8sbootstrap.actions.observe import (
     take_authorities,
 )
 from k8sbootstrap.actions.prepare import PREPARE
+from k8sbootstrap.actions.rebuild import RESTORING, UpContext, check, is_at
 from k8sbootstrap.actions.step import Step, take
 from k8sbootstrap.actions.upgrade import (
     add_upgrade,
@@ -23,13 +24,9 @@ from k8sbootstrap.actions.upgrade import (
     must_be_checked,
     save_etcd,
 )
-from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.models import ClusterPlan
-from k8sbootstrap.run.hooks import hooked
 from k8sbootstrap.run.progress import Reporter
 from k8sbootstrap.run.record import Summary
-from k8sbootstrap.run.session import running
-from k8sbootstrap.state import State
 
 
 def is_first(context: RunContext) -> bool:
@@ -42,8 +39,8 @@ def is_change(context: RunContext) -> bool:
     return is_to_do(context) and not context.is_first
 
 
-UP = (
-    Step("host_keys", "Host keys", check_host_keys),
+UP: tuple[Step[UpContext], ...] = (
+    Step("backup", "Backup", check, needed=is_at("copied", "etcd")),
     Step("look", "Look at hosts", look),
     Step("preflight", "Preflight", preflight, needed=is_first),
     Step(
@@ -61,6 +58,8 @@ UP = (
     Step("authorities", "Certificate authorities", take_authorities, needed=is_change),
     Step("confirm", "", ask_user, needed=is_to_do),
     Step("snapshot", "Snapshot of etcd", save_etcd, needed=changes_etcd_data),
+    Step("remember", "", remember_hosts),
+    *RESTORING,
     Step("install", "", install, needed=is_to_do),
     Step("verify", "Verify", verify, needed=is_to_do),
     Step("require_all", "", require_all),
@@ -72,7 +71,8 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: RunOptions, reporter:
     """Bring the cluster to the state that ``plan`` describes and see that it works.
 
     Hosts are looked at first, and only roles that have something to do are run, on the hosts where they have.
-    Running it again goes on from wherever the last run ended, and changes nothing where all is right.
+    Running it again goes on from wherever the last run ended, and changes nothing where all is right. That is
+    also true of a restore from a backup: see ``restoration.take_in``.
 
     Args:
         plan: The desired state.
@@ -92,11 +92,7 @@ def run_up(plan: ClusterPlan, cluster_file: Path, options: RunOptions, reporter:
         InterruptedRunError: The user stopped it.
         K8sBootstrapError: Anything else that a user can fix.
     """
-    state = State.beside(cluster_file, plan.config.name)
-    with (
-        running(state, "k8sbootstrap up", reporter) as run,
-        hooked(run, "up", plan, cluster_file),
-        Pool() as pool,
-    ):
-        take(UP, RunContext.begin(plan, cluster_file, run, pool, options), run.step)
-    return run.result
+    with changing(UpContext, "up", plan, cluster_file, reporter, options=options) as context:
+        context.recall()
+        take(UP, context, context.run.step)
+    return context.run.result

@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+from k8sbootstrap.actions.bucket import upload
 from k8sbootstrap.actions.context import RunContext
-from k8sbootstrap.actions.snapshot import take_snapshot
+from k8sbootstrap.actions.snapshot import take_before_upgrade
 from k8sbootstrap.actions.step import StepReporter
+from k8sbootstrap.catalog.data import numbers
 from k8sbootstrap.checks.framework import CheckReport, Status, require, settle
 from k8sbootstrap.checks.upgrade import UpgradeCase, is_worth_waiting, judge
+from k8sbootstrap.errors import HostError, PreflightError
 from k8sbootstrap.formats.text import megabytes
+from k8sbootstrap.inventory.snapshot_store import read_store
 from k8sbootstrap.survey.upgrade import find
 from k8sbootstrap.survey.upgrade.models import PendingUpgrade
 from k8sbootstrap.survey.upgrade.observe import Running, look_at
@@ -19,6 +23,25 @@ _POLL = 2.0
 def is_other_release(context: RunContext) -> bool:
     """Whether the last run was for another release: then nothing is fetched before the upgrade is allowed."""
     return context.last_release not in {"", context.plan.release.version}
+
+
+def require_same_release(context: RunContext) -> None:
+    """See that there is no upgrade to do: only ``up`` does one.
+
+    Raises:
+        PreflightError: There is.
+    """
+    wanted = context.plan.release.version
+    if is_other_release(context):
+        known = f"the last run installed {context.last_release}"
+    elif context.last_release or not (others := other_releases(context, look_at(context.plan, context.pool))):
+        return
+    else:
+        known = f"hosts run {' and '.join(sorted(others, key=numbers))}"
+    raise PreflightError(
+        f"cluster.yaml says kubernetes.version: {wanted}, and {known}. Nothing was changed.",
+        hint="Run k8sbootstrap up first, or set the version back.",
+    )
 
 
 def must_be_checked(context: RunContext) -> bool:
@@ -76,14 +99,28 @@ def changes_etcd_data(context: RunContext) -> bool:
 
 
 def save_etcd(context: RunContext, step: StepReporter) -> None:
-    """Take a snapshot of etcd.
+    """Take a snapshot of etcd. If the upload to the bucket fails, it is reported, and the run goes on.
 
     Raises:
         HostError: It could not be taken, or is damaged.
+        ConfigError: The bucket's secret can't be read.
     """
     if context.running and context.todo.upgrade:
-        taken = take_snapshot(context.plan, context.pool, context.running, context.todo.upgrade)
+        taken = take_before_upgrade(context.plan, context.pool, context.running, context.todo.upgrade)
         step.note(f"{megabytes(taken.bytes)} on {taken.host}: {taken.path}")
+        if store := read_store(context.plan, context.base):
+            try:
+                step.note(f"in the bucket: {upload(context.plan, context.pool, taken, store)}")
+            except HostError as exc:
+                step.note(str(exc))
+
+
+def other_releases(context: RunContext, running: Running) -> set[str]:
+    """Releases that hosts of cluster.yaml run, other than the one that it names."""
+    ours = {host.name for host in context.plan.hosts}
+    versions = running.versions().values()
+    found = {version for hosts in versions for host, version in hosts.items() if host in ours}
+    return found - {context.plan.release.version}
 
 
 def _upgrade(context: RunContext, running: Running | None) -> PendingUpgrade | None:
@@ -97,7 +134,4 @@ def _is_upgrade(context: RunContext, running: Running) -> bool:
     """Whether it is an upgrade; until it is known what is to do, any other release on a host counts."""
     if context.todo.work:
         return _upgrade(context, running) is not None
-    ours = {host.name for host in context.plan.hosts}
-    versions = running.versions().values()
-    found = {version for hosts in versions for host, version in hosts.items() if host in ours}
-    return bool(found - {context.plan.release.version})
+    return bool(other_releases(context, running))

@@ -19,7 +19,7 @@ MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 ARCHITECTURES = tuple(MACHINES.values())
 
 _HASH_KEY = (
-    r"^(kubernetes|etcd|containerd|runc|cni-plugins|crictl|cri-dockerd|helm|kube-bench(-controls)?)"
+    r"^(kubernetes(-test)?|etcd|containerd|runc|cni-plugins|crictl|cri-dockerd|helm|kube-bench(-controls)?)"
     r"/[\d.]+/(amd64|arm64)(/[a-z0-9.-]+)?$"
 )
 
@@ -62,6 +62,7 @@ class Projects(_NamedByProject):
     helm: Project
     kube_bench: Project
     kube_bench_controls: Project
+    kubernetes_test: Project
 
     def by_name(self) -> dict[str, Project]:
         """The same as a mapping; names have hyphens."""
@@ -143,6 +144,8 @@ class Catalogue(_Model):
     minors: tuple[Minor, ...]
     releases: Mapping[str, MinorReleases]
     """The releases by their minor."""
+    conformance_images: Mapping[str, tuple[str, ...]]
+    """References of the images that Conformance starts, by minor."""
     sha256: Mapping[Annotated[str, Field(pattern=_HASH_KEY)], Sha256]
 
     def of_every_release(self) -> dict[str, str]:
@@ -162,6 +165,8 @@ class Catalogue(_Model):
         minors = [minor.minor for minor in self.minors]
         if minors != sorted(self.releases, key=numbers, reverse=True):
             raise ValueError("minors and releases are not the same minors, newest first")
+        if minors != sorted(self.conformance_images, key=numbers, reverse=True):
+            raise ValueError("conformance_images: these are not the images of each minor")
         for minor in self.minors:
             releases = self.releases[minor.minor]
             for version in (releases.newest, *releases.patches):
@@ -176,7 +181,7 @@ class Catalogue(_Model):
 
     def _used(self) -> dict[str, set[str]]:
         """Versions that releases use, by project."""
-        used = {"kubernetes": set(self.versions())}
+        used = {"kubernetes": set(self.versions()), "kubernetes-test": set(self.versions())}
         used |= {name: {version} for name, version in self.of_every_release().items()}
         for releases in self.releases.values():
             for release in releases.all():

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from k8sbootstrap.formats.bounded import load_own_yaml
 
-Purpose = Literal["node", "nftables", "load_balancer", "containerd", "docker", "registry"]
-"""What packages are for: running pods, reaching the API servers, either runtime, serving images."""
+Purpose = Literal["node", "nftables", "load_balancer", "virtual_ip", "containerd", "docker", "registry"]
+"""What packages are for: running pods, reaching the API servers, their virtual IP, either runtime, and
+serving images."""
 
 
 class _Model(BaseModel):

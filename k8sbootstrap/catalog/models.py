@@ -84,6 +84,18 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Conformance:
+    """What upstream's Conformance tests of one release need."""
+
+    e2e_test: ArtifactFile
+    """The tests."""
+    ginkgo: ArtifactFile
+    """The program that runs them in parallel."""
+    images: tuple[Image, ...]
+    """What they start."""
+
+
+@dataclass(frozen=True)
 class PodNetwork:
     """A pod network that is objects in the cluster, as its project publishes them."""
 
@@ -126,8 +138,9 @@ class Release:
     arch: str
     minor: Minor
     binaries: Mapping[str, ArtifactFile]
-    """kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kubectl, etcd, etcdctl
-    and (where the runtime needs it) cri-dockerd, or containerd and what belongs to it, to their files."""
+    """kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kubectl, etcd, etcdctl,
+    etcdutl and (where the runtime needs it) cri-dockerd, or containerd and what belongs to it, to their
+    files."""
     cni_plugins: Mapping[str, ArtifactFile]
     """bridge, host-local, loopback, portmap."""
     containerd: Mapping[str, ArtifactFile]

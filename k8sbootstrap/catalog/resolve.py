@@ -13,7 +13,7 @@ from k8sbootstrap.catalog.data import (
     minor_of,
     numbers,
 )
-from k8sbootstrap.catalog.models import ArtifactFile, Image, Overrides, PodNetwork, Release
+from k8sbootstrap.catalog.models import ArtifactFile, Conformance, Image, Overrides, PodNetwork, Release
 from k8sbootstrap.errors import UnknownReleaseError
 
 _NEAREST = 3
@@ -179,6 +179,26 @@ def kube_bench(arch: str) -> tuple[ArtifactFile, ...]:
     )
 
 
+def conformance(version: str, arch: str, own: Mapping[str, Overrides] = MappingProxyType({})) -> Conformance:
+    """Upstream's end-to-end tests of a release, and the images that those of Conformance start.
+
+    Args:
+        version: Kubernetes release, of a catalogued minor.
+        arch: Architecture of the hosts: amd64 or arm64.
+        own: ``releases`` of cluster.yaml, which win over the catalogue's.
+    """
+    catalogue = load_catalogue()
+    files = _files(catalogue, "kubernetes-test", version, arch, own.get(version, Overrides()))
+    return Conformance(
+        e2e_test=files["e2e.test"],
+        ginkgo=files["ginkgo"],
+        images=tuple(
+            _image(ref, ref.rpartition("/")[2].partition(":")[0], ref.rpartition(":")[2], arch)
+            for ref in catalogue.conformance_images[minor_of(version)]
+        ),
+    )
+
+
 def own_keys(version: str, own: Overrides) -> list[str]:
     """What ``files`` of an own release may name: its files, and the archives around them.
 
@@ -187,7 +207,7 @@ def own_keys(version: str, own: Overrides) -> list[str]:
         own: What cluster.yaml says of it.
     """
     catalogue = load_catalogue()
-    used = {"kubernetes": version, **_versions(catalogue, version, own).by_name()}
+    used = {"kubernetes": version, "kubernetes-test": version, **_versions(catalogue, version, own).by_name()}
     keys = []
     for name, project in catalogue.projects.by_name().items():
         for arch in ARCHITECTURES if used.get(name) else ():

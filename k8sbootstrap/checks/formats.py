@@ -27,6 +27,10 @@ class Form:
     """The keys of each result, in order: fields of ``CheckResult``."""
     words: Mapping[Status, str] = field(default_factory=dict)
     """Statuses that are called otherwise than by their value."""
+    suite: str = ""
+    """What its JUnit XML is called."""
+    test_case: str = "host"
+    """The field of ``CheckResult`` that names a test case in JUnit XML."""
 
     def word(self, status: Status) -> str:
         """What a status is called."""
@@ -49,6 +53,7 @@ PREFLIGHT = Form(
 VERIFY = Form(
     report=("cluster", "ok", "seconds", "results"),
     result=("check", "host", "status", "message", "seconds"),
+    suite="k8sbootstrap-verify",
 )
 CIS = Form(
     report=("cluster", "ok", "seconds", "hosts", "results"),
@@ -59,6 +64,14 @@ CIS = Form(
         Status.FAILED: "FAIL",
         Status.SKIPPED: "not run",
     },
+    suite="k8sbootstrap-cis",
+)
+CONFORMANCE = Form(
+    report=("cluster", "ok", "seconds", "counts", "results"),
+    result=("check", "title", "status", "message", "seconds"),
+    words={Status.SKIPPED: "not run"},
+    suite="k8sbootstrap-conformance",
+    test_case="title",
 )
 
 
@@ -146,11 +159,11 @@ def overall(results: Collection[CheckResult]) -> Status:
     return next(status for status in order if status in statuses)
 
 
-def as_junit(report: CheckReport, suite: str) -> str:
-    """The report as JUnit XML: one suite of the name ``suite``, one test case for each result."""
+def as_junit(report: CheckReport, form: Form) -> str:
+    """The report as JUnit XML: one suite, one test case for each result."""
     element = ET.Element(
         "testsuite",
-        name=suite,
+        name=form.suite,
         tests=str(len(report.results)),
         failures=str(len(report.failures)),
         errors="0",
@@ -158,19 +171,19 @@ def as_junit(report: CheckReport, suite: str) -> str:
         time=f"{report.seconds:.3f}",
     )
     for result in report.results:
-        _test_case(element, report.cluster, result)
+        _test_case(element, report.cluster, result, getattr(result, form.test_case))
     root = ET.Element("testsuites")
     root.append(element)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _test_case(suite: ET.Element, cluster: str, result: CheckResult) -> None:
+def _test_case(suite: ET.Element, cluster: str, result: CheckResult, name: str) -> None:
     case = ET.SubElement(
         suite,
         "testcase",
         classname=f"{cluster}.{result.check}",
-        name=result.host,
+        name=name,
         time=f"{result.seconds:.3f}",
     )
     message = _xml(result.message)

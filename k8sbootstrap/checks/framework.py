@@ -1,8 +1,8 @@
 """What a check is, how checks are applied, and what comes out.
 
-Preflight, the checks before an upgrade, and verify are lists of checks. A check judges a case: facts that
-were found before. It asks nobody, so recorded facts test it. A new check is a function that judges, and one
-line in a list.
+Preflight, the checks before an upgrade, verify and doctor are lists of checks. A check judges a case: facts
+that were found before. It asks nobody, so recorded facts test it. A new check is a function that judges, and
+one line in a list.
 """
 
 import time
@@ -50,6 +50,10 @@ class Verdict:
     """What would fix it; empty where the message says enough."""
     host: str = ""
     """Name of the host that it is about; empty for whatever the case is about."""
+    evidence: tuple[str, ...] = ()
+    """What shows it: lines of a journal or a file, numbers."""
+    since: float | None = None
+    """When it began, in seconds since 1970; None where that is not known."""
 
     def on(self, host: str) -> "Verdict":
         """The same about one host."""
@@ -83,7 +87,8 @@ class Check(Generic[Case]):
     name: str
     """Users ignore it by this name, and scripts read it."""
     judge: Callable[[Case], Verdict | Iterable[Verdict]]
-    """Gives one verdict, or one for each host; its docstring's first paragraph says when the check passes."""
+    """Gives one verdict, or one for each host. Its docstring's first paragraph says when the check passes,
+    and the one that begins with "Fix:" what to do if it does not."""
     title: str = ""
     """What is so when it passes, in a few words; empty where reports show names alone."""
     settles: bool = False
@@ -114,6 +119,10 @@ class CheckResult:
     """From asking to knowing."""
     title: str = ""
     """What is so when the check passes; empty where reports show its name alone."""
+    evidence: tuple[str, ...] = ()
+    """What shows it."""
+    since: float | None = None
+    """When it began, in seconds since 1970; None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +177,14 @@ def apply(
             ignored = verdict.status is Status.FAILED and check.name in ignore
             status = Status.IGNORED if ignored else verdict.status
             yield CheckResult(
-                check.name, verdict.host or host, status, verdict.message, verdict.fix, title=check.title
+                check.name,
+                verdict.host or host,
+                status,
+                verdict.message,
+                verdict.fix,
+                title=check.title,
+                evidence=verdict.evidence,
+                since=verdict.since,
             )
 
 

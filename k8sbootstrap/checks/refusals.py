@@ -99,11 +99,6 @@ def _other_roles(plan: ClusterPlan, findings: Findings) -> Iterator[Refusal]:
                 f"{host.name} is a master, and {planned}. Its control plane would keep running",
                 f"Give {host.name} the role master again.",
             )
-        elif "kubelet" in digests and "kube_apiserver" not in digests and host.is_master:
-            yield Refusal(
-                f"{host.name} is a worker, and {planned}. A worker can't become a master yet",
-                f"Give {host.name} the role worker again, and use another host as the master.",
-            )
         elif "kubelet" in digests and not host.is_node:
             yield Refusal(
                 f"{host.name} is a node, and {planned}. Its kubelet and pods would keep running",
@@ -111,8 +106,8 @@ def _other_roles(plan: ClusterPlan, findings: Findings) -> Iterator[Refusal]:
             )
 
 
-def _etcd(plan: ClusterPlan, findings: Findings) -> Iterator[Refusal]:
-    verdict = judge_etcd(plan, {host: finding.etcd for host, finding in findings.items()})
+def _etcd(plan: ClusterPlan, findings: Findings, restoring: str) -> Iterator[Refusal]:
+    verdict = judge_etcd(plan, {host: finding.etcd for host, finding in findings.items()}, restoring)
     for problem in verdict.problems:
         yield Refusal(problem.text, problem.hint)
 
@@ -123,18 +118,22 @@ RULES: tuple[Rule, ...] = (
     _calicos_range,
     _needless_proxies,
     _other_roles,
-    _etcd,
 )
-"""All rules, in the order in which their refusals are named."""
+"""Rules about all but etcd, in the order in which their refusals are named. Those about etcd come last."""
 
 
-def refusals(plan: ClusterPlan, findings: Findings) -> tuple[Refusal, ...]:
+def refusals(plan: ClusterPlan, findings: Findings, restoring: str = "") -> tuple[Refusal, ...]:
     """Everything that must not be done."""
-    return tuple(refusal for rule in RULES for refusal in rule(plan, findings))
+    found = (refusal for rule in RULES for refusal in rule(plan, findings))
+    return (*found, *_etcd(plan, findings, restoring))
 
 
 def require_allowed(
-    plan: ClusterPlan, findings: Findings, lost: Mapping[str, K8sBootstrapError] = MappingProxyType({})
+    plan: ClusterPlan,
+    findings: Findings,
+    lost: Mapping[str, K8sBootstrapError] = MappingProxyType({}),
+    *,
+    restoring: str = "",
 ) -> None:
     """Go on only where nothing that is there would break.
 
@@ -142,11 +141,12 @@ def require_allowed(
         plan: What is planned.
         findings: What hosts report.
         lost: Why the others could not be asked: a refusal may be due to that.
+        restoring: Id of a restore of etcd that this run continues.
 
     Raises:
         PreflightError: Names all that would.
     """
-    found = refusals(plan, findings)
+    found = refusals(plan, findings, restoring)
     if found:
         raise PreflightError(
             "\n".join(

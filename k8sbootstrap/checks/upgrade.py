@@ -31,7 +31,11 @@ class UpgradeCase:
 
 
 def version(case: UpgradeCase) -> Verdict:
-    """The API servers are upgraded by one minor at most, and nothing is downgraded."""
+    """The API servers are upgraded by one minor at most, and nothing is downgraded.
+
+    Fix: Upgrade one minor at a time. Set `kubernetes.version` to a release of the next minor, run
+    `k8sbootstrap up`, and go on from there.
+    """
     target, versions = case.target, case.running.versions()
     newer = {
         f"{name} on {host}": running
@@ -61,7 +65,10 @@ def version(case: UpgradeCase) -> Verdict:
 
 
 def skew(case: UpgradeCase) -> Verdict:
-    """Every kubelet that is not upgraded is recent enough for API servers of the new release."""
+    """Every kubelet that is not upgraded is recent enough for API servers of the new release.
+
+    Fix: Upgrade these nodes too, or remove them from the cluster.
+    """
     versions = case.running.versions()
     servers = {_minor(each) for each in versions.get("kube-apiserver", {}).values()}
     if servers and max(servers)[1] - min(servers)[1] > 1:
@@ -87,7 +94,10 @@ def skew(case: UpgradeCase) -> Verdict:
 
 
 def etcd_version(case: UpgradeCase) -> Verdict:
-    """Etcd is upgraded by one minor at most, and is not downgraded."""
+    """Etcd is upgraded by one minor at most, and is not downgraded.
+
+    Fix: First upgrade to a release with the etcd in between, or name etcd's version under `releases`.
+    """
     target = case.plan.release.binaries["etcd"].version
     for host, running in sorted(case.running.etcd().items(), key=lambda item: numbers(item[1])):
         if numbers(running) > numbers(target):
@@ -106,7 +116,10 @@ def etcd_version(case: UpgradeCase) -> Verdict:
 
 
 def hosts(case: UpgradeCase) -> Verdict:
-    """Every master and etcd host is in the run, answers over SSH, and its components are healthy."""
+    """Every master and etcd host is in the run, answers over SSH, and its components are healthy.
+
+    Fix: Repair the hosts that the message names. `k8sbootstrap doctor` says what is wrong with them.
+    """
     problems = []
     for host in case.running.status.hosts:
         if not set(host.roles) & {"master", "etcd"}:
@@ -127,7 +140,11 @@ def hosts(case: UpgradeCase) -> Verdict:
 
 
 def etcd_health(case: UpgradeCase) -> Verdict:
-    """Every etcd member is healthy: each one must restart while the others keep the quorum."""
+    """Every etcd member is healthy: each one must restart while the others keep the quorum.
+
+    Fix: Look at the members that the message names: `journalctl -u etcd` on their hosts, and `k8sbootstrap
+    etcd status`.
+    """
     sick = [f"{member.host}: {member.message}" for member in case.running.status.etcd if not member.healthy]
     if sick:
         return failed(_few(sick), "Fix the members: journalctl -u etcd on their hosts shows what is wrong.")
@@ -135,7 +152,10 @@ def etcd_health(case: UpgradeCase) -> Verdict:
 
 
 def nodes(case: UpgradeCase) -> Verdict:
-    """Every node is Ready."""
+    """Every node is Ready.
+
+    Fix: Bring the nodes back, or take them out: `k8sbootstrap remove NAME`.
+    """
     status = case.running.status
     if status.api_error:
         return failed(f"the API does not list nodes: {status.api_error}", "Fix the API first.")
@@ -152,7 +172,10 @@ def nodes(case: UpgradeCase) -> Verdict:
 
 
 def certificates(case: UpgradeCase) -> Verdict:
-    """No certificate on the hosts expires within 7 days."""
+    """No certificate on the hosts expires within 7 days.
+
+    Fix: Run `k8sbootstrap certs renew`, or `k8sbootstrap up` with the release that runs.
+    """
     ending = [
         f"{host.name}: {certificate.path} ends on {certificate.not_after:%Y-%m-%d}"
         for host in case.running.status.hosts
@@ -168,7 +191,11 @@ def certificates(case: UpgradeCase) -> Verdict:
 
 
 def deprecated_apis(case: UpgradeCase) -> Verdict:
-    """Since the API servers started, no client has used an API that the new release no longer has."""
+    """Since the API servers started, no client has used an API that the new release no longer has.
+
+    Fix: Move clients to the newer version of the API. On masters, look for `k8s.io/deprecated` in
+    `/var/log/kubernetes/audit.log`: it names the clients.
+    """
     gone = [
         f"{use.resource} (removed in {use.removed})"
         for use in case.running.deprecated
@@ -184,7 +211,10 @@ def deprecated_apis(case: UpgradeCase) -> Verdict:
 
 
 def bare_pods(case: UpgradeCase) -> Verdict:
-    """No pod without a controller runs on a node that is to be drained: nothing would create it again."""
+    """No pod without a controller runs on a node that is to be drained: nothing would create it again.
+
+    Fix: Delete the pods, or run them from a Deployment. If you ignore the check, the drain deletes them.
+    """
     lost = [f"{pod.name} on {pod.node}" for pod in case.running.bare_pods if _changes(case, pod.node)]
     if lost:
         return failed(
@@ -196,7 +226,11 @@ def bare_pods(case: UpgradeCase) -> Verdict:
 
 
 def budgets(case: UpgradeCase) -> Verdict:
-    """Every PodDisruptionBudget allows an eviction now: otherwise the drain would wait in vain."""
+    """Every PodDisruptionBudget allows an eviction now: otherwise the drain would wait in vain.
+
+    Fix: Run more pods, or let the budget allow a disruption. If you ignore the check, the drain waits for
+    `upgrade.drainTimeout`.
+    """
     if not any(_changes(case, host.name) for host in case.plan.nodes):
         return passed("no node is drained")
     tight = [

@@ -48,8 +48,13 @@ def command() -> None:
     help="Operating system of the hosts, which decides the packages. May be given several times. Default: "
     "all of them.",
 )
+@click.option(
+    "--conformance",
+    is_flag=True,
+    help='Add what "verify --conformance" needs: the tests, and the images that they start.',
+)
 @click.pass_obj
-def create(options: Globals, output: Path, systems: tuple[str, ...]) -> None:
+def create(options: Globals, *, output: Path, systems: tuple[str, ...], conformance: bool) -> None:
     """Make a bundle for cluster.yaml.
 
     Binaries come from the same sources as in "up". So do images, or they come from their registries. Packages
@@ -64,6 +69,7 @@ def create(options: Globals, output: Path, systems: tuple[str, ...]) -> None:
             options.file,
             output,
             systems or tuple(sorted(SYSTEMS)),
+            conformance=conformance,
             progress=lambda progress: status(transfers.update(progress)),
             status=status,
         )

@@ -16,7 +16,8 @@ from k8sbootstrap.catalog.runtimes import known_minors
 from k8sbootstrap.cli.options import CommandGroup, Globals, PassesOn, output_option
 from k8sbootstrap.config.models.base import VERSION
 from k8sbootstrap.inventory.connection import openssh_options
-from k8sbootstrap.lab import model, nspawn, operations, vagrant
+from k8sbootstrap.lab import model, operations
+from k8sbootstrap.lab.providers import PROVIDERS
 from k8sbootstrap.lab.root_image import SUITES, USER
 from k8sbootstrap.state import State
 
@@ -72,10 +73,10 @@ def command() -> None:
 )
 @click.option(
     "--provider",
-    type=click.Choice(["nspawn", "vagrant"]),
+    type=click.Choice(sorted(PROVIDERS)),
     default="nspawn",
     show_default=True,
-    help="nspawn: systemd containers. vagrant: virtual machines.",
+    help="What the hosts are. nspawn: systemd containers. vagrant: virtual machines, by Vagrant and libvirt.",
 )
 @click.option(
     "--kubernetes-version",
@@ -97,6 +98,12 @@ def command() -> None:
     is_flag=True,
     help='Prepare kube-bench too, which "verify --cis" runs. If upstream can\'t be reached, it is built from '
     "Go modules.",
+)
+@click.option(
+    "--conformance",
+    is_flag=True,
+    help='Prepare what "verify --conformance" runs too. If upstream can\'t be reached, it is built from Go '
+    "modules and Debian packages.",
 )
 @click.option(
     "--runtime",
@@ -137,6 +144,7 @@ def up(
     version: str,
     upgrade_to: str | None,
     kube_bench: bool,
+    conformance: bool,
     runtime: str,
     runtime_source: str,
     artifacts: tuple[Path, ...],
@@ -160,16 +168,15 @@ def up(
         sealed,
         runtime_source,
         kube_bench,
+        conformance,
+        provider,
     )
     began = time.monotonic()
 
     def progress(text: str) -> None:
         options.console.print(f"[{time.monotonic() - began:5.1f}s] {text}", markup=False)
 
-    if provider == "vagrant":
-        vagrant.up(options.file, wanted, progress)
-    else:
-        operations.up(options.file, wanted, progress)
+    operations.up(options.file, wanted, progress)
     progress(f"{options.file} lists the hosts")
     options.console.print("Next: k8sbootstrap up", markup=False)
 
@@ -181,7 +188,7 @@ def down(options: Globals) -> None:
 
     cluster.yaml and the cluster's state in .k8sbootstrap are kept.
     """
-    found = operations.down(options.file) or vagrant.down(options.file)
+    found = operations.down(options.file)
     options.console.print("The lab is removed." if found else "There is no lab here.")
 
 
@@ -228,8 +235,7 @@ def exec_(options: Globals, name: str, words: tuple[str, ...]) -> None:
 
     Example: k8sbootstrap lab exec master1 -- systemctl status kubelet
     """
-    lab = model.require(options.file)
-    sys.exit(nspawn.run_inside(lab, lab.host(name), list(words)))
+    sys.exit(operations.run_inside(options.file, name, list(words)))
 
 
 @command.command("stop")

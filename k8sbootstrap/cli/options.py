@@ -122,9 +122,20 @@ class PassesOn(Command):
         return click.Command.get_params(self, ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the options of all commands where they begin ``args``, then parse the rest."""
-        if args[:1] == ["--"]:
-            return super().parse_args(ctx, args)
+        """Take the options of all commands where they begin ``args``; the rest is passed on as it is.
+
+        Each ``--`` in it is for the other program, but for one right after the argument of this command.
+        """
+        rest = args[1:] if args[:1] == ["--"] else self._after_options(ctx, args)
+        if args[:1] != ["--"] and rest[:1] and rest[0] in ctx.help_option_names:
+            return super().parse_args(ctx, rest)
+        own = sum(isinstance(each, click.Argument) and each.nargs == 1 for each in self.params)
+        if own and rest[own : own + 1] == ["--"]:
+            rest = [*rest[:own], *rest[own + 1 :]]
+        return super().parse_args(ctx, ["--", *rest])
+
+    @staticmethod
+    def _after_options(ctx: click.Context, args: list[str]) -> list[str]:
         leading = click.Command(
             None,
             params=list(OF_ALL_COMMANDS),
@@ -136,7 +147,7 @@ class PassesOn(Command):
                 "resilient_parsing": ctx.resilient_parsing,
             },
         )
-        return super().parse_args(ctx, leading.make_context(ctx.info_name, args, parent=ctx).args)
+        return leading.make_context(ctx.info_name, args, parent=ctx).args
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Show the options of all commands apart: they go before NAME."""
@@ -180,9 +191,19 @@ def output_option(text: str) -> _Decorator:
     )
 
 
-def yes_option(text: str) -> _Decorator:
-    """The option ``--yes``, as the parameter ``yes``; ``text`` is its help."""
-    return click.option("-y", "--yes", is_flag=True, help=text)
+def yes_option(text: str, *, takes_authorities: bool = False) -> _Decorator:
+    """The option ``--yes``, as the parameter ``yes``.
+
+    Args:
+        text: Its help.
+        takes_authorities: Whether it also answers the question about masters' certificate authorities.
+    """
+    more = (
+        " If the state directory has no certificate authorities, use those of the masters without asking."
+        if takes_authorities
+        else ""
+    )
+    return click.option("-y", "--yes", is_flag=True, help=text + more)
 
 
 accept_new_host_keys_option = click.option(

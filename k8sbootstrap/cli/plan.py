@@ -71,6 +71,7 @@ _CAUSES = {
     "drift": "changed on the host",
     "configuration": "cluster.yaml or k8sbootstrap changed",
     "cluster": "changed in the cluster",
+    "renewal": "the certificate ends soon",
 }
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -127,6 +128,8 @@ def _lines(preview: Preview) -> Iterator[Text]:
         for line in preview.upgrade.lines():
             yield Text(f"  {line}")
         yield Text()
+    if preview.etcd:
+        yield Text(preview.etcd.line(), style="bold")
     for node in preview.unplanned:
         yield Text(unplanned(node.name, str(node.address)), style="yellow")
     for host in preview.hosts:
@@ -166,7 +169,8 @@ def _entry(planned: PlannedChange) -> Iterator[Text]:
 
 def _words(change: Change) -> str:
     what = _OBJECTS.get(change.action, "") if change.kind in {"node", "module"} else ""
-    kind = change.kind if change.kind in {"boolean", "directory", "image", "sysctl", "user"} else what
+    named = {"boolean", "directory", "image", "route", "rule", "sysctl", "user"}
+    kind = change.kind if change.kind in named else what
     return " ".join(word for word in (_VERBS.get(change.action, ""), kind, change.name) if word)
 
 

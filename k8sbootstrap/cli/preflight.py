@@ -11,6 +11,7 @@ from k8sbootstrap.cli.options import Command, Globals, accept_new_host_keys_opti
 from k8sbootstrap.errors import PreflightError
 from k8sbootstrap.hosts.host_keys import ensure_known
 from k8sbootstrap.hosts.pool import Pool
+from k8sbootstrap.inventory.snapshot_store import read_store
 from k8sbootstrap.plan.build import load_plan
 
 
@@ -39,6 +40,7 @@ def command(
     SSH key and asks whether it is the right key. The exit code is 4 if a check failed.
     """
     plan = load_plan(options.file)
+    store = read_store(plan, options.file.resolve().parent)
     with Pool() as pool:
         ensure_known(
             pool,
@@ -46,7 +48,7 @@ def command(
             accept_new=accept_new_host_keys,
             ask=_ask if sys.stdin.isatty() else None,
         )
-        report = run_preflight(plan, pool, ignore=ignore)
+        report = run_preflight(plan, pool, ignore=ignore, store=store)
     if output == "json":
         click.echo(as_json(report, PREFLIGHT))
     else:

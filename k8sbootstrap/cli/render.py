@@ -59,10 +59,17 @@ def command(options: Globals, output: Path, bundle: Path | None) -> None:
 
     state.create()
     preparation = Preparation(plan=plan, cluster_file=options.file, state=state, inventory_folder=directory)
+    is_new = not (state.pki / "ca.crt").exists()
     with lock.hold(state.lock, "k8sbootstrap render"):
         take(PREPARE, preparation, _Steps(options.errors).step)
     options.errors.print(f"The inventory is in {directory}. To use it without k8sbootstrap:", markup=False)
     click.echo(command_line(directory, plan.hosts))
+    if is_new:
+        options.errors.print(
+            f"New certificate authorities were made for the cluster {plan.config.name}. If it runs already, "
+            f"move {state.directory} away and run k8sbootstrap adopt.",
+            markup=False,
+        )
     if not state.known_hosts.exists():
         options.errors.print(
             f"Before that, add the hosts' SSH keys to {state.known_hosts}: k8sbootstrap preflight does this.",

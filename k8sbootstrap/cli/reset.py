@@ -7,6 +7,7 @@ import click
 from k8sbootstrap.actions.reset import run_reset
 from k8sbootstrap.cli.options import Command, Globals, yes_option
 from k8sbootstrap.plan.build import load_plan
+from k8sbootstrap.plan.departed import departed
 from k8sbootstrap.run.live import reporter_for
 
 
@@ -21,7 +22,14 @@ def command(options: Globals, yes: bool) -> None:  # noqa: FBT001
     The certificates in the state directory are kept.
     """
     plan = load_plan(options.file)
+    left = ", ".join(departed(plan, options.file))
     names = ", ".join(host.name for host in plan.hosts)
+    if left:
+        options.errors.print(
+            f"Not in cluster.yaml any more, and so not reset: {left}. What is installed there keeps running. "
+            "To reset it too, put it back into cluster.yaml.",
+            markup=False,
+        )
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError(

@@ -10,12 +10,16 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from k8sbootstrap.actions.backup.restoration import give_cluster_file, take_in
+from k8sbootstrap.actions.backup.sealed import opened
 from k8sbootstrap.actions.context import RunOptions
 from k8sbootstrap.actions.up import run_up
 from k8sbootstrap.checks.hosts import CHECK_NAMES
 from k8sbootstrap.checks.upgrade import NAMES as UPGRADE_CHECK_NAMES
 from k8sbootstrap.cli.authorities import allower
+from k8sbootstrap.cli.backup_key import decrypting, key_for_decrypting
 from k8sbootstrap.cli.console import say
+from k8sbootstrap.cli.departed import remove_departed
 from k8sbootstrap.cli.hostkeys import asker
 from k8sbootstrap.cli.options import (
     Command,
@@ -53,10 +57,20 @@ from k8sbootstrap.survey.todo import Survey
     help="Change only this host. May be given several times. Steps that one master does for the whole "
     "cluster still run.",
 )
-@yes_option(
-    "Do not ask before hosts are changed. If the state directory has no certificate authorities, use "
-    "those of the masters without asking."
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="First remove the hosts that were taken out of cluster.yaml, as k8sbootstrap remove does.",
 )
+@click.option(
+    "--restore",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Bring the cluster back on empty hosts, from a file of k8sbootstrap backup create. The hosts may be "
+    "others. Where there is no cluster.yaml, that of the backup is written.",
+)
+@decrypting
+@yes_option("Do not ask before hosts are changed.", takes_authorities=True)
 @output_option("Output format. With json, progress goes to standard error.")
 @bundle_option
 @click.pass_obj
@@ -66,6 +80,10 @@ def command(
     accept_new_host_keys: bool,
     ignore_preflight: tuple[str, ...],
     limit: tuple[str, ...],
+    prune: bool,
+    restore: Path | None,
+    identity: Path | None,
+    passphrase_file: Path | None,
     yes: bool,
     output: str,
     bundle: Path | None,
@@ -77,18 +95,33 @@ def command(
     it changes only what is different, and after a failure or Ctrl-C it continues from there. If a host of a
     running cluster does not answer, it is skipped and reported at the end.
     """
-    plan = load_plan(options.file, bundle)
-    _check_limit(plan, limit)
-    reporter = reporter_for(options.console if output == "text" else options.errors, options.verbosity)
+    _check_restore(restore, (identity, passphrase_file), limit=limit, prune=prune)
     terminal = sys.stdin.isatty() and output == "text"
+    if restore and not terminal and not yes:
+        raise click.UsageError("--restore replaces a cluster. There is no terminal to ask on: add --yes.")
+    plan = (
+        _take_in(restore, identity, passphrase_file, options, bundle)
+        if restore
+        else load_plan(options.file, bundle)
+    )
+    _check_limit(plan, limit)
+    if prune and limit:
+        raise click.UsageError("--prune removes hosts, and --limit changes only one: use one of them.")
+    reporter = reporter_for(options.console if output == "text" else options.errors, options.verbosity)
     chosen = RunOptions(
         accept_new_host_keys=accept_new_host_keys,
         ask=asker(reporter) if terminal else None,
         allow_authorities=allower(reporter, yes=yes, text=output == "text"),
         ignore_preflight=ignore_preflight,
         limit=limit,
+        restore=restore is not None,
         confirm=_confirmer(reporter) if terminal and not yes else None,
     )
+    if prune:
+        if not terminal and not yes:
+            raise click.UsageError("--prune removes hosts. There is no terminal to ask on: add --yes.")
+        console = options.console if output == "text" else options.errors
+        remove_departed(plan, options.file, chosen, reporter_for(console, options.verbosity), ask=not yes)
     summary = run_up(plan, options.file, chosen, reporter)
     state = State.beside(options.file, plan.config.name)
     if output == "json":
@@ -97,6 +130,28 @@ def command(
         )
         return
     _print_summary(options, summary, state)
+
+
+def _check_restore(
+    restore: Path | None, keys: tuple[Path | None, ...], *, limit: tuple[str, ...], prune: bool
+) -> None:
+    if restore is None and any(keys):
+        raise click.UsageError("--identity and --passphrase-file decrypt the backup that --restore names.")
+    if restore and (limit or prune):
+        raise click.UsageError("--restore has to do with all hosts: leave out --limit and --prune.")
+
+
+def _take_in(
+    file: Path, identity: Path | None, passphrase_file: Path | None, options: Globals, bundle: Path | None
+) -> ClusterPlan:
+    """Decrypt a backup, copy what is needed of it into the state directory, and return the plan."""
+    key = key_for_decrypting(identity, passphrase_file)
+    with opened(file, key) as backup:
+        if give_cluster_file(backup, options.file):
+            options.errors.print(f"{options.file} was written: it is the one in {file}.", markup=False)
+        plan = load_plan(options.file, bundle)
+        take_in(backup, plan, options.file)
+    return plan
 
 
 def _check_limit(plan: ClusterPlan, limit: tuple[str, ...]) -> None:
@@ -143,6 +198,8 @@ def _print_summary(options: Globals, summary: Summary, state: State) -> None:
         print_text(f"The cluster is up: {hosts}, {count(summary.changed, 'task')} made changes.")
         for name, tasks in summary.hosts.items():
             print_text(f"  {name}: {tasks['changed']} changed, {tasks['ok']} ok")
+        if line := _restarts(summary):
+            print_text(line)
     else:
         print_text(f"Nothing to change: {hosts}, 0 changed.")
     print_text(f"\nKubeconfig: {state.kubeconfig}", markup=False)
@@ -154,3 +211,12 @@ def _print_summary(options: Globals, summary: Summary, state: State) -> None:
         "  k8sbootstrap report    an HTML page about this run: how long it took, what changed",
     ):
         print_text(line, markup=False)
+
+
+def _restarts(summary: Summary) -> str:
+    """What became of the other hosts where some were added; empty where none were."""
+    old = [tasks for tasks in summary.hosts.values() if not tasks["new"]]
+    if not old or len(old) == len(summary.hosts):
+        return ""
+    restarts = sum(tasks["restarts"] for tasks in old)
+    return f"On the other {count(len(old), 'host')}: {count(restarts, 'restart')} of services."

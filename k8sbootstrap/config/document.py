@@ -66,14 +66,20 @@ class Document:
         return Problem(self.file, self.line(location), spell(location), message, fix)
 
 
-def read(file: Path) -> Document:
-    """Read a YAML file. Never raises for what users can get wrong; the result's ``problems`` say it."""
+def read(file: Path, kind: str = "a cluster file", max_bytes: int = _MAX_BYTES) -> Document:
+    """Read a YAML file. Never raises for what users can get wrong; the result's ``problems`` say it.
+
+    Args:
+        file: The file.
+        kind: What it should be.
+        max_bytes: How large it may be.
+    """
     try:
         with file.open("rb") as content:
-            text = content.read(_MAX_BYTES + 1)
-        if len(text) <= _MAX_BYTES:
+            text = content.read(max_bytes + 1)
+        if len(text) <= max_bytes:
             return parse(text.decode(), file)
-        message = f"is larger than {_MAX_BYTES >> 20} MiB, too large for a cluster file"
+        message = f"is larger than {max_bytes >> 20} MiB, too large for {kind}"
     except FileNotFoundError:
         message = 'does not exist; name the file with -f, or write one with "k8sbootstrap init"'
     except UnicodeDecodeError:
@@ -116,7 +122,7 @@ def _syntax_problem(file: Path, exc: yaml.YAMLError) -> Problem:
     mark = getattr(exc, "context_mark" if "<stream end>" in detail else "problem_mark", None)
     line = mark.line + 1 if mark is not None else 0
     if "but found another document" in str(detail):
-        return Problem(file, line, "", "contains more than one YAML document; use one file per cluster", "")
+        return Problem(file, line, "", "contains more than one YAML document; use one file for each", "")
     if "character '\\t'" in str(detail):
         return Problem(file, line, "", "is indented with a tab; use spaces", "")
     context = getattr(exc, "context", None)

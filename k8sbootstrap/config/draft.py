@@ -10,6 +10,7 @@ from k8sbootstrap.config.models.addons import Manifest
 from k8sbootstrap.config.models.artifacts import Artifacts
 from k8sbootstrap.config.models.base import Model
 from k8sbootstrap.config.models.cluster import Hook
+from k8sbootstrap.config.models.etcd import Etcd
 from k8sbootstrap.config.models.hosts import SSH, Host
 from k8sbootstrap.config.models.network import Api, Dns, Network
 from k8sbootstrap.config.models.releases import Kubernetes, OwnRelease
@@ -24,6 +25,7 @@ _MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
 class Draft:
     """The valid parts of a ``Cluster``; None stands for a part with errors."""
 
+    name: str | None
     kubernetes: Kubernetes | None
     hosts: Mapping[int, Host]
     """Valid hosts by their position in the file."""
@@ -39,6 +41,7 @@ class Draft:
     network: Network | None
     dns: Dns | None
     api: Api | None
+    etcd: Etcd | None
     artifacts: Artifacts | None
     manifests: Mapping[int, Manifest]
     """Valid manifests by their position in the file."""
@@ -84,6 +87,7 @@ class Draft:
             if str(version) not in bad_releases
         }
         return cls(
+            name=None if "name" in bad_keys else content.get("name"),
             kubernetes=part("kubernetes", Kubernetes, required=True),
             hosts=entries("hosts", model(Host)),
             all_hosts="hosts" not in bad_keys and bool(content.get("hosts")),
@@ -95,6 +99,7 @@ class Draft:
             network=part("network", Network),
             dns=part("dns", Dns),
             api=part("api", Api),
+            etcd=part("etcd", Etcd),
             artifacts=part("artifacts", Artifacts),
             manifests=entries(
                 "manifests", lambda entry: _MANIFEST.validate_python(entry, by_alias=True, by_name=False)

@@ -50,6 +50,15 @@ _PATTERNS: Mapping[str, Words] = {
         "is not a user name",
         "use letters, digits, '_', '.', '@' and '-', at most 64, and begin with a letter, a digit or '_'",
     ),
+    base.BUCKET: (
+        "is not the name of a bucket",
+        "use 3 to 63 lower case letters, digits, hyphens and dots, and begin and end with a letter or digit",
+    ),
+    base.REGION: ("is not a region", "write it like eu-central-1"),
+    base.OBJECT_PREFIX: (
+        "is not a prefix of objects",
+        "use letters, digits, '.', '_' and '-' in parts separated by /, such as backups/etcd",
+    ),
     base.FOLDER: ("is not a directory on hosts", "write an absolute path, such as /var/lib/docker"),
 }
 

@@ -21,7 +21,7 @@ LATER: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "name": (NO, "Another name means another cluster, with its own CAs."),
         "hosts": (
             FREE,
-            "Workers can be added. Removed ones stay nodes of the cluster until you remove the nodes.",
+            "Hosts can be added. Take one out with k8sbootstrap remove or up --prune; else it stays.",
         ),
         "manifests": (FREE, "Objects are applied. Objects that are no longer in the manifests are removed."),
         "hooks": _CLIENT,
@@ -38,19 +38,20 @@ LATER: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "extraConfig": (RESTARTS, "Components restart."),
     },
     "Host": {
-        "name": (NO, "The host is the node of its name."),
+        "name": (NO, "The host is the node of its name. Remove the host, and add it under the new name."),
         "address": (FREE, "SSH uses it. The admin kubeconfig and certificates change too."),
         "privateAddress": (
             RESTARTS,
-            "The worker's kubelet restarts and routes change. Refused for masters and hosts of etcd.",
+            """The worker's kubelet restarts and routes change. Refused for masters and hosts of etcd: remove
+            the host, and add it with the new address.""",
         ),
         "roles": (
             NO,
-            "A worker can't become a master or a host of etcd yet, and these can't become workers.",
+            "A worker can become a master. Masters and hosts of etcd can't become something else yet.",
         ),
         "arch": (NO, "It is the architecture of the host."),
         "labels": (FREE, "They are set. Labels that you remove here are removed from the node."),
-        "taints": (RESTARTS, "They are set and removed like labels; the kubelet restarts."),
+        "taints": (FREE, "They are set and removed like labels."),
         "ssh": _CLIENT,
     },
     "SSH": {ANY: _CLIENT},
@@ -111,16 +112,29 @@ LATER: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "DnsAutoscale": {ANY: (FREE, "Objects are applied again.")},
     "Api": {
         "endpoint": (RESTARTS, "Kubelets and kube-proxies restart; the certificate changes too."),
+        "virtualIP": (
+            FREE,
+            """The admin kubeconfig and the API server's certificate change. Copies of the kubeconfig that
+            name the old address don't work any more.""",
+        ),
         "port": (RESTARTS, "API servers restart one at a time. Then all their clients restart."),
         "extraSANs": (RESTARTS, "API servers get a new certificate."),
+        "authentication": (
+            FREE,
+            """API servers read a changed file again without a restart. They restart, one at a time, when the
+            key is added or removed.""",
+        ),
     },
+    "Etcd": {ANY: (FREE, "See its keys below.")},
+    "SnapshotBucket": {ANY: (FREE, "The timer on hosts of etcd changes; etcd does not restart.")},
+    "EtcdSnapshots": {ANY: (FREE, "The timer on hosts of etcd changes; etcd does not restart.")},
     "Artifacts": {ANY: _CLIENT},
     "DirectorySource": {ANY: _CLIENT},
     "MirrorSource": {ANY: _CLIENT},
     "Proxy": {ANY: (RESTARTS, "The container runtime restarts.")},
     "Upgrade": {ANY: _CLIENT},
     "Hook": {ANY: _CLIENT},
-    "Taint": {ANY: (RESTARTS, "See taints of hosts.")},
+    "Taint": {ANY: (FREE, "See taints of hosts.")},
     "FileManifest": {ANY: (FREE, "Objects are applied again.")},
     "DirectoryManifest": {ANY: (FREE, "Objects are applied again.")},
     "UrlManifest": {ANY: (FREE, "Objects are applied again.")},

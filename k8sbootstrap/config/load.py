@@ -28,12 +28,41 @@ def load_cluster(path: Path, bundle: Path | None = None) -> Cluster:
     Raises:
         ConfigError: Something is wrong; carries all problems in the order of their lines.
     """
+    return check(_read(path, bundle))
+
+
+def load_settings(path: Path, bundle: Path | None = None) -> Cluster:
+    """Read a cluster file without the files that it names: where it is a copy, they need not be there.
+
+    For commands that touch no host.
+
+    Args:
+        path: The cluster file.
+        bundle: Taken for what ``artifacts.bundle`` names.
+
+    Raises:
+        ConfigError: Something is wrong with the file itself.
+    """
+    source = _read(path, bundle)
+    if source.problems:
+        raise ConfigError(source.problems)
+    try:
+        cluster = Cluster.model_validate(source.data, by_alias=True, by_name=False)
+    except ValidationError as exc:
+        problems = [explain(error, source, Cluster) for error in exc.errors(include_url=False)]
+        raise ConfigError(sorted(problems, key=lambda problem: problem.line)) from exc
+    take_secrets(cluster)
+    return cluster
+
+
+def _read(path: Path, bundle: Path | None) -> Document:
+    """The file as plain data, with another bundle where one is given."""
     source = document.read(path)
     if bundle and isinstance(source.data, dict):
         artifacts = source.data.get("artifacts") or {}
         if isinstance(artifacts, dict):
             source.data["artifacts"] = {**artifacts, "bundle": str(bundle.absolute())}
-    return check(source)
+    return source
 
 
 def load_name(path: Path) -> str:

@@ -126,9 +126,11 @@ network:
   # The pod network: routed (the default), flannel, calico, cilium, or none to install your own.
   #plugin: flannel
 
-# A load balancer in front of the masters, if there is one, and more names for the API's certificate.
+# One address for the API: a load balancer of yours (endpoint), or a free address that the masters share
+# (virtualIP). And more names for the API's certificate.
 #api:
 #  endpoint: kubernetes.example.com:6443
+#  virtualIP: 192.0.2.100
 #  extraSANs: [kubernetes.example.com]
 
 # More sources of the files to install. They are used before the projects' own release sites.

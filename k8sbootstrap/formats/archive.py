@@ -88,6 +88,26 @@ def members(archive: Path, wanted: Iterable[str]) -> Iterator[tuple[str, IO[byte
         raise ArchiveError(f"the archive does not contain {', '.join(sorted(missing))}")
 
 
+def read_member(archive: Path, name: str, most: int) -> bytes:
+    """The content of one member.
+
+    Args:
+        archive: A tar archive compressed with gzip.
+        name: Its path inside it.
+        most: How many bytes it may have.
+
+    Raises:
+        ArchiveError: The archive can't be read or does not have it, or it is larger.
+    """
+    content = bytearray()
+    for _, stream in members(archive, [name]):
+        while chunk := _read(stream):
+            content += chunk
+            if len(content) > most:
+                raise ArchiveError(f"{name} in the archive is larger than the limit of {most:,} bytes")
+    return bytes(content)
+
+
 def copy_out(stream: Readable, target: Path, most: int) -> str:
     """Write a member's content to ``target``.
 

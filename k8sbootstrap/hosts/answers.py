@@ -22,6 +22,8 @@ class Get:
     key: str | None = None
     within: float = 0
     """Seconds to go on trying until the answer is 200."""
+    timeout: float | None = None
+    """Seconds that one try may wait for the server; None for the agent's own limit."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class RunCommand:
     argv: Sequence[str]
     timeout: float = 10
     """Seconds before it is ended."""
+    most: int = 0
+    """Characters from the beginning of what it prints that are wanted; 0 for all."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class HttpAnswer:
     body: str
     error: str
     seconds: float
+    connected: bool = False
+    """Whether the server took the connection, whatever became of it."""
 
     @property
     def ok(self) -> bool:
@@ -98,6 +104,8 @@ class Answer:
     run: Mapping[str, RunAnswer] = field(default_factory=dict)
     certificates: Mapping[str, str] = field(default_factory=dict)
     """Path on the host to PEM text."""
+    clock: tuple[float, float] = (0.0, 0.0)
+    """Seconds since 1970 on the host's clock, when it began to answer and when it had the answer."""
 
 
 ANSWER = TypeAdapter(Answer)

@@ -17,6 +17,8 @@ from k8sbootstrap.plan.models import SSHTarget
 Ask = Callable[[str, str, str, str], bool]
 """Called with host, address, key type and fingerprint; returns whether to trust the key."""
 
+_FINGERPRINT = "To see a host's fingerprint, run there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
+
 
 @dataclass(frozen=True)
 class _Stop:
@@ -74,6 +76,7 @@ def _settle(
         shown = list(threads.map(look, stops))
     problems: list[HostKeyError] = []
     refused: list[str] = []
+    hint = next(iter(stores.values())).how_to_accept()
     for stop, key in zip(stops, shown, strict=True):
         if key is None:
             continue
@@ -90,18 +93,11 @@ def _settle(
         else:
             refused.append(f"{stop.place}: unknown SSH host key {describe(key)}")
     if problems or refused:
-        raise _together(problems, refused, asked=ask is not None)
+        raise _together(problems, refused, hint if ask is None else _FINGERPRINT)
 
 
-def _together(problems: list[HostKeyError], refused: list[str], *, asked: bool) -> HostKeyError:
+def _together(problems: list[HostKeyError], refused: list[str], hint: str) -> HostKeyError:
     """One error for all keys; the hint is about changed keys first, they are the graver ones."""
     if problems:
         hint = problems[0].hint
-    elif asked:
-        hint = "To see a host's fingerprint, run there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
-    else:
-        hint = (
-            "Run k8sbootstrap preflight on a terminal to compare and confirm fingerprints, or add "
-            "--accept-new-host-keys to trust the keys that the hosts show now."
-        )
     return HostKeyError("\n".join([*(str(problem) for problem in problems), *refused]), hint=hint)

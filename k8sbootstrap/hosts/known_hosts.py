@@ -10,7 +10,7 @@ from paramiko.hostkeys import InvalidHostKey
 from k8sbootstrap import private_files
 from k8sbootstrap.errors import HostKeyError, StateError
 from k8sbootstrap.hosts.endpoint import Place
-from k8sbootstrap.state import State
+from k8sbootstrap.state import State, no_state
 
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
@@ -71,6 +71,19 @@ class KnownHosts:
             f"{shlex.quote(str(self.path))} -R '{place.known_name}'",
         )
 
+    def how_to_accept(self) -> str:
+        """What to do about unknown keys, for a hint. Where nothing is known at all, the state may be lost."""
+        if self.path.exists():
+            return (
+                "Run k8sbootstrap preflight on a terminal to compare and confirm fingerprints, or with "
+                "--accept-new-host-keys to trust the keys that the hosts show now."
+            )
+        return (
+            f"No host key is known: {no_state(self.path.parent.name)}. If the cluster runs, run k8sbootstrap "
+            "adopt. If it is a new cluster, run k8sbootstrap preflight. On a terminal they show fingerprints "
+            "to confirm. With --accept-new-host-keys they trust the keys that the hosts show now."
+        )
+
     def add(self, place: Place, key: paramiko.PKey) -> None:
         """Accept a key and write it down at once.
 
@@ -84,6 +97,19 @@ class KnownHosts:
             before += b"\n"
         line = f"{place.known_name} {key.get_name()} {key.get_base64()}\n"
         private_files.write(self.path, before + line.encode(), private_files.PRIVATE, root=self.path.parent)
+
+    def forget(self, place: Place) -> None:
+        """Know nothing about a place any more.
+
+        Raises:
+            StateError: The file cannot be written.
+        """
+        before = private_files.read(self.path)
+        if before is None:
+            return
+        own = f"{place.known_name} ".encode()
+        lines = [line for line in before.splitlines(keepends=True) if not line.startswith(own)]
+        private_files.write(self.path, b"".join(lines), private_files.PRIVATE, root=self.path.parent)
 
 
 def describe(key: paramiko.PKey) -> str:

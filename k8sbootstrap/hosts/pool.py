@@ -84,6 +84,13 @@ class Pool:
             session.open()
             return session
 
+    def disconnect(self, host: str) -> None:
+        """End the connection to a host that is going down. The next use connects anew."""
+        with self._lock_of(host):
+            session = self._sessions.pop(host, None)
+            if session is not None:
+                session.close()
+
     def shown_key(self, target: SSHTarget, *, bastion: bool) -> paramiko.PKey:
         """The key that a host, or its bastion, shows. It is not checked, and nobody logs in there.
 

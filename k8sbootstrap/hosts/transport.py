@@ -49,11 +49,7 @@ def enter(transport: paramiko.Transport, place: Place, known: KnownHosts, key: P
     """
     shown = shown_key(transport, place)
     if not known.check(place, shown):
-        raise HostKeyError(
-            f"{place}: unknown SSH host key {describe(shown)}",
-            hint="Compare the fingerprint with the host's own, then run k8sbootstrap preflight on a "
-            "terminal and confirm it, or add --accept-new-host-keys.",
-        )
+        raise HostKeyError(f"{place}: unknown SSH host key {describe(shown)}", hint=known.how_to_accept())
     try:
         log_in(transport, place, key)
     except (paramiko.SSHException, EOFError, OSError) as exc:

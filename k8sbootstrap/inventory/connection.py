@@ -27,6 +27,19 @@ def ssh_command(host: HostPlan) -> list[str]:
     return ["ssh", *options, *shlex.split(_ssh_arguments(host)), "-l", host.ssh.user, "--", host.address]
 
 
+def tunnel_command(host: HostPlan, port: int, target: str) -> list[str]:
+    """The OpenSSH command that leads a port of this machine to an address on a host.
+
+    Args:
+        host: The host.
+        port: Of this machine's loopback address.
+        target: HOST:PORT, as the host sees it.
+    """
+    *words, end, address = ssh_command(host)
+    forward = ["-N", "-o", "ExitOnForwardFailure=yes", "-L", f"127.0.0.1:{port}:{target}"]
+    return [*words, *forward, end, address]
+
+
 def connection_variables(host: HostPlan) -> dict[str, Any]:
     """How Ansible reaches a host."""
     variables = {

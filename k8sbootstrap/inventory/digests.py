@@ -13,6 +13,7 @@ from typing import Any
 
 from k8sbootstrap.inventory.model import Sections, Variables
 from k8sbootstrap.inventory.role_code import files_of
+from k8sbootstrap.pki.store import LEAVES, noted_leaves
 from k8sbootstrap.resources import data_dir
 
 _APART = ("host_firewall",)
@@ -28,16 +29,18 @@ class Digests:
 
     Args:
         shared: Role to the variables that all hosts have.
-        pki: The state's PKI folder; what roles copy from it counts by content.
+        pki: The state's PKI folder. What roles copy from it counts by content; certificates and their keys
+            count by what the certificates say.
     """
 
     def __init__(self, shared: Sections, pki: Path) -> None:
         self._shared = {role: _counting(shared.get(role, {})) for role in roles()}
         self._pki = pki
+        self._leaves = noted_leaves(pki)
         self._common = {
-            str(path.relative_to(pki)): _sha256(path)
+            str(path.relative_to(pki)): self._content(path)
             for path in _files(pki)
-            if path.relative_to(pki).parts[0] != "hosts"
+            if path.relative_to(pki).parts[0] not in {"hosts", LEAVES}
         }
 
     def of_host(self, host: str, own: Sections) -> dict[str, str]:
@@ -48,9 +51,15 @@ class Digests:
             own: Role to the variables of the host alone.
         """
         files = {
-            str(path.relative_to(self._pki)): _sha256(path) for path in _files(self._pki / "hosts" / host)
+            str(path.relative_to(self._pki)): self._content(path)
+            for path in _files(self._pki / "hosts" / host)
         }
         return {role: self._digest(role, files, _counting(own.get(role, {}))) for role in self._shared}
+
+    def _content(self, path: Path) -> str:
+        name = str(path.relative_to(self._pki))
+        leaf = self._leaves.get(name.removesuffix(".crt").removesuffix(".key"))
+        return str(leaf["says"]) if leaf else _sha256(path)
 
     def _digest(self, role: str, files: Mapping[str, str], variables: Variables) -> str:
         inputs = {**self._shared[role], **variables}

@@ -49,7 +49,7 @@ def files_of_roles(
         runtime["crictl"] = _artifact(release.crictl, artifacts)
     return {
         "container_runtime": {"container_runtime_binaries": runtime, "container_runtime_images": loaded},
-        "etcd": {"etcd_binaries": binaries("etcd", "etcdctl")},
+        "etcd": {"etcd_binaries": binaries("etcd", "etcdctl", "etcdutl")},
         "kube_apiserver": {"kube_apiserver_binaries": binaries("kube-apiserver", "kubectl")},
         "kube_controller_manager": {"kube_controller_manager_binaries": binaries("kube-controller-manager")},
         "kube_scheduler": {"kube_scheduler_binaries": binaries("kube-scheduler")},

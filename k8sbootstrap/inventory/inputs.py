@@ -55,6 +55,11 @@ class Inputs:
         """The file with logins to image registries; empty where there are none."""
         return copied_if_there(self.state.registry_logins)
 
+    @property
+    def snapshot_store(self) -> dict[str, str]:
+        """The file with the bucket for snapshots of etcd; empty where there is none."""
+        return copied_if_there(self.state.snapshot_store)
+
     def files_of(self, role: str) -> dict[str, Any]:
         """A role's variables that name files to install, for the architecture of the first host."""
         return dict(self.files[self.plan.hosts[0].arch][role])

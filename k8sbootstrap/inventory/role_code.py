@@ -17,6 +17,8 @@ from k8sbootstrap.host_code import needed_by, parse
 from k8sbootstrap.resources import data_dir, host_code_dir
 
 _SUFFIXES = (".py", ".yml", ".j2")
+_SENT = re.compile(r"module_utils/k8sbootstrap/([\w/]+\.py)")
+"""How a role names a file of the package on hosts that it sends as a program of its own."""
 _BLOCKS = ("block", "rescue", "always")
 
 
@@ -36,8 +38,11 @@ def files_of(role: str) -> tuple[Path, ...]:
     own = [path for path in folder.rglob("*") if path.suffix in _SUFFIXES and path.is_file()]
     if not own:
         raise FileNotFoundError(folder)
+    sent = {
+        host_code_dir() / name for path in own for name in _SENT.findall(path.read_text(encoding="utf-8"))
+    }
     called = {path for action in _actions(folder) for path in _behind(action)}
-    return tuple(sorted({*own, *called, *_filters(own)}))
+    return tuple(sorted({*own, *sent, *called, *_filters(own)}))
 
 
 def _actions(folder: Path) -> set[str]:

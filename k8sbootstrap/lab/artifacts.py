@@ -16,9 +16,9 @@ import urllib3
 
 from k8sbootstrap import private_files
 from k8sbootstrap.artifacts.cache import cache_dir
-from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.catalog.resolve import kube_bench, release
-from k8sbootstrap.lab import go_build
+from k8sbootstrap.catalog.models import ArtifactFile, Image
+from k8sbootstrap.catalog.resolve import conformance, kube_bench, release
+from k8sbootstrap.lab import conformance_images, go_build, go_programs
 from k8sbootstrap.lab.commands import run
 from k8sbootstrap.lab.image_tar import write_image
 from k8sbootstrap.lab.mirror import SUITE, unpack
@@ -29,6 +29,8 @@ _OK = 200
 _REGISTRY = "https://registry.k8s.io/v2/"
 _KEYS = {"cri-dockerd": "criDockerd"}
 """Key of a project under ``releases`` in cluster.yaml."""
+_MINUTES = {"kubernetes": "10 to 15", "kubernetes-test": "about 5"}
+"""How long projects take to be built that take long."""
 Progress = Callable[[str], None]
 
 
@@ -44,6 +46,8 @@ class Needed:
     """distribution or upstream: where the runtime comes from."""
     kube_bench: bool = False
     """Whether kube-bench is wanted too."""
+    conformance: bool = False
+    """Whether upstream's end-to-end tests are wanted too, and the images that those of Conformance start."""
 
 
 def directory() -> Path:
@@ -87,14 +91,22 @@ def fill(needed: Needed, progress: Progress, others: Sequence[Path] = ()) -> Pat
     top = directory()
     top.mkdir(parents=True, exist_ok=True)
     with _locked(top, progress):
-        for name in go_build.build(to_build(needed, others), top):
-            minutes = ", 10 to 15 minutes on 2 cores" if name.startswith("kubernetes") else ""
-            progress(f"building {name} from Go modules (once{minutes})")
+        if missing := to_build(needed, others):
+            _build(missing, top, progress)
         for version in needed.versions:
             _images(top, version)
             _dns_image(top, version, (*others, top))
+        _conformance_images(top, needed, (*others, top), progress)
         _record_hashes(top)
     return top
+
+
+def _build(missing: Iterable[ArtifactFile], top: Path, progress: Progress) -> None:
+    progress("fetching Go modules")
+    for name in go_build.build(missing, top):
+        minutes = _MINUTES.get(name.partition(" ")[0])
+        duration = f", {minutes} minutes on 2 cores" if minutes else ""
+        progress(f"building {name} from Go modules (once{duration})")
 
 
 def to_build(needed: Needed, others: Sequence[Path] = ()) -> list[ArtifactFile]:
@@ -104,6 +116,16 @@ def to_build(needed: Needed, others: Sequence[Path] = ()) -> list[ArtifactFile]:
     if needed.kube_bench:
         program, *controls = kube_bench(_ARCH)
         missing += _lacking([program, *controls], folders, str(program.url))
+    for version in needed.versions if needed.conformance else ():
+        tests = conformance(version, _ARCH)
+        missing += _lacking([tests.e2e_test, tests.ginkgo], folders, str(tests.e2e_test.url))
+        images = _lacking_images(version, folders)
+        missing += [
+            file
+            for image in images
+            for file in conformance_images.parts(image, version)
+            if not _is_in(folders, file)
+        ]
     for version in needed.versions:
         resolved = release(version, _ARCH, needed.runtime, source=needed.source)
         image = resolved.coredns.artifact
@@ -121,6 +143,14 @@ def _lacking(wanted: Iterable[ArtifactFile], folders: Sequence[Path], url: str) 
     return lacking if lacking and not _upstream_answers(url) else []
 
 
+def _lacking_images(version: str, folders: Sequence[Path]) -> list[Image]:
+    """Images of Conformance that must be made: no directory has them, and the registry does not answer."""
+    pause = release(version, _ARCH, "docker").pause  # always made
+    images = [image for image in conformance(version, _ARCH).images if image != pause]
+    lacking = [image for image in images if not _is_in(folders, image.artifact)]
+    return lacking if lacking and not _upstream_answers(_REGISTRY) else []
+
+
 def own_versions(needed: Needed, folders: Sequence[Path]) -> dict[str, dict[str, str]]:
     """``releases`` of cluster.yaml: versions that were built, where directories lack the catalogue's."""
     own = {}
@@ -135,7 +165,7 @@ def own_versions(needed: Needed, folders: Sequence[Path]) -> dict[str, dict[str,
 
 def _served(file: ArtifactFile) -> ArtifactFile:
     """The same file in the version of it that can be built."""
-    return replace(file, version=go_build.SERVED.get(file.name, file.version))
+    return replace(file, version=go_programs.SERVED.get(file.name, file.version))
 
 
 def _is_in(folders: Sequence[Path], file: ArtifactFile) -> bool:
@@ -170,6 +200,14 @@ def _dns_image(top: Path, version: str, folders: Sequence[Path]) -> None:
     if found and not any((folder / image.artifact.key).exists() for folder in folders):
         config = {"Entrypoint": ["/coredns"]}
         write_image(top / image.artifact.key, image.ref, {"coredns": found.read_bytes()}, config)
+
+
+def _conformance_images(top: Path, needed: Needed, folders: Sequence[Path], progress: Progress) -> None:
+    """Make the images that Conformance starts, where no directory and no registry has them."""
+    for version in needed.versions if needed.conformance else ():
+        if lacking := _lacking_images(version, folders):
+            progress(f"making images for the tests of Kubernetes {version} (once, less than a minute)")
+            conformance_images.make(lacking, version, top, folders)
 
 
 def _record_hashes(top: Path) -> None:

@@ -15,6 +15,7 @@ from k8sbootstrap.errors import LabError
 
 _TOP = Path("/sys/fs/cgroup")
 _SECONDS_TO_DIE = 10.0
+_JOIN = 'while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@"'
 
 
 def is_v2() -> bool:
@@ -35,13 +36,15 @@ def enter(name: str) -> None:
         (group / "cgroup.procs").write_text(str(os.getpid()))
 
 
-def join(pid: int) -> None:
-    """Move this process into the cgroups of another one."""
+def joining(pid: int) -> list[str]:
+    """What to put before a program and its arguments, so that it runs in the cgroups of another process."""
+    files = []
     for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         hierarchy = _TOP if is_v2() else _TOP / (controllers.removeprefix("name=") or "unified")
         if hierarchy.is_dir():
-            (hierarchy / path.lstrip("/") / "cgroup.procs").write_text(str(os.getpid()))
+            files.append(str(hierarchy / path.lstrip("/") / "cgroup.procs"))
+    return ["sh", "-ec", _JOIN, "sh", *files, "--"]
 
 
 def remove(pattern: str) -> None:

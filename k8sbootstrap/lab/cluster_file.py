@@ -15,6 +15,25 @@ CLUSTER_NAME = "lab"
 _HEADER = '# Written by "k8sbootstrap lab up" for the lab\'s hosts; "lab up" writes it again.\n'
 
 
+_FOR_EMULATION = {
+    "extraArgs": {
+        "kube-controller-manager": {
+            "leader-elect-lease-duration": "120s",
+            "leader-elect-renew-deadline": "90s",
+            "leader-elect-retry-period": "10s",
+            "node-monitor-grace-period": "300s",
+        }
+    },
+    "extraConfig": {
+        "kube-scheduler": {
+            "leaderElection": {"leaseDuration": "120s", "renewDeadline": "90s", "retryPeriod": "10s"}
+        },
+        "kubelet": {"nodeLeaseDurationSeconds": 240},
+    },
+}
+"""An API server that takes more than 5 s to answer would make leaders give up and start again."""
+
+
 @dataclass(frozen=True)
 class ListedHost:
     """A host of the lab, as cluster.yaml gets it."""
@@ -35,6 +54,8 @@ def write(
     sources: list[Path],
     key: Path,
     dns: bool,
+    containers: bool,
+    emulated: bool,
     cgroup_v1: bool,
     sealed: bool = False,
 ) -> bool:
@@ -50,7 +71,9 @@ def write(
         sources: Artifact directories, first asked first.
         key: Private SSH key.
         dns: Whether the image of the cluster's DNS can be had.
-        cgroup_v1: Whether the hosts have cgroup v1.
+        emulated: Whether the hosts are virtual machines without KVM, which are slow.
+        containers: Whether the hosts are containers, which share this machine's kernel and disk.
+        cgroup_v1: Whether this machine, and so its containers, has cgroup v1.
         sealed: Whether the hosts reach no name server.
 
     Returns:
@@ -59,20 +82,13 @@ def write(
     Raises:
         LabError: somebody else's file is there.
     """
-    # lab hosts are containers: they may not change the machine's connection tracking limits
-    # and they share its disk, which may be rather full: that must not drive pods and images away
-    kubelet: dict[str, object] = {
-        "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "100Mi"},
-        "imageGCHighThresholdPercent": 100,
-    }
-    extra: dict[str, object] = {"kube-proxy": {"conntrack": {"maxPerCore": 0}}, "kubelet": kubelet}
-    if cgroup_v1:
-        kubelet["failCgroupV1"] = False
     content: dict[str, object] = {
         "apiVersion": "k8sbootstrap/v1alpha1",
         "kind": "Cluster",
         "name": CLUSTER_NAME,
-        "kubernetes": {"version": version, "extraConfig": extra},
+        "kubernetes": {"version": version}
+        | ({"extraConfig": _for_containers(cgroup_v1=cgroup_v1)} if containers else {})
+        | (_FOR_EMULATION if emulated else {}),
         "runtime": {"name": runtime}
         | ({} if runtime_source == "distribution" else {"source": runtime_source}),
         "ssh": {"user": USER, "key": str(key.relative_to(path.resolve().parent))},
@@ -97,6 +113,20 @@ def write(
             )
     path.write_text(text)
     return True
+
+
+def _for_containers(*, cgroup_v1: bool) -> dict[str, object]:
+    """Containers may not change the machine's connection tracking limits.
+
+    They share its disk, which may be rather full: that must not drive pods and images away.
+    """
+    kubelet: dict[str, object] = {
+        "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "100Mi"},
+        "imageGCHighThresholdPercent": 100,
+    }
+    if cgroup_v1:
+        kubelet["failCgroupV1"] = False
+    return {"kube-proxy": {"conntrack": {"maxPerCore": 0}}, "kubelet": kubelet}
 
 
 def _source(directory: Path) -> dict[str, str]:

@@ -7,7 +7,8 @@ program is built with exactly the versions of its dependencies that it was relea
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,94 +19,29 @@ from k8sbootstrap.catalog.models import ArtifactFile
 from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab import go_toolchain
 from k8sbootstrap.lab.commands import run
+from k8sbootstrap.lab.go_programs import PROGRAMS, Program
 from k8sbootstrap.lab.mirror import SUITE, unpack
 
 _STAGING = "./staging/src/"
 _ENVIRONMENT = {"GOFLAGS": "", "GOWORK": "off", "GOROOT": "", "GOTOOLCHAIN": go_toolchain.TOOLCHAIN}
-SERVED = {"cri-dockerd": "0.3.17"}
-"""Version of a project that is built, whatever a release names: module proxies serve few of them. The later
-ones of cri-dockerd that they serve need a newer docker than that of Debian 12."""
-
-
-@dataclass(frozen=True)
-class _Program:
-    """Where the source of a program is."""
-
-    module: str
-    """Path of its module; ``{major}`` stands for the major version."""
-    package: str = ""
-    """Path of its package in the module; empty for the module's root."""
-    versions: tuple[str, ...] = ()
-    """Variables that the linker sets to ``vVERSION``, where the source does not have the version itself."""
-    tags: tuple[str, ...] = ()
-    file: str = ""
-    """Path of a file in the module that is taken as it is; empty for programs, which are built."""
-    c_library: str = ""
-    """Debian package of the C library that it is linked with; empty for programs without C."""
-
-
-_COMPONENTS = ("apiserver", "controller-manager", "scheduler", "proxy")
-_PLUGINS = {"bridge": "main", "loopback": "main", "host-local": "ipam", "portmap": "meta"}
-_GIT_VERSION = tuple(
-    f"{package}.gitVersion" for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-)
-_PLUGIN_VERSION = ("github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion",)
-_KUBE_BENCH = "github.com/aquasecurity/kube-bench"
-_PROGRAMS: Mapping[tuple[str, str], _Program] = {
-    **{
-        ("kubernetes", name): _Program("k8s.io/kubernetes", f"cmd/{name}", _GIT_VERSION)
-        for name in ("kubeadm", "kubelet", "kubectl", *(f"kube-{component}" for component in _COMPONENTS))
-    },
-    ("etcd", "etcd"): _Program("go.etcd.io/etcd/server/v{major}"),
-    ("etcd", "etcdctl"): _Program("go.etcd.io/etcd/etcdctl/v{major}"),
-    **{
-        ("cni-plugins", name): _Program(
-            "github.com/containernetworking/plugins", f"plugins/{kind}/{name}", _PLUGIN_VERSION
-        )
-        for name, kind in _PLUGINS.items()
-    },
-    ("crictl", "crictl"): _Program(
-        "sigs.k8s.io/cri-tools", "cmd/crictl", ("sigs.k8s.io/cri-tools/pkg/version.Version",)
-    ),
-    ("coredns", "coredns"): _Program("github.com/coredns/coredns"),
-    **{
-        ("containerd", name): _Program(
-            "github.com/containerd/containerd/v{major}",
-            f"cmd/{name}",
-            ("github.com/containerd/containerd/v{major}/version.Version",),
-            ("urfave_cli_no_docs", "osusergo", "netgo", "static_build"),
-        )
-        for name in ("containerd", "containerd-shim-runc-v2", "ctr")
-    },
-    ("runc", "runc"): _Program(
-        "github.com/opencontainers/runc",
-        tags=("seccomp", "urfave_cli_no_docs", "osusergo", "netgo"),
-        c_library="libseccomp-dev",
-    ),
-    ("cri-dockerd", "cri-dockerd"): _Program(
-        "github.com/Mirantis/cri-dockerd", "", ("github.com/Mirantis/cri-dockerd/cmd/version.Version",)
-    ),
-    ("kube-bench", "kube-bench"): _Program(_KUBE_BENCH, "", (f"{_KUBE_BENCH}/cmd.KubeBenchVersion",)),
-    **{
-        ("kube-bench-controls", f"{name}.yaml"): _Program(_KUBE_BENCH, file=f"cfg/cis-1.12/{name}.yaml")
-        for name in ("controlplane", "etcd", "master", "node", "policies")
-    },
-}
-"""By project and file name, as artifacts have them."""
+_FETCHED_AT_ONCE = 2
 
 
 def can_build(file: ArtifactFile) -> bool:
     """Whether the source of a program is known."""
-    return (file.name, file.file) in _PROGRAMS
+    return (file.name, file.file) in PROGRAMS
 
 
 def needs_c(files: Iterable[ArtifactFile]) -> bool:
     """Whether one of the programs has C code, so that gcc must be there."""
-    return any(_PROGRAMS[file.name, file.file].c_library for file in files)
+    return any(PROGRAMS[file.name, file.file].c_library for file in files)
 
 
 def build(files: Iterable[ArtifactFile], top: Path) -> Iterator[str]:
     """Build programs into an artifact directory. A file is there whole or not at all.
+
+    While one module is compiled, the source of others is fetched, which leaves the cores mostly idle. What is
+    there first is compiled first.
 
     Args:
         files: Those to build, each one that ``can_build``.
@@ -117,28 +53,23 @@ def build(files: Iterable[ArtifactFile], top: Path) -> Iterator[str]:
     Raises:
         LabError: A module can't be fetched, or does not build.
     """
-    said = ""
-    by_module = sorted(set(files), key=lambda file: (_module(file), file.version, file.file))
-    for (module, version), group in groupby(by_module, key=lambda file: (_module(file), file.version)):
-        wanted = list(group)
-        name = f"{min(file.name for file in wanted)} {version}"
-        if name != said:  # a project may have a module for each program
-            said = name
-            yield name
-        with _empty(top.with_name(f"{top.name}.build")) as folder:
+    said = set()
+    with _empty(top.with_name(f"{top.name}.build")) as folder, _threads() as pool:
+        fetched = {pool.submit(each.fetch): each for each in _builds(files, go_toolchain.ensure(), folder)}
+        for done in as_completed(fetched):
+            each = fetched[done]
+            if each.name not in said:  # a project may have a module for each program
+                said.add(each.name)
+                yield each.name
             try:
-                _build(module, version, wanted, folder)
+                done.result()
+                each.compile()
             except LabError as exc:
                 raise LabError(
-                    f"{name} can't be built from Go modules: {exc}",
+                    f"{each.name} can't be built from Go modules: {exc}",
                     hint="Run the same command again, or name a directory with the files (--artifacts).",
                 ) from exc
-            for file in wanted:
-                target = top / file.key
-                target.parent.mkdir(parents=True, exist_ok=True)
-                partial = target.with_name(f".{target.name}")
-                shutil.copy(folder / "out" / _built_name(file), partial)
-                partial.replace(target)
+            each.place(top)
 
 
 @contextmanager
@@ -152,37 +83,125 @@ def _empty(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _build(module: str, version: str, files: Iterable[ArtifactFile], folder: Path) -> None:
-    """Build programs of one module into ``out`` of a folder, and copy files of it there."""
-    wanted = [_PROGRAMS[file.name, file.file] for file in files]
-    programs = [program for program in wanted if not program.file]
-    environment = _ENVIRONMENT | _c_environment(programs, folder / "c")
-    program = go_toolchain.ensure()
-
-    def go(*arguments: str) -> str:
-        return run(program, *arguments, cwd=folder, **environment)
-
-    downloaded = json.loads(go("mod", "download", "-json", f"{module}@v{version}"))
-    released = json.loads(go("mod", "edit", "-json", downloaded["GoMod"]))
-    (folder / "out").mkdir()
-    for each in wanted:
-        if each.file:
-            shutil.copyfile(Path(downloaded["Dir"]) / each.file, folder / "out" / Path(each.file).name)
-    if not programs:
-        return
-    (folder / "go.mod").write_text(_go_mod(module, version, released))
-    packages = ["/".join(filter(None, (module, program.package))) for program in programs]
-    tags = ",".join(sorted({tag for program in programs for tag in program.tags}))
-    flags = _flags(version, programs)
-    go("build", "-mod=mod", "-trimpath", "-tags", tags, "-ldflags", flags, "-o", f"{folder}/out/", *packages)
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """Threads that start nothing more when the ``with`` block is left."""
+    pool = ThreadPoolExecutor(_FETCHED_AT_ONCE)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _c_environment(programs: Iterable[_Program], folder: Path) -> dict[str, str]:
-    """Environment variables for the C code of programs, and its libraries unpacked in a folder."""
-    libraries = sorted({program.c_library for program in programs if program.c_library})
-    if not libraries:
+@dataclass(frozen=True)
+class _Build:
+    """Files of one project that one module has."""
+
+    name: str
+    """Project and version, for messages."""
+    module: str
+    version: str
+    files: Sequence[ArtifactFile]
+    go: str
+    """The program."""
+    folder: Path
+    """Where a module is made that builds the programs; not there yet."""
+
+    def fetch(self) -> None:
+        """Fetch all source, and take the files that need not be built.
+
+        Raises:
+            LabError: A module or a C library can't be fetched.
+        """
+        (self.folder / "out").mkdir(parents=True)
+        if libraries := self._c_libraries():
+            unpack(SUITE, libraries, self.folder / "c")
+        downloaded = json.loads(self._go("mod", "download", "-json", f"{self.module}@v{self.version}"))
+        for file in self.files:
+            if path := PROGRAMS[file.name, file.file].file:
+                shutil.copyfile(Path(downloaded["Dir"]) / path, self._out(file))
+        released = json.loads(self._go("mod", "edit", "-json", downloaded["GoMod"]))
+        (self.folder / "go.mod").write_text(_go_mod(self.module, self.version, released))
+        for packages, tests in self._packages():
+            self._go("list", *self._options(), "-deps", *(["-test"] if tests else []), *packages)
+
+    def compile(self) -> None:
+        """Build the programs.
+
+        Raises:
+            LabError: One does not build.
+        """
+        flags = ["-trimpath", "-ldflags", _flags(self.version, self._programs())]
+        for packages, tests in self._packages():
+            command = ["test", "-c"] if tests else ["build"]
+            self._go(*command, *self._options(), *flags, "-o", f"{self.folder}/out/", *packages)
+
+    def place(self, top: Path) -> None:
+        """Copy the files into an artifact directory."""
+        for file in self.files:
+            target = top / file.key
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_name(f".{target.name}")
+            shutil.copy(self._out(file), partial)
+            partial.replace(target)
+
+    def _out(self, file: ArtifactFile) -> Path:
+        """Where a file is before it is placed: Go names a program by the last part of its package's path."""
+        program = PROGRAMS[file.name, file.file]
+        path = program.file or re.sub(r"/v\d+\Z", "", self._package(program))
+        return self.folder / "out" / f"{Path(path).name}{'.test' if program.tests else ''}"
+
+    def _programs(self) -> list[Program]:
+        """Those that are built."""
+        wanted = [PROGRAMS[file.name, file.file] for file in self.files]
+        return [program for program in wanted if not program.file]
+
+    def _packages(self) -> Iterator[tuple[list[str], bool]]:
+        """Packages that one command builds, and whether it is their tests that it builds."""
+        programs = self._programs()
+        for tests in (False, True):
+            if packages := [self._package(program) for program in programs if program.tests == tests]:
+                yield packages, tests
+
+    def _package(self, program: Program) -> str:
+        return program.dependency or "/".join(filter(None, (self.module, program.package)))
+
+    def _options(self) -> list[str]:
+        """Those on which it depends what source is needed."""
+        return [
+            "-mod=mod",
+            "-tags",
+            ",".join(sorted({tag for each in self._programs() for tag in each.tags})),
+        ]
+
+    def _c_libraries(self) -> list[str]:
+        return sorted({program.c_library for program in self._programs() if program.c_library})
+
+    def _go(self, *arguments: str) -> str:
+        environment = _ENVIRONMENT | _c_environment(self.folder / "c")
+        return run(self.go, *arguments, cwd=self.folder, **environment)
+
+
+def _builds(files: Iterable[ArtifactFile], go: str, folder: Path) -> list[_Build]:
+    """What is built together, in the order in which its source is fetched."""
+    distinct = {file.key: file for file in files}
+    in_order = sorted(distinct.values(), key=lambda file: (*_group(file), file.file))
+    return [
+        _Build(f"{project} {version}", module, version, list(group), go, folder / str(number))
+        for number, ((project, version, module), group) in enumerate(groupby(in_order, key=_group))
+    ]
+
+
+def _group(file: ArtifactFile) -> tuple[str, str, str]:
+    """Project, version and module."""
+    module = PROGRAMS[file.name, file.file].module
+    return file.name, file.version, module.format(major=file.version.partition(".")[0])
+
+
+def _c_environment(folder: Path) -> dict[str, str]:
+    """Environment variables for C code and its libraries, which are in a folder, if there are any."""
+    if not folder.exists():
         return {"CGO_ENABLED": "0"}
-    unpack(SUITE, libraries, folder)
     found = sorted((folder / "usr/lib").glob("*/lib*.a"))
     names = " ".join(f"-l{path.stem.removeprefix('lib')}" for path in found)
     return {
@@ -214,7 +233,7 @@ def _go_mod(module: str, version: str, released: Mapping[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _flags(version: str, programs: Iterable[_Program]) -> str:
+def _flags(version: str, programs: Iterable[Program]) -> str:
     """The linker's flags: no symbols, and the version where programs have a place for it."""
     used = list(programs)
     major, minor, _ = version.split(".")
@@ -226,14 +245,3 @@ def _flags(version: str, programs: Iterable[_Program]) -> str:
             values |= {f"{package}.gitMajor": major, f"{package}.gitMinor": minor}
     static = ["-extldflags -static"] if any(program.c_library for program in used) else []
     return " ".join(["-s -w", *static, *(f"-X {name}={value}" for name, value in values.items())])
-
-
-def _module(file: ArtifactFile) -> str:
-    return _PROGRAMS[file.name, file.file].module.format(major=file.version.partition(".")[0])
-
-
-def _built_name(file: ArtifactFile) -> str:
-    """The name that ``go build`` gives a program: the last part of its package's path."""
-    program = _PROGRAMS[file.name, file.file]
-    path = program.file or program.package or re.sub(r"/v\d+\Z", "", _module(file))
-    return path.rpartition("/")[2]

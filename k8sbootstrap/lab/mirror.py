@@ -1,7 +1,7 @@
 """Debian's packages, from the mirror that this machine's own apt uses."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,6 +59,13 @@ class LabApt:
         """Run apt-get with these arguments in a folder."""
         return run("apt-get", "-q", *self._options, *arguments, cwd=cwd)
 
+    def with_dependencies(self, packages: Sequence[str], cwd: Path) -> list[str]:
+        """Names of these packages, and of all that would be installed with them where there are none yet."""
+        nothing_installed = ("-oDir::State::status=/dev/null", "-oDebug::NoLocking=1")
+        install = ("install", "--yes", "--no-install-recommends", "--print-uris", *packages)
+        lines = self.get(*nothing_installed, *install, cwd=cwd).splitlines()
+        return [line.split()[1].partition("_")[0] for line in lines if line.startswith("'")]
+
 
 @contextmanager
 def apt(suite: str, types: str = "deb") -> Iterator[LabApt]:
@@ -75,9 +82,20 @@ def apt(suite: str, types: str = "deb") -> Iterator[LabApt]:
         yield tool
 
 
-def unpack(suite: str, packages: list[str], target: Path) -> None:
-    """Download binary packages of a suite and unpack their files into a folder; installs nothing."""
+def unpack(suite: str, packages: Sequence[str], target: Path, *, dependencies: bool = False) -> None:
+    """Download binary packages of a suite and unpack their files into a folder; installs nothing.
+
+    Args:
+        suite: Such as bookworm.
+        packages: Their names.
+        target: The folder.
+        dependencies: Whether packages that these depend on are unpacked too.
+
+    Raises:
+        LabError: One can't be fetched.
+    """
     with apt(suite) as tool, tempfile.TemporaryDirectory(prefix="k8sbootstrap-deb-") as name:
-        tool.get("download", *packages, cwd=Path(name))
+        wanted = tool.with_dependencies(packages, Path(name)) if dependencies else packages
+        tool.get("download", *wanted, cwd=Path(name))
         for package in sorted(Path(name).glob("*.deb")):
             run("dpkg-deb", "-x", str(package), str(target))

@@ -31,6 +31,8 @@ class Lab:
     hosts: tuple[LabHost, ...]
     sealed: bool = False
     """Whether its hosts reach only each other and this machine: no default route, no DNS, no packages."""
+    provider: str = "nspawn"
+    """nspawn or vagrant: what its hosts are."""
 
     @property
     def folder(self) -> Path:
@@ -61,8 +63,12 @@ class Lab:
         return self.folder / host.name
 
     def machine(self, host: LabHost) -> str:
-        """Short name of the host's machine; its interface on the bridge is ``vb-MACHINE``."""
+        """Short name of the host's container; its interface on the bridge is ``vb-MACHINE``."""
         return f"l{self.number}-{host.index}"
+
+    def hardware_address(self, host: LabHost) -> str:
+        """MAC address of a virtual machine."""
+        return f"02:6b:38:73:{self.number:02x}:{10 + host.index:02x}"
 
     def cgroup(self, host: LabHost) -> str:
         """Name of the host's cgroups."""
@@ -95,7 +101,8 @@ def load(cluster_file: Path) -> Lab | None:
     try:
         data = json.loads((directory / "lab.json").read_text())
         hosts = tuple(LabHost(host["name"], host["index"], tuple(host["roles"])) for host in data["hosts"])
-        return Lab(data["number"], data["os"], hosts, sealed=data.get("sealed", False))
+        sealed, provider = data.get("sealed", False), data.get("provider", "nspawn")
+        return Lab(data["number"], data["os"], hosts, sealed=sealed, provider=provider)
     except FileNotFoundError:
         pass
     except (ValueError, KeyError, TypeError):
@@ -126,7 +133,14 @@ def save(cluster_file: Path, lab: Lab) -> None:
     private_files.replace(directory / "lab.json", text.encode(), private_files.PUBLIC)
 
 
-def claim(cluster_file: Path, os_name: str, hosts: tuple[LabHost, ...], *, sealed: bool = False) -> Lab:
+def claim(
+    cluster_file: Path,
+    os_name: str,
+    hosts: tuple[LabHost, ...],
+    *,
+    sealed: bool = False,
+    provider: str = "nspawn",
+) -> Lab:
     """Take a free number on this machine for a new lab.
 
     Raises:
@@ -134,7 +148,7 @@ def claim(cluster_file: Path, os_name: str, hosts: tuple[LabHost, ...], *, seale
     """
     ROOT.mkdir(parents=True, exist_ok=True)
     for number in range(250):
-        lab = Lab(number, os_name, hosts, sealed=sealed)
+        lab = Lab(number, os_name, hosts, sealed=sealed, provider=provider)
         if Path(f"/sys/class/net/{lab.bridge}").exists():
             continue
         try:

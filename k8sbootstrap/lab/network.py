@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from k8sbootstrap.lab.commands import run, succeeds
-from k8sbootstrap.lab.model import ROOT, Lab, LabHost
+from k8sbootstrap.lab.model import ROOT, Lab
 
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 _SAVED_FORWARDING = ROOT / "ip_forward"
@@ -55,24 +55,20 @@ def down(lab: Lab) -> None:
         _SAVED_FORWARDING.unlink()
 
 
-def cut_off(lab: Lab, host: LabHost) -> None:
-    """Drop all of a host's traffic; it runs on, alone."""
-    run("ip", "link", "set", _port(lab, host), "down")
+def cut_off(port: str) -> None:
+    """Drop all traffic of the host on an interface; it runs on, alone."""
+    run("ip", "link", "set", port, "down")
 
 
-def heal(lab: Lab, host: LabHost) -> None:
+def heal(port: str) -> None:
     """Undo ``cut_off``."""
-    run("ip", "link", "set", _port(lab, host), "up")
+    run("ip", "link", "set", port, "up")
 
 
-def is_cut_off(lab: Lab, host: LabHost) -> bool:
-    """Whether the host is cut off."""
-    flags = Path(f"/sys/class/net/{_port(lab, host)}/flags")
+def is_cut_off(port: str) -> bool:
+    """Whether the host on an interface is cut off."""
+    flags = Path(f"/sys/class/net/{port}/flags")
     return flags.exists() and not int(flags.read_text(), 16) & 1
-
-
-def _port(lab: Lab, host: LabHost) -> str:
-    return f"vb-{lab.machine(host)}"
 
 
 def _comment(lab: Lab) -> str:

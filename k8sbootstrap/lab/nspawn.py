@@ -6,87 +6,70 @@ import signal
 import subprocess
 import time
 import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 from k8sbootstrap.errors import LabError
-from k8sbootstrap.lab import cgroups
+from k8sbootstrap.lab import cgroups, host_files
+from k8sbootstrap.lab.artifacts import Progress
 from k8sbootstrap.lab.commands import run
 from k8sbootstrap.lab.model import Lab, LabHost
-from k8sbootstrap.lab.root_image import PASSWORD_USER, USER
 
 _V1_FOR_NEW_SYSTEMD = "systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
 """systemd 256 and later boot on cgroup v1 only when told on the kernel's command line."""
+
+_AGAIN = 'while "$@"; [ $? -eq 133 ]; do :; done'
+"""With --keep-unit systemd-nspawn ends with 133 where a host reboots itself, and is to be started again."""
 
 _RUN = Path("/run/systemd/nspawn")
 """Where systemd-nspawn keeps its locks and what it shares with containers."""
 _SECONDS_TO_DIE = 10.0
 
-_NETWORK = """\
-#!/bin/sh
-# Of the lab: this host's address.
-ip address replace {address}/24 dev host0
-ip link set host0 up
-"""
-_WAY_OUT = "ip route replace default via {gateway}\n"
+BOOT_SECONDS = 60.0
+"""Within which a host answers over SSH."""
 
 
-def create(lab: Lab, host: LabHost, image: Path, public_key: str) -> str:
-    """Make a host's file system from the image, unless it is there.
+def require(count: int) -> None:
+    """See that this machine can start that many more hosts: containers need nothing."""
+
+
+def create(lab: Lab, image: Path, public_key: str, _progress: Progress) -> list[str]:
+    """Make the hosts' file systems from the image, where they are not there yet.
 
     Returns:
-        The host's public SSH key.
+        The hosts' public SSH keys.
     """
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return list(pool.map(lambda host: _create(lab, host, image, public_key), lab.hosts))
+
+
+def _create(lab: Lab, host: LabHost, image: Path, public_key: str) -> str:
     root = lab.root(host)
-    key = root / "etc/ssh/ssh_host_ed25519_key"
     if not root.exists():
         partial = lab.folder / f".{host.name}"
         shutil.rmtree(partial, ignore_errors=True)
         run("cp", "-a", "--reflink=auto", str(image), str(partial))
-        _personalize(lab, host, partial, public_key)
+        host_files.lay(lab, host, partial, image=image, public_key=public_key, interface="host0")
+        (partial / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
         partial.rename(root)
-    return " ".join(key.with_suffix(".pub").read_text().split()[:2])
+    return host_files.known_key(root)
 
 
-def _personalize(lab: Lab, host: LabHost, root: Path, public_key: str) -> None:
-    (root / "etc/hostname").write_text(f"{host.name}\n")
-    others = "".join(f"{lab.address(other)} {other.name}\n" for other in lab.hosts)
-    (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n{others}")
-    (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
-    script = root / "usr/local/sbin/lab-network"
-    text = _NETWORK if lab.sealed else _NETWORK + _WAY_OUT
-    script.write_text(text.format(address=lab.address(host), gateway=lab.gateway))
-    if lab.sealed:
-        (root / "etc/resolv.conf").write_text("")
-        for package in (root / "var/cache/apt/archives").glob("*.deb"):
-            package.unlink()
-    script.chmod(0o755)
-    comment = f"root@{host.name}"
-    run(
-        "ssh-keygen",
-        "-q",
-        "-t",
-        "ed25519",
-        "-N",
-        "",
-        "-C",
-        comment,
-        "-f",
-        str(root / "etc/ssh/ssh_host_ed25519_key"),
-    )
-    for user in (USER, PASSWORD_USER):
-        home = root / "home" / user
-        (home / ".ssh").mkdir(mode=0o700)
-        (home / ".ssh/authorized_keys").write_text(public_key)
-        owner = home.stat()
-        for path in (home / ".ssh", home / ".ssh/authorized_keys"):
-            os.chown(path, owner.st_uid, owner.st_gid)
+def is_emulated(_lab: Lab) -> bool:
+    """Whether the hosts' processors are emulated: never."""
+    return False
 
 
-def start(lab: Lab, host: LabHost) -> None:
-    """Boot a host that is not running; returns at once."""
-    if leader(lab, host) is not None:
-        return
+def start(lab: Lab, hosts: Sequence[LabHost]) -> None:
+    """Boot hosts that do not run; returns at once."""
+    for host in hosts:
+        cgroups.remove(lab.cgroup(host))  # what a crash left
+        _start(lab, host)
+
+
+def _start(lab: Lab, host: LabHost) -> None:
     command = [
         "systemd-nspawn",
         "--quiet",
@@ -105,6 +88,8 @@ def start(lab: Lab, host: LabHost) -> None:
         command.insert(-1, "--keep-unit")  # else systemd makes a scope, and so a cgroup, for each host
     if not cgroups.is_v2() and lab.os != "debian12":
         command.insert(-1, f"--setenv=SYSTEMD_PROC_CMDLINE={_V1_FOR_NEW_SYSTEMD}")
+    if not cgroups.is_v2():
+        command = ["sh", "-c", _AGAIN, "systemd-nspawn-again", *command]
     name = lab.cgroup(host)
     with (lab.folder / f"{host.name}.console").open("ab") as console:
         subprocess.Popen(
@@ -115,6 +100,17 @@ def start(lab: Lab, host: LabHost) -> None:
             start_new_session=True,
             preexec_fn=lambda: cgroups.enter(name),  # noqa: PLW1509 - no other threads hold locks it needs
         )
+
+
+def is_running(lab: Lab, host: LabHost) -> bool:
+    """Whether a host runs."""
+    return leader(lab, host) is not None
+
+
+def port(lab: Lab, host: LabHost) -> str | None:
+    """The network interface of this machine that a host is connected with."""
+    name = f"vb-{lab.machine(host)}"
+    return name if Path(f"/sys/class/net/{name}").exists() else None
 
 
 def leader(lab: Lab, host: LabHost) -> int | None:
@@ -183,10 +179,18 @@ def _reap() -> None:
 def run_inside(lab: Lab, host: LabHost, command: list[str]) -> int:
     """Run a command as root inside a host, whatever its network is like, on this process's own terminal.
 
-    This process stays in the host's cgroups afterwards.
-
     Returns:
         The command's exit code; 128 and the signal's number when a signal ended it.
+
+    Raises:
+        LabError: the host is not running.
+    """
+    code = subprocess.run(entering(lab, host, command), check=False).returncode
+    return code if code >= 0 else 128 - code
+
+
+def entering(lab: Lab, host: LabHost, command: list[str]) -> list[str]:
+    """The program, with its arguments, that runs a command as root inside a host, in the host's cgroups.
 
     Raises:
         LabError: the host is not running.
@@ -194,7 +198,6 @@ def run_inside(lab: Lab, host: LabHost, command: list[str]) -> int:
     pid = leader(lab, host)
     if pid is None:
         raise LabError(f"{host.name} is not running", hint=f"Start it: k8sbootstrap lab start {host.name}")
-    cgroups.join(pid)
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     clean = [
         "env",
@@ -205,9 +208,7 @@ def run_inside(lab: Lab, host: LabHost, command: list[str]) -> int:
         f"TERM={os.environ.get('TERM', 'dumb')}",
     ]
     namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
-    enter = ["nsenter", f"--target={pid}", *namespaces, "--", *clean, *command]
-    code = subprocess.run(enter, check=False).returncode
-    return code if code >= 0 else 128 - code
+    return [*cgroups.joining(pid), "nsenter", f"--target={pid}", *namespaces, "--", *clean, *command]
 
 
 def is_booted(lab: Lab, host: LabHost) -> bool:
@@ -246,11 +247,10 @@ def remove_remains(lab: Lab) -> None:
         (_RUN / "locks" / f"inode-{seen.st_dev}:{seen.st_ino}").unlink(missing_ok=True)
     for path in _RUN.glob(f"*/l{lab.number}-*"):
         run("rm", "-rf", "--one-file-system", str(path))
-    run("rm", "-rf", "--one-file-system", str(lab.folder))
 
 
 def _supervisors(lab: Lab) -> set[int]:
-    """Process IDs of the lab's systemd-nspawn programs."""
+    """Process IDs of the lab's systemd-nspawn programs, and of the shells that start these again."""
     needle = f"--machine=l{lab.number}-".encode()
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
@@ -258,7 +258,7 @@ def _supervisors(lab: Lab) -> set[int]:
             words = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:  # it ended meanwhile
             continue
-        if words[0].endswith(b"systemd-nspawn") and any(word.startswith(needle) for word in words):
+        if b"systemd-nspawn" in words and any(word.startswith(needle) for word in words):
             found.add(int(process.name))
     return found
 

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k8sbootstrap.errors import LabError
-from k8sbootstrap.lab import artifacts, cgroups, cluster_file, model, network, nspawn, root_image
+from k8sbootstrap.lab import artifacts, cgroups, cluster_file, model, network, root_image
 from k8sbootstrap.lab.artifacts import Progress
 from k8sbootstrap.lab.commands import run
 from k8sbootstrap.lab.model import Lab, LabHost
+from k8sbootstrap.lab.providers import PROVIDERS, provider
 from k8sbootstrap.lab.requirements import require_packages
 from k8sbootstrap.state import State
-
-_BOOT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,10 @@ class Wanted:
     """distribution or upstream: where the container runtime comes from."""
     kube_bench: bool = False
     """Whether the files for ``verify --cis`` are made ready as well."""
+    conformance: bool = False
+    """Whether the files for ``verify --conformance`` are made ready as well."""
+    provider: str = "nspawn"
+    """nspawn or vagrant: what the hosts are to be."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,12 @@ def up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
         LabError: not root, something is missing, or a host does not boot.
     """
     _require_root()
-    require_packages(_needed(wanted), wanted.artifacts)
+    require_packages(wanted.provider, _needed(wanted), wanted.artifacts)
     with _alone(file):
+        if (there := model.load(file)) is not None:
+            _require_same(there, wanted)
+        stopped = _stopped(there, there.hosts) if there else hosts_of(wanted)
+        PROVIDERS[wanted.provider].require(len(stopped))
         return _up(file, wanted, progress)
 
 
@@ -86,11 +93,9 @@ def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
     sources = [*others, artifacts.fill(needed, progress, others)]
     image = root_image.ensure(wanted.os, progress)
     network.up(lab)
-    public_key = _key(file)
+    keys = provider(lab).create(lab, image, _key(file), progress)
     if stopped := _stopped(lab, lab.hosts):
         progress(f"starting {', '.join(host.name for host in stopped)}")
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        keys = list(pool.map(lambda host: nspawn.create(lab, host, image, public_key), lab.hosts))
     _boot(lab, lab.hosts)
     _known_hosts(file, lab, keys)
     cluster_file.write(
@@ -103,6 +108,8 @@ def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
         sources=sources,
         key=model.lab_directory(file) / "id_ed25519",
         dns=artifacts.has_dns(wanted.version, sources),
+        containers=lab.provider == "nspawn",
+        emulated=provider(lab).is_emulated(lab),
         cgroup_v1=not cgroups.is_v2(),
         sealed=lab.sealed,
     )
@@ -111,7 +118,9 @@ def _up(file: Path, wanted: Wanted, progress: Progress) -> Lab:
 
 def _needed(wanted: Wanted) -> artifacts.Needed:
     versions = (wanted.version, *((wanted.upgrade_to,) if wanted.upgrade_to else ()))
-    return artifacts.Needed(versions, wanted.runtime, wanted.runtime_source, wanted.kube_bench)
+    return artifacts.Needed(
+        versions, wanted.runtime, wanted.runtime_source, wanted.kube_bench, wanted.conformance
+    )
 
 
 def down(file: Path) -> bool:
@@ -125,7 +134,9 @@ def down(file: Path) -> bool:
         return False
     _require_root()
     with _alone(file):
-        nspawn.remove_remains(lab)
+        for each in PROVIDERS.values():  # all: a damaged record does not say which
+            each.remove_remains(lab)
+        run("rm", "-rf", "--one-file-system", str(lab.folder))
         network.down(lab)
         if model.ROOT.exists() and not any(model.ROOT.iterdir()):
             model.ROOT.rmdir()
@@ -144,7 +155,7 @@ def stop(file: Path, names: Sequence[str], *, graceful: bool) -> None:
     lab = model.require(file)
     hosts = [lab.host(name) for name in names]
     with ThreadPoolExecutor() as pool:
-        end = nspawn.shut_down if graceful else nspawn.kill
+        end = provider(lab).shut_down if graceful else provider(lab).kill
         list(pool.map(lambda host: end(lab, host), hosts))
 
 
@@ -165,7 +176,7 @@ def partition(file: Path, names: Sequence[str]) -> None:
     """
     lab = model.require(file)
     for host in _running(lab, names):
-        network.cut_off(lab, host)
+        network.cut_off(_port(lab, host))
 
 
 def heal(file: Path, names: Sequence[str]) -> None:
@@ -176,7 +187,21 @@ def heal(file: Path, names: Sequence[str]) -> None:
     """
     lab = model.require(file)
     for host in _running(lab, names):
-        network.heal(lab, host)
+        network.heal(_port(lab, host))
+
+
+def run_inside(file: Path, name: str, command: list[str]) -> int:
+    """Run a command as root inside a host, whatever its network is like.
+
+    Returns:
+        The command's exit code; 128 and the signal's number when a signal ended it.
+
+    Raises:
+        LabError: The host is not running.
+    """
+    lab = model.require(file)
+    [host] = _running(lab, [name])
+    return provider(lab).run_inside(lab, host, command)
 
 
 def wait_for_ssh(lab: Lab, hosts: Sequence[LabHost]) -> None:
@@ -185,16 +210,17 @@ def wait_for_ssh(lab: Lab, hosts: Sequence[LabHost]) -> None:
     Raises:
         LabError: one does not; its console's file is named.
     """
-    deadline = time.monotonic() + _BOOT_SECONDS
+    seconds = provider(lab).BOOT_SECONDS
+    deadline = time.monotonic() + seconds
     for host in hosts:
-        while not (nspawn.is_booted(lab, host) and _answers(lab.address(host))):
+        while not (_answers(lab.address(host)) and provider(lab).is_booted(lab, host)):
             console = lab.folder / f"{host.name}.console"
             if time.monotonic() > deadline:
                 said = console.read_text(errors="replace").splitlines()[-8:]
                 raise LabError(
                     "\n".join(
                         [
-                            f"{host.name} did not answer over SSH within {_BOOT_SECONDS} s; its console log:",
+                            f"{host.name} did not answer over SSH within {seconds:.0f} s; its console log:",
                             *said,
                         ]
                     ),
@@ -220,21 +246,19 @@ def _boot(lab: Lab, hosts: Sequence[LabHost]) -> None:
         LabError: one does not answer.
     """
     stopped = _stopped(lab, hosts)
-    reachable = [host for host in hosts if host in stopped or not network.is_cut_off(lab, host)]
-    for host in stopped:
-        cgroups.remove(lab.cgroup(host))  # what a crash left
-        nspawn.start(lab, host)
+    reachable = [host for host in hosts if host in stopped or not _is_cut_off(lab, host)]
+    provider(lab).start(lab, stopped)
     wait_for_ssh(lab, reachable)
 
 
 def _stopped(lab: Lab, hosts: Sequence[LabHost]) -> list[LabHost]:
-    return [host for host in hosts if nspawn.leader(lab, host) is None]
+    return [host for host in hosts if not provider(lab).is_running(lab, host)]
 
 
 def _running(lab: Lab, names: Sequence[str]) -> list[LabHost]:
     hosts = [lab.host(name) for name in names]
     for host in hosts:
-        if nspawn.leader(lab, host) is None:
+        if not provider(lab).is_running(lab, host):
             raise LabError(
                 f"{host.name} is not running", hint=f"Start it: k8sbootstrap lab start {host.name}"
             )
@@ -257,23 +281,40 @@ def _alone(file: Path) -> Iterator[None]:
 
 
 def _state(lab: Lab, host: LabHost) -> str:
-    if nspawn.leader(lab, host) is None:
+    if not provider(lab).is_running(lab, host):
         return "stopped"
-    return "partitioned" if network.is_cut_off(lab, host) else "running"
+    return "partitioned" if _is_cut_off(lab, host) else "running"
+
+
+def _is_cut_off(lab: Lab, host: LabHost) -> bool:
+    port = provider(lab).port(lab, host)
+    return port is not None and network.is_cut_off(port)
+
+
+def _port(lab: Lab, host: LabHost) -> str:
+    port = provider(lab).port(lab, host)
+    if port is None:
+        raise LabError(f"{host.name} is not connected to {lab.bridge}")
+    return port
 
 
 def _lab(file: Path, wanted: Wanted) -> Lab:
-    hosts = hosts_of(wanted)
     lab = model.load(file)
     if lab is None:
-        return model.claim(file, wanted.os, hosts, sealed=wanted.sealed)
-    if (lab.os, lab.hosts, lab.sealed) != (wanted.os, hosts, wanted.sealed):
+        hosts = hosts_of(wanted)
+        return model.claim(file, wanted.os, hosts, sealed=wanted.sealed, provider=wanted.provider)
+    _require_same(lab, wanted)
+    return lab
+
+
+def _require_same(lab: Lab, wanted: Wanted) -> None:
+    there = (lab.os, lab.hosts, lab.sealed, lab.provider)
+    if there != (wanted.os, hosts_of(wanted), wanted.sealed, wanted.provider):
         kind = f"sealed {lab.os}" if lab.sealed else lab.os
         raise LabError(
-            f"there is already a different lab here, with {len(lab.hosts)} {kind} hosts",
+            f"there is already a different lab here, with {len(lab.hosts)} {kind} hosts of {lab.provider}",
             hint="Remove it first: k8sbootstrap lab down",
         )
-    return lab
 
 
 def _key(file: Path) -> str:

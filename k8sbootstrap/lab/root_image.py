@@ -112,14 +112,14 @@ def ensure(name: str, progress: Progress) -> Path:
         if not image.exists():
             progress(f"making the root file system of {name} (1-3 minutes, once)")
             partial = top / f".{image.name}"
-            _remove(partial)
+            remove_unfinished(partial)
             _make(SUITES[name], partial)
             partial.rename(image)
     return image
 
 
-def _remove(unfinished: Path) -> None:
-    """Remove what an interrupted debootstrap left, but nothing of what it had mounted there."""
+def remove_unfinished(unfinished: Path) -> None:
+    """Remove what an interrupted command left of a root file system, but nothing of what is mounted there."""
     points = (line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines())
     for point in sorted((each for each in points if each.startswith(f"{unfinished}/")), reverse=True):
         run("umount", "--lazy", point)
@@ -150,7 +150,7 @@ def _make(suite: str, root: Path) -> None:
         site,
     )
     (root / "etc/apt/sources.list").write_text(f"deb {site} {suite} main\n")
-    _write(root / "etc/apt/apt.conf.d/80lab", passed_on(), 0o644)
+    write(root / "etc/apt/apt.conf.d/80lab", passed_on(), 0o644)
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     if site.startswith("https:"):
         shutil.copytree("/etc/ssl/certs", root / "etc/ssl/certs", dirs_exist_ok=True, symlinks=True)
@@ -163,35 +163,46 @@ def _make(suite: str, root: Path) -> None:
     for user in (USER, PASSWORD_USER):
         run(*chroot, "useradd", "-m", "-s", "/bin/bash", user)
     run(*chroot, "chpasswd", stdin=f"{PASSWORD_USER}:{PASSWORD}\n")
-    _write(
+    write(
         root / "etc/sudoers.d/lab", f"{USER} ALL=(ALL) NOPASSWD:ALL\n{PASSWORD_USER} ALL=(ALL) ALL\n", 0o440
     )
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
-    _write(
+    write(
         root / "etc/ssh/sshd_config.d/lab.conf",
         "PasswordAuthentication no\nPermitRootLogin no\nUseDNS no\nMaxStartups 100:30:200\n",
         0o644,
     )
     if _lacks_sys_resource():
-        _write(root / "usr/local/sbin/runc", _RUNC, 0o755)
-    _write(root / "usr/local/sbin/lab-mounts", _MOUNTS, 0o755)
+        write(root / "usr/local/sbin/runc", _RUNC, 0o755)
+    write(root / "usr/local/sbin/lab-mounts", _MOUNTS, 0o755)
     order = "Before=sysinit.target systemd-tmpfiles-setup.service"
-    mounts = _UNIT.format(order=order, program="/usr/local/sbin/lab-mounts", target="sysinit.target")
-    _write(root / "etc/systemd/system/lab-mounts.service", mounts, 0o644)
+    enable_unit(root, "lab-mounts", order, "sysinit.target")
     order = "After=sysinit.target\nBefore=network.target ssh.service"
-    network = _UNIT.format(order=order, program="/usr/local/sbin/lab-network", target="multi-user.target")
-    _write(root / "etc/systemd/system/lab-network.service", network, 0o644)
-    for target, unit in (("sysinit", "lab-mounts"), ("multi-user", "lab-network")):
-        wants = root / f"etc/systemd/system/{target}.target.wants"
-        wants.mkdir(exist_ok=True)
-        (wants / f"{unit}.service").symlink_to(f"/etc/systemd/system/{unit}.service")
+    enable_unit(root, "lab-network", order, "multi-user.target")
     (root / "etc/machine-id").write_text("")
     if not (root / "usr/sbin/sshd").exists():
         raise LabError(f"debootstrap did not make a usable root file system in {root}")
 
 
-def _write(path: Path, text: str, mode: int) -> None:
+def enable_unit(root: Path, name: str, order: str, target: str) -> None:
+    """Give a root file system a unit that runs the program /usr/local/sbin/NAME once at boot.
+
+    Args:
+        root: The root file system.
+        name: Of the unit and the program.
+        order: Lines for its section Unit.
+        target: The target that wants it.
+    """
+    text = _UNIT.format(order=order, program=f"/usr/local/sbin/{name}", target=target)
+    write(root / f"etc/systemd/system/{name}.service", text, 0o644)
+    wants = root / f"etc/systemd/system/{target}.wants"
+    wants.mkdir(exist_ok=True)
+    (wants / f"{name}.service").symlink_to(f"/etc/systemd/system/{name}.service")
+
+
+def write(path: Path, text: str, mode: int) -> None:
+    """Write a file of a root file system, with its mode and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     os.chmod(path, mode)  # noqa: PTH101

@@ -17,7 +17,7 @@ def render(*, cluster: str, user: str, server: str, ca_pem: bytes, pair: Pair) -
         cluster: Name of the cluster, and of the context.
         user: Name of the user; the cluster's name is put in front, so that files of clusters can be merged.
         server: HOST:PORT of the API.
-        ca_pem: The certificate of the CA that the API server's certificate must come from.
+        ca_pem: The CAs that the API server's certificate may come from.
         pair: The client certificate and its key.
     """
     user = f"{cluster}-{user}"

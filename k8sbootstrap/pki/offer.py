@@ -38,25 +38,41 @@ class OfferedAuthority:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """The certificate authorities that masters have; they are the same on all of them."""
+class Identity:
+    """What makes a cluster the one that it is."""
 
-    hosts: tuple[str, ...]
     authorities: tuple[OfferedAuthority, ...]
+    token_key: str
+    """Id of the key that signs tokens of service accounts, as the tokens name it (kid)."""
 
     def lines(self) -> list[str]:
-        """One line for each authority, to compare with what is known of the cluster."""
-        return [str(authority) for authority in self.authorities]
+        """One line for each authority and one for the key, to compare with what is known of the cluster."""
+        return [
+            *(str(authority) for authority in self.authorities),
+            f"{SERVICE_ACCOUNT}: key of service accounts, kid {self.token_key}",
+        ]
 
 
-def check(files: Mapping[str, bytes]) -> tuple[OfferedAuthority, ...]:
+@dataclass(frozen=True)
+class Offer:
+    """What masters have; it is the same on all of them."""
+
+    hosts: tuple[str, ...]
+    identity: Identity
+
+    def lines(self) -> list[str]:
+        """What there is to compare with what is known of the cluster."""
+        return self.identity.lines()
+
+
+def check(files: Mapping[str, bytes]) -> Identity:
     """Check that these are the files in ``KEPT``: certificates of CAs, and the keys that belong to them.
 
     Args:
         files: Content of each file by its name.
 
     Returns:
-        The authorities, in the order of ``AUTHORITIES``.
+        What they say; the authorities are in the order of ``AUTHORITIES``.
 
     Raises:
         ValueError: A file is not what its name says; the text says which, and what it is instead.
@@ -71,7 +87,9 @@ def check(files: Mapping[str, bytes]) -> tuple[OfferedAuthority, ...]:
         if wrong:
             raise ValueError(f"{name}.crt: {wrong}")
         if files[f"{name}.crt"].split() != x509.certificate_pem(certificate).split():
-            raise ValueError(f"{name}.crt contains other data besides one certificate")
+            raise ValueError(
+                f"{name}.crt contains other data besides one certificate, such as a second CA in a rotation"
+            )
         digest = certificate.fingerprint(hashes.SHA256()).hex(":").upper()
         found.append(OfferedAuthority(name, digest, certificate.not_valid_after_utc))
     try:
@@ -82,7 +100,7 @@ def check(files: Mapping[str, bytes]) -> tuple[OfferedAuthority, ...]:
         raise ValueError("sa.pub does not belong to sa.key")
     if files["sa.pub"].split() != x509.public_pem(_key(files["sa.key"])).split():
         raise ValueError("sa.pub contains other data besides one key")
-    return tuple(found)
+    return Identity(tuple(found), x509.token_key_id(x509.load_public(files["sa.pub"])))
 
 
 def _key(pem: bytes) -> x509.PrivateKey:

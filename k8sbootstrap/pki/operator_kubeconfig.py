@@ -1,5 +1,6 @@
 """The operator's admin kubeconfig: read from the state, written to a file, merged into another kubeconfig."""
 
+import base64
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +11,10 @@ import yaml
 from k8sbootstrap import private_files
 from k8sbootstrap.errors import StateError
 from k8sbootstrap.formats.bounded import load_yaml
-from k8sbootstrap.state import State
+from k8sbootstrap.state import ADOPT, State, no_state
 
+ADMIN = "kubernetes-admin"
+"""The user of the admin kubeconfig."""
 _LISTS = ("clusters", "users", "contexts")
 
 
@@ -25,10 +28,59 @@ def read(state: State) -> str:
         return state.kubeconfig.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise StateError(
-            f"there is no admin kubeconfig at {state.kubeconfig}",
-            'Run "k8sbootstrap up", which makes it. Or use -f to name the cluster file of a cluster '
-            "that is up.",
+            f"{no_state(state.directory.name)}: {state.kubeconfig.name} is missing", hint=ADOPT
         ) from None
+
+
+def ca_of(text: str) -> bytes:
+    """The certificate of the CA, in PEM, that the admin kubeconfig has for its cluster.
+
+    Raises:
+        StateError: It is no kubeconfig that ``up`` wrote.
+    """
+    return base64.b64decode(_cluster(load_yaml(text))["certificate-authority-data"])
+
+
+def server_of(text: str) -> str:
+    """HOST:PORT of the API that the admin kubeconfig names.
+
+    Raises:
+        StateError: It is no kubeconfig that ``up`` wrote.
+    """
+    return _cluster(load_yaml(text))["server"].removeprefix("https://")
+
+
+def with_server(text: str, server: str, name: str = "") -> str:
+    """The admin kubeconfig with another server.
+
+    Args:
+        text: The kubeconfig.
+        server: HOST:PORT of the API.
+        name: The name that its certificate has to have; empty for HOST.
+
+    Raises:
+        StateError: It is no kubeconfig that ``up`` wrote.
+    """
+    document = load_yaml(text)
+    cluster = _cluster(document)
+    cluster["server"] = f"https://{server}"
+    if name:
+        cluster["tls-server-name"] = name
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def _cluster(document: Any) -> dict[str, str]:
+    """The entry of the cluster in the admin kubeconfig."""
+    try:
+        cluster: dict[str, str] = document["clusters"][0]["cluster"]
+        if {"server", "certificate-authority-data"} <= cluster.keys():
+            return cluster
+    except (LookupError, TypeError, AttributeError):
+        pass
+    raise StateError(
+        "the admin kubeconfig in the state directory is damaged",
+        'Move it away and run "k8sbootstrap up", which makes it again.',
+    )
 
 
 def default_target(environment: Mapping[str, str]) -> Path:
@@ -51,13 +103,14 @@ def write(text: str, target: Path) -> None:
         raise StateError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
-def merge(admin: str, cluster: str, target: Path) -> str:
+def merge(text: str, cluster: str, target: Path, user: str = ADMIN) -> str:
     """Put the cluster's context into a kubeconfig and make it the current one; everything else there stays.
 
     Args:
-        admin: The admin kubeconfig.
+        text: The kubeconfig of one user and one cluster.
         cluster: The cluster's name.
         target: The kubeconfig to merge into; made when absent.
+        user: The user's name.
 
     Returns:
         Name of the context.
@@ -66,8 +119,8 @@ def merge(admin: str, cluster: str, target: Path) -> str:
         StateError: when ``target`` is no kubeconfig or cannot be written; it stays as it was.
     """
     document = _load(target)
-    context = f"kubernetes-admin@{cluster}"
-    for kind, entry in _renamed(admin, cluster, context).items():
+    context = f"{user}@{cluster}"
+    for kind, entry in _renamed(text, cluster, context).items():
         entries = document[kind] = list(document.get(kind) or [])
         places = [place for place, other in enumerate(entries) if other.get("name") == entry["name"]]
         if places:
@@ -79,9 +132,9 @@ def merge(admin: str, cluster: str, target: Path) -> str:
     return context
 
 
-def _renamed(admin: str, cluster: str, context: str) -> dict[str, dict[str, Any]]:
-    """The admin kubeconfig's cluster, user and context, named so that many fit in one file."""
-    document = load_yaml(admin)
+def _renamed(text: str, cluster: str, context: str) -> dict[str, dict[str, Any]]:
+    """A kubeconfig's cluster, user and context, named so that many fit in one file."""
+    document = load_yaml(text)
     return {
         "clusters": {"name": cluster, "cluster": document["clusters"][0]["cluster"]},
         "users": {"name": context, "user": document["users"][0]["user"]},

@@ -35,7 +35,8 @@ class Subject:
     """The subject of a certificate, and its usages."""
 
     common_name: str
-    organization: str = ""
+    organizations: tuple[str, ...] = ()
+    """Kubernetes takes them for groups."""
     usages: frozenset[str] = CLIENT
     """client, server or both."""
     sans: frozenset[str] = frozenset()
@@ -60,11 +61,20 @@ class Leaf:
     ca: str
     """Name of the authority that signs it."""
     subject: Subject
+    host: str = ""
+    """The host that it is for; empty where hosts share it."""
+    restarts: str = ""
+    """Component that must restart to use a new one; empty where its programs read it again by themselves."""
+
+    @property
+    def file(self) -> str:
+        """Path of the certificate's file in the PKI folder."""
+        return f"{self.name}.crt"
 
 
 @dataclass(frozen=True)
 class Kubeconfig:
-    """A kubeconfig with its own client certificate inside."""
+    """A kubeconfig with its own client certificate inside. All hosts that need it share it."""
 
     name: str
     """Path in the PKI folder; ``OPERATOR_KUBECONFIG`` alone is the state directory's."""
@@ -73,7 +83,15 @@ class Kubeconfig:
     """HOST:PORT of the API."""
     user: str
     """Name of the user in the file, without the cluster's name."""
+    restarts: str = ""
+    """Component that must restart to use a new one."""
     ca: str = field(default=CA, init=False)
+    host: str = field(default="", init=False)
+
+    @property
+    def file(self) -> str:
+        """Path of the certificate's file in the PKI folder."""
+        return self.name
 
 
 AUTHORITIES = (
@@ -97,21 +115,22 @@ class _HostLeaf:
     name: str
     ca: str
     common_name: str
-    organization: str
+    organizations: tuple[str, ...]
     usages: frozenset[str]
     sans: HostSans
     needed: Callable[[ClusterPlan, HostPlan], bool]
+    restarts: str = ""
 
 
 _HOST_LEAVES = (
-    _HostLeaf("apiserver", CA, "kube-apiserver", "", SERVER, _apiserver_sans, lambda _, host: host.is_master),
-    _HostLeaf("etcd-server", ETCD_CA, "{host}", "", BOTH, _local_sans, lambda _, host: host.is_etcd),
-    _HostLeaf("etcd-peer", ETCD_CA, "{host}", "", BOTH, _local_sans, lambda _, host: host.is_etcd),
+    _HostLeaf("apiserver", CA, "kube-apiserver", (), SERVER, _apiserver_sans, lambda _, host: host.is_master),
+    _HostLeaf("etcd-server", ETCD_CA, "{host}", (), BOTH, _local_sans, lambda _, host: host.is_etcd),
+    _HostLeaf("etcd-peer", ETCD_CA, "{host}", (), BOTH, _local_sans, lambda _, host: host.is_etcd),
     _HostLeaf(
         "kubelet-serving",
         CA,
         "system:node:{host}",
-        "system:nodes",
+        ("system:nodes",),
         SERVER,
         _own_sans,
         lambda _, host: host.is_node,
@@ -120,12 +139,19 @@ _HOST_LEAVES = (
         "image-registry",
         CA,
         "{host}",
-        "",
+        (),
         SERVER,
         _local_sans,
         lambda plan, host: plan.serves_images(host),
+        "docker-registry",
     ),
 )
+
+
+def entries(plan: ClusterPlan) -> Iterator[Leaf | Kubeconfig]:
+    """Every certificate of this cluster that an authority signs."""
+    yield from leaves(plan)
+    yield from kubeconfigs(plan)
 
 
 def leaves(plan: ClusterPlan) -> Iterator[Leaf]:
@@ -136,28 +162,27 @@ def leaves(plan: ClusterPlan) -> Iterator[Leaf]:
             if row.needed(plan, host):
                 subject = Subject(
                     row.common_name.format(host=host.name),
-                    row.organization,
+                    row.organizations,
                     row.usages,
                     frozenset(row.sans(plan, host)),
                 )
-                yield Leaf(f"hosts/{host.name}/{row.name}", row.ca, subject)
+                yield Leaf(f"hosts/{host.name}/{row.name}", row.ca, subject, host.name, row.restarts)
 
 
 def kubeconfigs(plan: ClusterPlan) -> Iterator[Kubeconfig]:
     """Every kubeconfig that this cluster needs."""
-    admin = Subject("kubernetes-admin", "kubeadm:cluster-admins")
+    admin = Subject("kubernetes-admin", ("kubeadm:cluster-admins",))
     local = plan.local_api
     yield Kubeconfig("kubeconfigs/admin.conf", admin, local, "admin")
     yield Kubeconfig(
         "kubeconfigs/super-admin.conf",
-        Subject("kubernetes-super-admin", "system:masters"),
+        Subject("kubernetes-super-admin", ("system:masters",)),
         local,
         "super-admin",
     )
     for component in ("controller-manager", "scheduler"):
         subject = Subject(f"system:kube-{component}")
-        yield Kubeconfig(f"kubeconfigs/{component}.conf", subject, local, component)
-    proxy = Subject("system:kube-proxy")
-    yield Kubeconfig("kubeconfigs/kube-proxy.conf", proxy, local, "kube-proxy")
-    yield Kubeconfig("kubeconfigs/kube-proxy-worker.conf", proxy, plan.node_api_endpoint, "kube-proxy")
+        yield Kubeconfig(
+            f"kubeconfigs/{component}.conf", subject, local, component, restarts=f"kube-{component}"
+        )
     yield Kubeconfig(OPERATOR_KUBECONFIG, admin, plan.api_endpoint, "admin")

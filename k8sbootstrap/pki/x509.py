@@ -1,18 +1,25 @@
 """Makes keys and certificates, and checks existing ones. Touches no files."""
 
+import base64
 import datetime as dt
+import hashlib
+import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from k8sbootstrap.pki.table import Subject
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+Certificate = x509.Certificate
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 AUTHORITY_LIFE = dt.timedelta(days=3650)
@@ -22,6 +29,7 @@ RENEW_BEFORE = dt.timedelta(days=30)
 BACKDATE = dt.timedelta(minutes=5)
 """How far before now certificates begin to be valid: clocks of hosts may be a little behind."""
 
+_HASHES = {each.digest_size: each for each in (hashes.SHA256(), hashes.SHA384(), hashes.SHA512())}
 _USAGES = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
 
 
@@ -89,6 +97,16 @@ def load_key(pem: bytes) -> PrivateKey:
     return key
 
 
+def load_publics(pems: bytes) -> tuple[PublicKey, ...]:
+    """Read public keys, one after another in a text.
+
+    Raises:
+        ValueError: One is no PEM public key, or of a kind other than EC and RSA.
+    """
+    parts = re.findall(rb"-----BEGIN [^-]+-----.+?-----END [^-]+-----", pems, re.DOTALL)
+    return tuple(load_public(part) for part in parts)
+
+
 def load_public(pem: bytes) -> PublicKey:
     """Read a public key.
 
@@ -110,6 +128,46 @@ def load_certificate(pem: bytes) -> x509.Certificate:
     return x509.load_pem_x509_certificate(pem)
 
 
+def load_certificates(pem: bytes) -> list[x509.Certificate]:
+    """Read all certificates in a PEM text.
+
+    Raises:
+        ValueError: There is none, or one is damaged.
+    """
+    return x509.load_pem_x509_certificates(pem)
+
+
+def token_key_id(key: PublicKey) -> str:
+    """How the header of a service account's token names the key that verifies it (``kid``).
+
+    Kubernetes computes it in pkg/serviceaccount/jwt.go, keyIDFromPublicKey.
+    """
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+
+
+def is_token_signature(key: PublicKey, digest: str, signature: str) -> bool:
+    """Whether a key made the signature of a JSON Web Token (RFC 7518, 3.3 and 3.4); False for what is none.
+
+    Args:
+        key: The key.
+        digest: SHA-256, SHA-384 or SHA-512 of what is signed, hexadecimal.
+        signature: As in the token, base64url.
+    """
+    try:
+        hashed, raw = bytes.fromhex(digest), base64.urlsafe_b64decode(f"{signature}===")
+        made = Prehashed(_HASHES[len(hashed)])
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(raw, hashed, padding.PKCS1v15(), made)
+        else:
+            half = len(raw) // 2
+            numbers = int.from_bytes(raw[:half]), int.from_bytes(raw[half:])
+            key.verify(encode_dss_signature(*numbers), hashed, ec.ECDSA(made))
+    except (InvalidSignature, ValueError, KeyError):
+        return False
+    return True
+
+
 def make_authority(common_name: str, key: PrivateKey) -> x509.Certificate:
     """Make a self-signed certificate of an authority."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
@@ -121,10 +179,16 @@ def make_authority(common_name: str, key: PrivateKey) -> x509.Certificate:
     )
 
 
-def issue(subject: Subject, authority: Pair) -> Pair:
-    """Make a key and a certificate signed by ``authority``, never valid for longer than that."""
+def issue(subject: Subject, authority: Pair, life: dt.timedelta | None = None) -> Pair:
+    """Make a key and a certificate.
+
+    Args:
+        subject: What the certificate says.
+        authority: Who signs it. It never lasts longer than that.
+        life: How long it is to last; ``LEAF_LIFE`` if not given.
+    """
     key = new_key()
-    end = min(now() + LEAF_LIFE, authority.certificate.not_valid_after_utc)
+    end = end_of_new(authority.certificate, life)
     builder = _builder(_name(subject), key, authority.certificate.subject, authority.key, end)
     builder = (
         builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -153,13 +217,54 @@ def what_is_wrong(authority: Pair) -> str:
     return ""
 
 
-def why_renew(pair: Pair, subject: Subject, authority: Pair) -> str:
+def issued_at(certificate: x509.Certificate) -> dt.datetime:
+    """When ``issue`` made a certificate, to the second."""
+    return certificate.not_valid_before_utc + BACKDATE
+
+
+def end_of_new(authority: x509.Certificate, life: dt.timedelta | None = None) -> dt.datetime:
+    """When a certificate ends that an authority signs now: never later than the authority itself.
+
+    Args:
+        authority: Who signs it.
+        life: How long it is to last; ``LEAF_LIFE`` if not given.
+    """
+    return min(now() + (life or LEAF_LIFE), authority.not_valid_after_utc)
+
+
+def says(
+    certificate: x509.Certificate,
+    authority: x509.Certificate,
+    server: str = "",
+    trusted: Sequence[x509.Certificate] = (),
+) -> str:
+    """Digest of what a certificate says: whom it names, what it is for, and who signs it.
+
+    Args:
+        certificate: The certificate.
+        authority: The CA's.
+        server: HOST:PORT of the API, of a certificate in a kubeconfig.
+        trusted: CAs in the kubeconfig besides the authority.
+    """
+    parts = [
+        certificate.subject.rfc4514_string(),
+        sorted(str(name.value) for name in _sans_of(certificate)),
+        sorted(usage.dotted_string for usage in _usages_of(certificate)),
+        authority.fingerprint(hashes.SHA256()).hex(),
+        server,
+        *(other.fingerprint(hashes.SHA256()).hex() for other in trusted),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def why_renew(pair: Pair, subject: Subject, authority: Pair, left: dt.timedelta = RENEW_BEFORE) -> str:
     """Why a certificate must be made again.
 
     Args:
         pair: The certificate and key that are there.
         subject: What the certificate should say.
         authority: Who should have signed it.
+        left: How long it must still be valid, unless the authority ends no later.
 
     Returns:
         The reason in a few words; empty when it can stay.
@@ -168,9 +273,9 @@ def why_renew(pair: Pair, subject: Subject, authority: Pair) -> str:
     end = certificate.not_valid_after_utc
     reasons = {
         "its key is a different one": certificate.public_key() != pair.key.public_key(),
-        "another CA signed it": not _signed_by(certificate, authority.certificate),
+        "another CA signed it": not is_signed_by(certificate, authority.certificate),
         f"it expires on {end:%Y-%m-%d}": (
-            end - now() < RENEW_BEFORE and end < authority.certificate.not_valid_after_utc
+            end - now() < left and end < authority.certificate.not_valid_after_utc
         ),
         "its subject is different": certificate.subject != _name(subject),
         "its SANs are different": _sans_of(certificate) != {_general_name(san) for san in subject.sans},
@@ -179,7 +284,8 @@ def why_renew(pair: Pair, subject: Subject, authority: Pair) -> str:
     return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def _signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+def is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Whether an authority signed a certificate, however long it is valid."""
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):
@@ -220,13 +326,8 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
 
 
 def _name(subject: Subject) -> x509.Name:
-    organization = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, subject.organization)]
-    return x509.Name(
-        [
-            *(organization if subject.organization else []),
-            x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name),
-        ]
-    )
+    organizations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in subject.organizations]
+    return x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])
 
 
 def _general_name(san: str) -> x509.GeneralName:

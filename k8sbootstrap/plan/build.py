@@ -8,13 +8,12 @@ from k8sbootstrap.catalog.resolve import release
 from k8sbootstrap.config.load import load_cluster, resolve_secret
 from k8sbootstrap.config.models.cluster import Cluster
 from k8sbootstrap.config.models.hosts import SSH, Host, Taint
+from k8sbootstrap.config.models.network import DEFAULT_ENDPOINT_PORT
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.plan.models import CONTROL_PLANE, BastionTarget, ClusterPlan, HostPlan, SSHTarget
 from k8sbootstrap.plan.registries import plan_local_registry, plan_registries
 from k8sbootstrap.state import State
 
-DEFAULT_ENDPOINT_PORT = 6443
-"""Port of an external API endpoint that names none."""
 DNS_ADDRESS_INDEX = 10
 """Which address of serviceCIDR the cluster DNS gets."""
 
@@ -61,18 +60,20 @@ def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:
         for host in config.hosts
     )
     first_master = next(host for host in hosts if host.is_master)
+    own = str(config.api.virtual_ip or bracketed(first_master.address))
     service_ip = config.network.service_cidr[1]
     external = config.api.endpoint and _with_port(config.api.endpoint)
     return ClusterPlan(
         config=config,
         releases=releases,
         hosts=hosts,
-        api_endpoint=external or f"{_bracketed(first_master.address)}:{config.api.port}",
+        api_endpoint=external or f"{own}:{config.api.port}",
         node_api_endpoint=external or f"127.0.0.1:{config.api.port}",
         kubernetes_service_ip=service_ip,
         dns_service_ip=config.network.service_cidr[DNS_ADDRESS_INDEX],
         api_sans=_api_sans(config, service_ip, external),
         bundle=local_path(config.artifacts.bundle, base) if config.artifacts.bundle else None,
+        authentication=local_path(config.api.authentication, base) if config.api.authentication else None,
         registries=plan_registries(config.runtime.registries, base),
         local_registry=plan_local_registry(config.registry, config.hosts),
     )
@@ -80,8 +81,8 @@ def build_plan(config: Cluster, cluster_file: Path) -> ClusterPlan:
 
 def _release(config: Cluster, arch: str) -> Release:
     runtime = config.runtime
-    own = {version: each.overrides() for version, each in config.releases.items()}
-    return release(config.kubernetes.version, arch, runtime.name, own, source=runtime.source)
+    version, own = config.kubernetes.version, config.own_releases
+    return release(version, arch, runtime.name, own, source=runtime.source)
 
 
 def _roles(host: Host, *, stacked: bool) -> frozenset[str]:
@@ -125,6 +126,7 @@ def _api_sans(config: Cluster, service_ip: IPv4Address, external: str | None) ->
         str(service_ip),
         "127.0.0.1",
         *([external.rpartition(":")[0]] if external else []),
+        *([str(config.api.virtual_ip)] if config.api.virtual_ip else []),
         *config.api.extra_sans,
     ]
     return tuple(dict.fromkeys(names))
@@ -135,7 +137,7 @@ def _with_port(endpoint: str) -> str:
     return endpoint if ":" in endpoint else f"{endpoint}:{DEFAULT_ENDPOINT_PORT}"
 
 
-def _bracketed(address: str) -> str:
+def bracketed(address: str) -> str:
     """An address as it stands in HOST:PORT: IPv6 in brackets."""
     try:
         return f"[{address}]" if isinstance(ip_address(address), IPv6Address) else address

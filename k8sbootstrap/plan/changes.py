@@ -16,6 +16,8 @@ Kind = Literal[
     "node",
     "object",
     "package",
+    "route",
+    "rule",
     "sysctl",
     "unit",
     "user",
@@ -41,8 +43,9 @@ Action = Literal[
     "uncordon",
 ]
 """What happens to it."""
-Cause = Literal["new", "configuration", "drift", "cluster"]
-"""Never applied there, other inputs than last time, somebody changed the host, nodes came or went."""
+Cause = Literal["new", "configuration", "drift", "cluster", "renewal"]
+"""Never applied there, other inputs than last time, somebody changed the host, nodes came or went, a
+certificate ends soon or was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

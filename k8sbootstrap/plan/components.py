@@ -11,7 +11,9 @@ from k8sbootstrap.plan.models import ClusterPlan, HostPlan
 
 PortNumber = int | Literal["api", "registry"]
 """A number, or the key of cluster.yaml that says it: ``api.port``, ``registry.port``."""
-Placement = Literal["etcd", "master", "node", "kube-proxy", "docker", "containerd", "balancer", "registry"]
+Placement = Literal[
+    "etcd", "master", "node", "kube-proxy", "docker", "containerd", "balancer", "virtual-ip", "registry"
+]
 """Which hosts a component runs on: those with a role of cluster.yaml, or nodes that need the one it names."""
 
 _MASTER_PKI = "/etc/kubernetes/pki"
@@ -78,7 +80,14 @@ COMPONENTS = (
         "etcd",
         "etcd",
         (Port(2379), Port(2380), Port(2381, local=True)),
-        Health("https", 2379, "/health", f"{_ETCD_PKI}/ca.crt", f"{_ETCD_PKI}/healthcheck-client"),
+        # a full database is no reason to hold back what helps: doctor and verify name it
+        Health(
+            "https",
+            2379,
+            "/health?exclude=NOSPACE",
+            f"{_ETCD_PKI}/ca.crt",
+            f"{_ETCD_PKI}/healthcheck-client",
+        ),
     ),
     Component(
         "kube-apiserver",
@@ -126,6 +135,12 @@ COMPONENTS = (
     Component(
         "haproxy", "api_loadbalancer", "balancer", (Port("api", local=True),), version=("haproxy", "-v")
     ),
+    Component(
+        "keepalived",
+        "api_virtual_ip",
+        "virtual-ip",
+        version=("sh", "-c", "keepalived --version 2>&1"),
+    ),
     Component("docker-registry", "image_registry", "registry", (Port("registry"),), observed=False),
 )
 """In the order in which they are shown."""
@@ -161,6 +176,7 @@ def _is_placed(placement: Placement, plan: ClusterPlan, host: HostPlan) -> bool:
         "docker": host.is_node and runtime == "docker",
         "containerd": host.is_node and runtime == "containerd",
         "balancer": plan.balances(host),
+        "virtual-ip": plan.shares_virtual_ip(host),
         "registry": plan.serves_images(host),
     }
     return placed[placement]

@@ -106,7 +106,8 @@ class ClusterPlan:
     kubernetes_service_ip: IPv4Address
     dns_service_ip: IPv4Address
     api_sans: tuple[str, ...]
-    """SANs common to every API server's certificate: Service names, Service address, endpoint, extras."""
+    """SANs common to every API server's certificate: Service names, Service address, endpoint, virtual IP,
+    extras."""
     registries: tuple[RegistryPlan, ...]
     """Image registries with settings in cluster.yaml."""
     local_registry: LocalRegistry | None = None
@@ -115,6 +116,8 @@ class ClusterPlan:
     """Nodes that the cluster has and cluster.yaml does not name; known once hosts were asked."""
     bundle: Path | None = None
     """The bundle that all files and packages come from, absolute; None where there is none."""
+    authentication: Path | None = None
+    """The user's AuthenticationConfiguration, absolute; None where there is none."""
 
     @property
     def release(self) -> Release:
@@ -187,6 +190,10 @@ class ClusterPlan:
         """Whether the host reaches the API servers through a load balancer of its own."""
         return host.is_node and not host.is_master and self.config.api.endpoint is None
 
+    def shares_virtual_ip(self, host: HostPlan) -> bool:
+        """Whether the host is one of those that the virtual IP of the API can be on."""
+        return host.is_master and self.config.api.virtual_ip is not None
+
     @property
     def local_api(self) -> str:
         """HOST:PORT at which a master, or a load balancer, serves the API to its own host."""
@@ -210,4 +217,6 @@ class ClusterPlan:
             node = (*node, runtime.name)
         if host.is_node and self.has_kube_proxy and self.config.network.kube_proxy_mode == "nftables":
             node = (*node, "nftables")
+        if self.shares_virtual_ip(host):
+            node = (*node, "virtual_ip")
         return (*node, "load_balancer") if self.balances(host) else node

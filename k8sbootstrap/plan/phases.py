@@ -39,7 +39,7 @@ PHASES = (
     Phase("packages", "Packages", ("packages",)),
     Phase("image_registry", "Image registry", ("image_registry",)),
     Phase("container_runtime", "Container runtime", ("container_runtime",)),
-    Phase("kubelet", "Join nodes", ("api_loadbalancer", "kubelet")),
+    Phase("kubelet", "Join nodes", ("api_loadbalancer", "api_virtual_ip", "kubelet")),
     Phase("pod_network", "Pod network", ("pod_network", "node_settings")),
     # after the pod network, which waits for nodes to register: kube-proxy looks for its own ever more rarely
     Phase("kube_proxy", "kube-proxy", ("kube_proxy", "retired")),
@@ -51,14 +51,40 @@ UPGRADE = Phase(
 )
 """Comes after the control plane where nodes run another release: they do these roles here, a few at a time,
 and not in the phases of PHASES."""
+UNCORDON = Phase("uncordon", "Let pods on nodes again", ("node_uncordon",))
+"""Comes after kube-proxy where a command that was stopped left nodes cordoned."""
+CORDONING = ("remove", "reboot", "stop")
+"""Commands that cordon a node. Its annotation k8sbootstrap.io/cordoned begins with the command, or is the
+release that the node gets by an upgrade."""
 NODE_ROLES = ("container_runtime", "kubelet", "kube_proxy")
 
 CLUSTER_ROLES = ("cluster_rbac", "node_settings", "addons")
 """Roles that change objects of Kubernetes: they run on one master for all."""
-RETIRABLE = ("image_registry", "api_loadbalancer")
+OF_ALL_HOSTS = (
+    "host",
+    "etcd",
+    "kube_apiserver",
+    "image_registry",
+    "api_loadbalancer",
+    "api_virtual_ip",
+    "pod_network",
+    "node_settings",
+    "addons",
+)
+"""Roles that name other hosts on each host: they run on hosts that stay when others leave."""
+COPY_CERTIFICATES = (
+    "etcd",
+    "kube_apiserver",
+    "kube_controller_manager",
+    "kube_scheduler",
+    "image_registry",
+    "kubelet",
+)
+"""Roles that copy certificates to hosts, other than those of CAs."""
+RETIRABLE = ("image_registry", "api_loadbalancer", "api_virtual_ip")
 """Roles that a host may no longer need. The role ``retired`` removes them, and runs on such hosts alone."""
 
-_TITLES = {phase.name: phase.title for phase in (*PHASES, UPGRADE)}
+_TITLES = {phase.name: phase.title for phase in (*PHASES, UPGRADE, UNCORDON)}
 
 
 def title(name: str) -> str:
@@ -69,7 +95,7 @@ def title(name: str) -> str:
 def runs_on(role: str, plan: ClusterPlan, host: HostPlan) -> bool:
     """Whether a role is for this host; its play's ``hosts`` and ``when`` say the same to Ansible.
 
-    Roles that belong to upgrades alone leave nothing on hosts, and are for none.
+    Roles that only drain and uncordon leave nothing on hosts, and are for none.
     """
     if role in {"host", "packages"}:
         return True

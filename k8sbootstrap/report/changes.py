@@ -126,4 +126,5 @@ def _tasks(page: _Page, works: Iterable[HostTask]) -> Iterable[TaskChanges]:
 def _change(change: Change) -> ShownChange:
     reasons = [f"because of {some(change.why, _INPUTS)}"] if change.why else []
     reasons += ["the configuration changed"] if "configuration" in change.causes else []
+    reasons += ["the certificate was renewed"] if "renewal" in change.causes else []
     return ShownChange(change.text, drift="drift" in change.causes, because="; ".join(reasons))

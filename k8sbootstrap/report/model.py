@@ -8,6 +8,7 @@ from k8sbootstrap.formats.text import count, duration, moment, some
 from k8sbootstrap.plan.phases import title
 from k8sbootstrap.report.changes import HostChanges, host_changes
 from k8sbootstrap.report.checks import CheckTable, check_table
+from k8sbootstrap.report.conformance import ConformanceTable, conformance_table
 from k8sbootstrap.report.drawing import Drawing, draw_topology
 from k8sbootstrap.report.failures import FailureCard, failure_cards
 from k8sbootstrap.report.history import History, read_history
@@ -77,6 +78,7 @@ class Page:
     unchanged: str
     """The hosts on which nothing changed."""
     checks: CheckTable | None
+    conformance: ConformanceTable | None
     warnings: tuple[Warned, ...]
 
 
@@ -113,6 +115,7 @@ def build_page(recorded: Recorded) -> Page:
         more_changes=changes[_SHOWN:],
         unchanged=f"{count(len(unchanged), 'host')}: {some(unchanged, _NAMES)}" if unchanged else "",
         checks=check_table(recorded.verify) if recorded.verify else None,
+        conformance=conformance_table(recorded.conformance) if recorded.conformance else None,
         warnings=tuple(_warnings(history)),
     )
 

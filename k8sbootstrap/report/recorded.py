@@ -7,10 +7,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from k8sbootstrap.checks.conformance import record
+from k8sbootstrap.checks.conformance.record import Conformance
 from k8sbootstrap.checks.framework import CheckReport
 from k8sbootstrap.report.runs import read_summary
 from k8sbootstrap.run.events import Event, RunStarted, parse
 from k8sbootstrap.run.record import Summary
+from k8sbootstrap.state import State
 
 _VERIFY = TypeAdapter(CheckReport)
 
@@ -28,6 +31,8 @@ class Recorded:
     """Lines of the events that are cut off or damaged."""
     verify: CheckReport | None
     """What verify saw; None when the run did not come that far."""
+    conformance: Conformance | None = None
+    """The cluster's newest run of Conformance, which is no part of this run."""
 
     @property
     def id(self) -> str:
@@ -67,6 +72,7 @@ def read_run(directory: Path, cluster: str) -> Recorded:
         events=events,
         unreadable=unreadable,
         verify=_read_verify(directory / "verify.json"),
+        conformance=record.read(State(directory.parent.parent)),
     )
 
 

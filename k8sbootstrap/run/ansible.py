@@ -28,6 +28,7 @@ _TICK = 0.2
 _LAUNCH = (sys.executable, "-P", "-m", "k8sbootstrap.run.launch")
 _SSH_ARGS = (
     "-o ControlMaster=auto -o ControlPersist=60s"  # one connection per host for the whole run
+    " -o ConnectTimeout=15"
     " -o ServerAliveInterval=5 -o ServerAliveCountMax=3"  # a host that dies is noticed within 15 s
     f" -o Ciphers={CIPHERS}"
 )
@@ -58,7 +59,7 @@ def settings(hosts: int) -> dict[str, str]:
         "ANSIBLE_ROLES_PATH": str(data_dir() / "roles"),
         "ANSIBLE_SSH_ARGS": _SSH_ARGS,
         "ANSIBLE_SSH_RETRIES": "1",
-        "ANSIBLE_TIMEOUT": "15",
+        "ANSIBLE_TIMEOUT": "60",  # for sudo too, which is slow on a slow or busy host
     }
 
 

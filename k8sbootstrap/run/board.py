@@ -19,6 +19,10 @@ class HostCount:
     failed: int = 0
     """Failures that were not ignored."""
     unreachable: bool = False
+    restarts: int = 0
+    """Services that were restarted; a reload is none."""
+    new: bool = False
+    """Whether services were started that the host did not have before."""
 
     def add(self, result: TaskResult) -> None:
         """Count one more result."""
@@ -30,6 +34,9 @@ class HostCount:
             self.skipped += 1
         elif result.status == "changed":
             self.changed += 1
+            units = [change for change in result.changes if change.kind == "unit"]
+            self.restarts += sum(change.action == "restart" for change in units)
+            self.new |= any(change.action == "start" and "new" in change.causes for change in units)
         else:
             self.ok += 1
 

@@ -180,7 +180,7 @@ class HookStarted:
     command: tuple[str, ...]
     when: When
     phase: str
-    """The phase, or the whole run: ``up``, ``reset``."""
+    """The phase, or the command whose whole run it is, such as ``up``."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ it ends, so that they can undo what the others did.
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from k8sbootstrap.run.listener import RunView
 from k8sbootstrap.run.phase_gate import Gate
 from k8sbootstrap.run.record import Outcome
 
-_PHASES = {phase.name for phase in PHASES}
+_PHASES = tuple(phase.name for phase in PHASES)
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def hooked(run: RunView, name: HookPoint, plan: ClusterPlan, cluster_file: Path)
 
     Args:
         run: The run, just begun.
-        name: What hooks call it: ``up`` or ``reset``.
+        name: What hooks call it: the command, such as ``up``.
         plan: The cluster, with its hooks.
         cluster_file: Where the hooks come from; they run in its folder.
 
@@ -73,9 +73,12 @@ class Hooks:
         self._run = run
         self._calls = HookCalls(run, plan, cluster_file)
         self._hosts = tuple(host.name for host in plan.hosts)
-        self._wait = any(_PHASES & {*hook.before, *hook.after} for hook in plan.config.hooks)
+        self._wait = any({*_PHASES} & {*hook.before, *hook.after} for hook in plan.config.hooks)
         self._gate: Gate | None = None
+        self._is_part = False
         self._phase: _Phase | None = None
+        self._unfinished: dict[str, _Phase] = {}
+        """Those of earlier playbooks of the run, of which another one has more."""
         self._changes: dict[str, dict[str, list[Change]]] = defaultdict(lambda: defaultdict(list))
         """By host and phase."""
 
@@ -89,15 +92,21 @@ class Hooks:
         try:
             self._calls.before(name, self._hosts)
             yield
+            self._end_unfinished(_PHASES, None)
         except BaseException as exc:
             with suppress(HookError):  # it has been shown; what ended the run is the error to end with
+                self._end_unfinished(_PHASES, exc)
+            with suppress(HookError):
                 self._end_run(name, exc)
             raise
         self._end_run(name, None)
 
     @contextmanager
-    def around_phases(self) -> Iterator[Gate | None]:
+    def around_phases(self, *, is_part: bool) -> Iterator[Gate | None]:
         """Run the hooks of phases while a playbook runs in the block.
+
+        Args:
+            is_part: Another playbook follows and has more of the same phases: hooks after them run then.
 
         Yields:
             Where Ansible must wait before each phase; None if no phase has hooks.
@@ -108,6 +117,7 @@ class Hooks:
         if not self._wait:
             yield None
             return
+        self._is_part = is_part
         with closing(Gate()) as self._gate:
             try:
                 yield self._gate
@@ -117,6 +127,8 @@ class Hooks:
                     self._end_phase(exc if self._run.board.stats is None else None)
                 raise
             self._end_phase(None)
+            if not is_part:
+                self._end_unfinished(_PHASES, None)
 
     def follow(self, event: Event) -> None:
         """Follow an event of the run. Between two phases run the hooks, then let Ansible go on.
@@ -134,14 +146,44 @@ class Hooks:
     def _begin_phase(self, event: PhaseDue) -> None:
         lost = {result.host for result in self._run.board.fatal()}
         hosts = tuple(host for host in event.hosts if host not in lost)
-        if event.phase in _PHASES and hosts:
-            self._phase = _Phase(cast("HookPoint", event.phase), hosts)
-            self._calls.before(self._phase.name, hosts)
+        if event.phase not in _PHASES or not hosts:
+            return
+        if not self._is_part:
+            self._end_unfinished(_PHASES[: _PHASES.index(event.phase)], None)
+        name = cast("HookPoint", event.phase)
+        begun = self._unfinished.pop(name, None)
+        if begun:
+            self._phase = _Phase(name, tuple(dict.fromkeys([*begun.hosts, *hosts])))
+        else:
+            self._phase = _Phase(name, hosts)
+            self._calls.before(name, hosts)
 
     def _end_phase(self, exc: BaseException | None) -> None:
         phase, self._phase = self._phase, None
-        if phase is None:
-            return
+        if phase and self._is_part and exc is None:
+            self._unfinished[phase.name] = phase
+        elif phase:
+            self._call_after(phase, exc)
+
+    def _end_unfinished(self, names: Sequence[str], exc: BaseException | None) -> None:
+        """Run the hooks after those of these phases that no playbook has more of.
+
+        Raises:
+            HookError: The first failure of one that must not fail; the others ran, too.
+        """
+        failures = []
+        for name in names:
+            phase = self._unfinished.pop(name, None)
+            if phase is None:
+                continue
+            try:
+                self._call_after(phase, exc)
+            except HookError as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+
+    def _call_after(self, phase: _Phase, exc: BaseException | None) -> None:
         board = self._run.board
         state = board.phases.get(phase.name)
         errors = [describe(failure) for failure in board.fatal() if failure.phase == phase.name]

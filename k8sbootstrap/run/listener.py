@@ -13,8 +13,11 @@ from k8sbootstrap.run.record import RunRecord
 class RunListener(Protocol):
     """Takes part in a run: it may stop ``ansible-playbook`` before each phase."""
 
-    def around_phases(self) -> AbstractContextManager[Gate | None]:
+    def around_phases(self, *, is_part: bool) -> AbstractContextManager[Gate | None]:
         """Surround a playbook.
+
+        Args:
+            is_part: Another playbook follows and has more of the same phases.
 
         Returns:
             Where Ansible waits before each phase; None if it need not wait.

@@ -6,7 +6,7 @@ from typing import Any
 
 from k8sbootstrap.formats.ansible_yaml import dump
 from k8sbootstrap.formats.bounded import load_own_yaml
-from k8sbootstrap.plan.phases import NODE_ROLES, PHASES, UPGRADE, Phase
+from k8sbootstrap.plan.phases import NODE_ROLES, PHASES, UNCORDON, UPGRADE, Phase
 from k8sbootstrap.resources import data_dir
 from k8sbootstrap.survey.todo import Survey
 from k8sbootstrap.survey.upgrade.models import PendingUpgrade
@@ -21,7 +21,7 @@ PLUGINS = {
 """What Ansible finds beside a playbook, and has to be told where the playbook is elsewhere."""
 
 ASKS_MASTERS = ("kubelet", "node_drain", "node_uncordon", "pod_network")
-"""Roles that ask any master that answers; their variable ``ROLE_unreachable`` names the hosts that don't."""
+"""Roles that ask any master that answers; their variable ``ROLE_unreachable`` names those that don't."""
 
 
 def plugin_settings() -> dict[str, str]:
@@ -50,6 +50,8 @@ def write_playbook(survey: Survey, folder: Path, incoming: str = "") -> Path:
             plays = [part for play in source for part in _cut(play, survey)]
         if phase.name == "etcd" and survey.etcd_asked:
             plays = [_asking(play, survey.etcd_asked) for play in plays]
+        if phase.name == "etcd" and survey.etcd_restoring:
+            plays = [_restoring(play, survey.etcd_restoring) for play in plays]
         for play in plays:
             _tell_of_run(play, survey, incoming)
             play["tasks"] = [_import(role) for role in play.pop("roles")]
@@ -63,17 +65,24 @@ def write_playbook(survey: Survey, folder: Path, incoming: str = "") -> Path:
 def _tell_of_run(play: dict[str, Any], survey: Survey, incoming: str) -> None:
     """Add to ``play`` the variables that hold for one run only and so are in no inventory."""
     names = [role["role"] for role in play["roles"] if role["role"] in ASKS_MASTERS]
-    unreachable = {f"{name}_unreachable": sorted(survey.unreachable) for name in names}
+    unreachable = {
+        f"{name}_unreachable": sorted({*survey.unreachable, *survey.without_api}) for name in names
+    }
     play["vars"] = {**unreachable, **play.get("vars", {})}
-    if incoming:
-        play["module_defaults"] = {"component": {"incoming": incoming}}
+    defaults = {"incoming": incoming, "renew": sorted(survey.renew)}
+    if any(defaults.values()):
+        play["module_defaults"] = {"component": {key: value for key, value in defaults.items() if value}}
 
 
 def _phases(survey: Survey) -> Iterator[Phase]:
     for phase in PHASES:
         yield phase
+        if phase.name == survey.last_phase:
+            return
         if phase.name == "image_registry" and survey.upgrade:
             yield UPGRADE
+        if phase.name == "kube_proxy":
+            yield UNCORDON
 
 
 def _upgrade(
@@ -94,7 +103,7 @@ def _upgrade(
 
 
 def _cut(play: dict[str, Any], survey: Survey) -> Sequence[dict[str, Any]]:
-    """``play`` as plays of roles next to each other that have the same hosts.
+    """``play`` as plays of roles next to each other that run on the same hosts in the same way.
 
     Nodes that are upgraded do the roles of nodes in that phase alone.
     """
@@ -107,10 +116,11 @@ def _cut(play: dict[str, Any], survey: Survey) -> Sequence[dict[str, Any]]:
         )
         if not hosts:
             continue
-        if plays and plays[-1]["hosts"] == hosts:
+        order = {"serial": 1, "any_errors_fatal": True} if name in survey.one_by_one else {}
+        if plays and plays[-1]["hosts"] == hosts and ("serial" in plays[-1]) == bool(order):
             plays[-1]["roles"].append(role)
         else:
-            plays.append({**play, "hosts": hosts, "roles": [role]})
+            plays.append({**play, **order, "hosts": hosts, "roles": [role]})
     return plays
 
 
@@ -119,6 +129,11 @@ def _asking(play: dict[str, Any], asked: Sequence[str]) -> dict[str, Any]:
     hosts = play["hosts"].split(",")
     only_asked = [host for host in asked if host not in hosts]
     return {**play, "hosts": ",".join([*hosts, *only_asked]), "vars": {"etcd_only_asked": only_asked}}
+
+
+def _restoring(play: dict[str, Any], identity: str) -> dict[str, Any]:
+    """``play`` as one that installs etcd and leaves it to a restore to start it."""
+    return {**play, "vars": {**play.get("vars", {}), "etcd_restoring": identity}}
 
 
 def _import(role: dict[str, Any]) -> dict[str, Any]:

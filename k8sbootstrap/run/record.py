@@ -48,7 +48,8 @@ class Summary:
     steps: tuple[Timing, ...]
     phases: tuple[Timing, ...]
     hosts: dict[str, dict[str, Any]]
-    """Per host: ok, changed, skipped and failed tasks, and whether it became unreachable."""
+    """Per host: ok, changed, skipped and failed tasks, whether it became unreachable, restarts of services,
+    and whether it is new."""
     hint: str = ""
     """The next step after ``error``; empty when the error says it."""
 

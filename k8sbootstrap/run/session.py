@@ -74,7 +74,13 @@ class Run:
             self.note(StepFinished(time=now, step=name, title=title, outcome=outcome, seconds=seconds))
 
     def playbook(
-        self, playbook: Path, hosts: Sequence[HostPlan], inventory: Path, *, check: bool = False
+        self,
+        playbook: Path,
+        hosts: Sequence[HostPlan],
+        inventory: Path,
+        *,
+        check: bool = False,
+        is_part: bool = False,
     ) -> None:
         """Run a playbook.
 
@@ -83,6 +89,7 @@ class Run:
             hosts: All hosts of the cluster.
             inventory: The inventory directory.
             check: Change nothing, only say what would be changed.
+            is_part: Another playbook follows and has more of the same phases.
 
         Raises:
             HostError: A task failed on a host or a host could not be reached. The other hosts went on.
@@ -102,7 +109,7 @@ class Run:
             if text:
                 self.reporter.log(text.decode(errors="replace"))
 
-        with self.listener.around_phases() if self.listener else nullcontext() as gate:
+        with self.listener.around_phases(is_part=is_part) if self.listener else nullcontext() as gate:
             code = ansible.run_playbook(
                 playbook,
                 hosts=hosts,
@@ -160,7 +167,7 @@ def running(state: State, command: str, reporter: Reporter) -> Iterator[Run]:
         InterruptedRunError: The user or the system stopped the run.
     """
     state.create()
-    with _signals_interrupt(), lock.hold(state.lock, command), reporter:
+    with signals_interrupt(), lock.hold(state.lock, command), reporter:
         run = Run(state, RunRecord.begin(state, command), reporter)
         run.note(RunStarted(time=time.time(), command=command, program=__version__))
         try:
@@ -205,8 +212,8 @@ def check_outcome(code: int, board: Board, log: Path, hosts: int) -> None:
 
 
 @contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP interrupt the run as Ctrl-C does."""
+def signals_interrupt() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP interrupt the block as Ctrl-C does."""
     wanted = [
         number for number in _INTERRUPTS if signal.getsignal(number) is not signal.SIG_IGN
     ]  # nohup stays

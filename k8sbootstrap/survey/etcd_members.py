@@ -5,10 +5,11 @@ The rules are those of the role etcd, so that up and a plain ansible-playbook re
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from k8sbootstrap.formats.text import count
 from k8sbootstrap.plan.models import ClusterPlan
 from k8sbootstrap.resources import shared_rules
 
@@ -54,7 +55,55 @@ class EtcdReport:
     formed: bool = False
     api: Annotated[tuple[_Text, ...], Field(max_length=_MANY)] = ()
     joined: bool = False
+    restoring: _Text = ""
     living: Living | None = None
+
+
+@dataclass(frozen=True)
+class EtcdGrowth:
+    """Members that join etcd."""
+
+    joins: tuple[str, ...]
+    """Their hosts, in the order in which they join."""
+    members: int
+    """How many there are then."""
+
+    @property
+    def before(self) -> int:
+        """How many there are now."""
+        return self.members - len(self.joins)
+
+    def line(self) -> str:
+        """All of it in a sentence, with the number of members that may fail before and after."""
+        order = " one after another" if len(self.joins) > 1 else ""
+        return (
+            f"etcd: {' and '.join(self.joins)} join{'' if len(self.joins) > 1 else 's'}{order}: "
+            f"{count(self.before, 'member')}, of which {may_fail(self.before)} may fail, become "
+            f"{self.members}, of which {may_fail(self.members)} may fail"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented form: see docs/plan.md."""
+        return {
+            "joins": list(self.joins),
+            "members": {"before": self.before, "after": self.members},
+            "mayFail": {"before": may_fail(self.before), "after": may_fail(self.members)},
+        }
+
+
+def may_fail(members: int) -> int:
+    """How many members may fail while the others still have a quorum."""
+    return (members - 1) // 2
+
+
+def even(plan: ClusterPlan) -> list[str]:
+    """What an even number of members means, as a line; empty where it is odd."""
+    number = len(plan.etcd_members)
+    if number % 2:
+        return []
+    kind = "master" if all(host.is_master for host in plan.etcd_members) else "host of etcd"
+    few = f"{may_fail(number)} may fail, no more than of {number - 1}"
+    return [f"etcd has {number} members, an even number: {few}. Add a {kind} when you can, or remove one"]
 
 
 @dataclass(frozen=True)
@@ -74,18 +123,22 @@ class EtcdVerdict:
     problems: tuple[EtcdProblem, ...] = ()
     begins: tuple[str, ...] = ()
     """Members that may start without data: of a new cluster, or those that have never started."""
+    joins: tuple[str, ...] = ()
+    """Those of them that are to be added to the cluster that runs, in this order."""
 
 
-def judge_etcd(plan: ClusterPlan, reports: Mapping[str, EtcdReport]) -> EtcdVerdict:
+def judge_etcd(plan: ClusterPlan, reports: Mapping[str, EtcdReport], restoring: str = "") -> EtcdVerdict:
     """Compare the planned members with what hosts have and living members report.
 
     Args:
         plan: The cluster.
         reports: Host to its report; hosts that did not answer are missing.
+        restoring: Id of a restore that this is a part of.
     """
     members = {host.name: str(host.private_address) for host in plan.etcd_members}
     found = {host: asdict(report) for host, report in reports.items()}
     all_hosts = [host.name for host in plan.hosts]
-    verdict = shared_rules("kube.etcd_rules").judge(members, plan.config.name, found, all_hosts)
+    rules = shared_rules("kube.etcd_rules")
+    verdict = rules.judge(members, plan.config.name, found, all_hosts, restoring=restoring)
     problems = tuple(EtcdProblem(**problem) for problem in verdict["problems"])
-    return EtcdVerdict(problems, tuple(verdict["begin"]))
+    return EtcdVerdict(problems, tuple(verdict["begin"]), tuple(verdict["join"]))

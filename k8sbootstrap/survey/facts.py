@@ -24,6 +24,7 @@ _REMOVED = re.compile(r"^Remv ([a-z0-9][a-z0-9.+-]+)", re.MULTILINE)
 _PACKAGES = {"containerd": "containerd", "docker.io": "docker"}
 """The runtime in each package."""
 _NAME_SERVER = re.compile(r"^nameserver\s+(\S+)", re.MULTILINE)
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _UNIT = re.compile(r"/([^/\n]+\.service)(?:/|$)", re.MULTILINE)
 
 
@@ -106,6 +107,8 @@ class HostFacts:
     settings: Mapping[str, OwnedFile]
     """Files of settings that the cluster has too, by path, where they are there."""
     docker: DockerSettings
+    answers_at: str
+    """Link-layer address of what answers at the address that should be free; empty where nothing does."""
     removed: tuple[str, ...]
     """Packages that apt would have to remove for those that the host lacks."""
     runtimes: Mapping[str, str]
@@ -141,6 +144,7 @@ class RawFacts:
     settings: dict[str, OwnedFile]
     docker: RawDocker
     installation: str
+    answers_at: str
     packages: str | None
     clock: tuple[float, float]
 
@@ -177,8 +181,8 @@ def facts_of(raw: RawFacts) -> HostFacts:
             machine_id=raw.machine_id.strip(),
             systemd=raw.systemd,
             addresses=None if raw.addresses is None else tuple(_addresses(raw.addresses)),
-            routes=None if raw.routes is None else tuple(_routes(raw.routes)),
-            listeners=None if raw.sockets is None else tuple(_listeners(raw.sockets, raw.cgroups)),
+            routes=None if raw.routes is None else tuple(read_routes(raw.routes)),
+            listeners=None if raw.sockets is None else tuple(read_listeners(raw.sockets, raw.cgroups)),
             swaps=tuple(line.split()[0] for line in raw.swaps.splitlines()[1:] if line.strip()),
             memory=_memory(raw.meminfo),
             disk_free=raw.disk_free,
@@ -193,11 +197,18 @@ def facts_of(raw: RawFacts) -> HostFacts:
             leftovers=tuple(raw.leftovers),
             settings=raw.settings,
             docker=read_docker(raw.docker),
+            answers_at=_mac(raw.answers_at),
             removed=tuple(sorted(set(_REMOVED.findall(raw.installation)))),
             runtimes=_runtimes(raw.runtimes, raw.packages or ""),
         )
     except (LookupError, TypeError, AttributeError, RecursionError) as exc:
         raise ValueError("the output of a command has an unexpected form") from exc
+
+
+def _mac(text: str) -> str:
+    if text and not _MAC.fullmatch(text):
+        raise ValueError("a link-layer address is none")
+    return text
 
 
 def _kernel(release: str) -> tuple[int, int]:
@@ -213,7 +224,13 @@ def _addresses(text: str) -> list[Address]:
     ]
 
 
-def _routes(text: str) -> list[Route]:
+def read_routes(text: str) -> list[Route]:
+    """Read ``ip -j -4 route show``; default routes are left out.
+
+    Raises:
+        ValueError: It is not JSON, or an address in it is none.
+        LookupError: An entry has no destination.
+    """
     return [
         Route(IPv4Network(entry["dst"]), entry.get("dev", ""), str(entry.get("protocol", "")))
         for entry in from_json(text or "[]")
@@ -221,7 +238,13 @@ def _routes(text: str) -> list[Route]:
     ]
 
 
-def _listeners(text: str, cgroups: Mapping[str, str]) -> list[Listener]:
+def read_listeners(text: str, cgroups: Mapping[str, str]) -> list[Listener]:
+    """Read ``ss -Hltnp``.
+
+    Args:
+        text: What it printed.
+        cgroups: Process id to its /proc/PID/cgroup; tells the units.
+    """
     found: list[Listener] = []
     for line in text.splitlines():
         match = _SOCKET.match(line)

@@ -42,6 +42,12 @@ def pod_cidrs(plan: ClusterPlan, findings: Mapping[str, HostFinding]) -> Mapping
     return master.pod_cidrs if master else None
 
 
+def cordoned(plan: ClusterPlan, findings: Mapping[str, HostFinding]) -> Mapping[str, str]:
+    """Hosts that answered and whose nodes k8sbootstrap keeps pods off, and why: see ``phases.CORDONING``."""
+    master = _witness(plan, findings)
+    return {name: why for name, why in master.cordoned.items() if name in findings} if master else {}
+
+
 def _witness(plan: ClusterPlan, findings: Mapping[str, HostFinding]) -> HostFinding | None:
     """The first master that has asked its API server: other hosts are not asked for nodes."""
     masters = [findings[host.name] for host in plan.masters if host.name in findings]

@@ -1,34 +1,22 @@
 """Asks hosts for their record and for what differs from it: one command per host over SSH."""
 
-import base64
-import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from k8sbootstrap.host_code import needed_by
+from k8sbootstrap.host_code import program
 from k8sbootstrap.hosts.ask import Question, Session, ask
 from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.survey.etcd_members import EtcdReport
 
-_LOADER = """\
-import base64, json, sys, types, zlib
-for name in ("ansible", "ansible.module_utils"):
-    sys.modules[name] = types.ModuleType(name)
-for name, source in json.loads(zlib.decompress(base64.b64decode({packed!r}))):
-    module = sys.modules[name] = types.ModuleType(name)
-    module.__path__ = []
-    exec(compile(source, name, "exec"), module.__dict__)
-"""
 _TIMEOUT = 60.0
 _Text = Annotated[str, Field(max_length=500, pattern="^[!-~]*$")]
 _MANY = 100
+_Seconds = Annotated[float, Field(ge=0, le=253402300799, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -55,8 +43,10 @@ class HostFinding:
     """What the last run opened in firewalld; None where that does not run."""
     made_with: Annotated[Mapping[_Text, _Text], Field(max_length=_MANY)] = field(default_factory=dict)
     """Values that can't be changed any more, by key of cluster.yaml."""
-    cordoned: tuple[str, ...] = ()
-    """Nodes that an upgrade left cordoned, from the same master."""
+    cordoned: Mapping[_Text, _Text] = field(default_factory=dict)
+    """Nodes that k8sbootstrap keeps pods off, and why, from the same master: see ``phases.CORDONING``."""
+    certificates: Annotated[Mapping[_Text, _Seconds], Field(max_length=_MANY)] = field(default_factory=dict)
+    """When certificates end that this program issued: name in the table to seconds since 1970."""
     etcd: EtcdReport = field(default_factory=EtcdReport)
     """What the host has of etcd."""
 
@@ -71,13 +61,9 @@ def probe(host: str, session: Session) -> HostFinding:
         HostError: The host has no usable Python, the probe failed there, or the connection broke.
         SudoError: The user cannot become root.
     """
-    return ask(host, session, Question(_script()), _FINDING, timeout=_TIMEOUT)
+    return ask(host, session, Question(script()), _FINDING, timeout=_TIMEOUT)
 
 
-@cache
-def _script() -> bytes:
-    main = Path(str(resources.files("k8sbootstrap.hosts.scripts"))) / "record.py"
-    files = {**needed_by(main), "host_probe": main}
-    sources = [(name, path.read_text(encoding="utf-8")) for name, path in files.items()]
-    packed = base64.b64encode(zlib.compress(json.dumps(sources).encode()))
-    return _LOADER.format(packed=packed).encode()
+def script() -> bytes:
+    """The program that hosts answer with."""
+    return program(Path(str(resources.files("k8sbootstrap.hosts.scripts"))) / "record.py")

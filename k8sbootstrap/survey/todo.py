@@ -8,9 +8,9 @@ from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.changes import Change
 from k8sbootstrap.plan.firewall import firewall
 from k8sbootstrap.plan.models import ClusterPlan, UnplannedNode
-from k8sbootstrap.plan.phases import CLUSTER_ROLES, PHASES, RETIRABLE
-from k8sbootstrap.survey.etcd_members import judge_etcd
-from k8sbootstrap.survey.nodes import joining, missing, pod_cidrs
+from k8sbootstrap.plan.phases import CLUSTER_ROLES, CORDONING, PHASES, RETIRABLE, UNCORDON
+from k8sbootstrap.survey.etcd_members import EtcdGrowth, judge_etcd
+from k8sbootstrap.survey.nodes import cordoned, joining, missing, pod_cidrs
 from k8sbootstrap.survey.record import HostFinding, probe
 from k8sbootstrap.survey.upgrade.models import PendingUpgrade
 
@@ -23,7 +23,7 @@ class Work:
     """Why a role has to run on a host."""
 
     causes: tuple[str, ...]
-    """Any of new, configuration, drift, cluster, unknown, upgrade."""
+    """Any of new, configuration, drift, cluster, renewal, unknown, upgrade, and commands of ``CORDONING``."""
     drift: tuple[Change, ...] = ()
     """What somebody changed on the host or in the cluster, or why that is unknown."""
 
@@ -36,23 +36,59 @@ class Survey:
     """Why roles have to run, by host and role, in order; hosts with nothing to do are left out."""
     unreachable: Mapping[str, K8sBootstrapError] = field(default_factory=dict)
     """Hosts that could not be looked at, and why."""
+    without_api: tuple[str, ...] = ()
+    """Masters whose API server does not answer, while another one's does."""
     exists: bool = True
     """Whether a host belongs to the cluster already."""
     etcd_asked: tuple[str, ...] = ()
     """Hosts that the role etcd asks before members start without data; empty where none does."""
+    etcd_growth: EtcdGrowth | None = None
+    """Members that join etcd; None where none does."""
+    last_phase: str = ""
+    """Name of the phase after which the run ends; empty for the last one."""
+    etcd_restoring: str = ""
+    """Id of a restore that brings etcd's data: its role installs it without starting it. Empty for none."""
     unplanned: tuple[UnplannedNode, ...] = ()
     """Nodes that cluster.yaml does not name."""
     upgrade: PendingUpgrade | None = None
     """How the cluster gets from the release that it runs to another one, where it does."""
+    renew: Collection[str] = ()
+    """Names of certificates that replace those of hosts, though these are good."""
+    one_by_one: Collection[str] = ()
+    """Roles that run on one host after another, and on no other once one fails."""
 
     @property
     def settled(self) -> bool:
         """Whether nothing is to do on the hosts that answered."""
         return not self.work
 
+    @property
+    def renews(self) -> bool:
+        """Whether certificates of hosts end soon, and hosts get new ones."""
+        return any("renewal" in why.causes for roles in self.work.values() for why in roles.values())
+
     def hosts(self, role: str) -> tuple[str, ...]:
         """Hosts that a role has to run on."""
         return tuple(host for host, roles in self.work.items() if role in roles)
+
+    def of_roles(self, wanted: Collection[str]) -> "Survey":
+        """The part that these roles do."""
+        work = {
+            host: {role: why for role, why in roles.items() if role in wanted}
+            for host, roles in self.work.items()
+        }
+        return replace(self, work={host: roles for host, roles in work.items() if roles})
+
+    def until(self, phase: str) -> "Survey":
+        """The part up to a phase. Preparing a host begins with the role packages, which does not wait."""
+        names = [each.name for each in PHASES]
+        wanted = {role for each in PHASES[: names.index(phase) + 1] for role in each.roles}
+        part = self.of_roles({"packages", *wanted})
+        work = {
+            host: {role: why for role, why in roles.items() if role != "packages" or "host" in roles}
+            for host, roles in part.work.items()
+        }
+        return replace(part, work={host: roles for host, roles in work.items() if roles}, last_phase=phase)
 
     def limited(self, hosts: Collection[str]) -> "Survey":
         """The part that concerns these hosts, and what is done on one master for all."""
@@ -91,7 +127,8 @@ def compare(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]], seen: H
         seen: The answers of hosts.
     """
     findings = seen.findings
-    order = {role: number for number, role in enumerate(role for phase in PHASES for role in phase.roles)}
+    names = [role for phase in (*PHASES, UNCORDON) for role in phase.roles]
+    order = {role: number for number, role in enumerate(names)}
     work: dict[str, dict[str, Work]] = {host: {} for host in findings}
     for host, finding in findings.items():
         for role in sorted(set(digests[host]) - set(CLUSTER_ROLES), key=order.__getitem__):
@@ -107,8 +144,10 @@ def compare(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]], seen: H
         *((host, "host", "configuration", ()) for host in _with_other_openings(plan, findings)),
     ]:
         work[host][role] = _with_cause(work[host].get(role), cause, *changes)
-    for host in {name for finding in findings.values() for name in finding.cordoned} & set(findings):
-        work[host]["kubelet"] = _unfinished(work[host].get("kubelet", Work(())))
+    for host, reason in cordoned(plan, findings).items():
+        command = reason.partition(":")[0]
+        role, cause = ("node_uncordon", command) if command in CORDONING else ("kubelet", "upgrade")
+        work[host][role] = _with_cause(work[host].get(role), cause)
     for role in CLUSTER_ROLES:
         for host, why in _on_one_master(plan, role, digests, findings, gone):
             work[host][role] = why
@@ -120,16 +159,20 @@ def compare(plan: ClusterPlan, digests: Mapping[str, Mapping[str, str]], seen: H
             if roles
         },
         seen.unreachable,
+        _without_api(plan, findings),
         exists=any(finding.cluster for finding in findings.values()),
         etcd_asked=tuple(findings) if etcd.begins else (),
+        etcd_growth=EtcdGrowth(etcd.joins, len(plan.etcd_members)) if etcd.joins else None,
         unplanned=plan.unplanned_nodes,
     )
 
 
 def change_cause(change: Change) -> str:
-    """The cause that a change by somebody else belongs to: drift (of the host), cluster, or unknown."""
+    """What a change since the last run is: drift (of the host), cluster, renewal, or unknown."""
     if not change.kind:
         return "unknown"
+    if "renewal" in change.causes:
+        return "renewal"
     return "cluster" if change.kind in IN_CLUSTER else "drift"
 
 
@@ -148,14 +191,15 @@ def _with_cause(before: Work | None, cause: str, *changes: Change) -> Work:
     return replace(work, causes=causes, drift=(*work.drift, *changes))
 
 
+def _without_api(plan: ClusterPlan, findings: Mapping[str, HostFinding]) -> tuple[str, ...]:
+    masters = [host.name for host in plan.masters if host.name in findings]
+    silent = tuple(name for name in masters if findings[name].pod_cidrs is None)
+    return silent if len(silent) < len(masters) else ()
+
+
 def _again(node: str) -> Change:
     text = f"node {node} registered again"
     return Change(text=text, kind="node", action="add", name=node, causes=("drift",))
-
-
-def _unfinished(before: Work) -> Work:
-    """The work of the role kubelet on a node that a stopped upgrade left cordoned."""
-    return replace(before, causes=(*before.causes, "upgrade"))
 
 
 def _on_one_master(

@@ -18,16 +18,19 @@ Options:
     files (list): ``dest``, one of ``template`` (in the role), ``src`` (path on the controller) or
         ``content``; ``mode``, ``owner``, ``group``, ``secret`` (never shown in diffs) and ``restarts`` (units
         that must restart when it changes; default: all units of the component), ``live`` (keys of a JSON file
-        for which these units only reload), ``merge`` (docker or containerd: settings that are there already
-        are kept where they go together with these), ``keep`` (somebody else's file stays), ``replace`` (the
-        cluster's programs write it too). Any other file that somebody else wrote is refused.
+        for which these units only reload), ``endpoints`` (flag of the unit in it that lists servers: the unit
+        does not restart for another list while its program has at least half of them), ``merge`` (docker or
+        containerd: settings that are there already are kept where they go together with these), ``keep``
+        (somebody else's file stays), ``replace`` (the cluster's programs write it too), ``reread`` ({unit,
+        server, after}: the API server of ``unit`` reads it again by itself and may refuse it, so while it
+        runs only the call with ``restart`` changes it). Any other file that somebody else wrote is refused.
         An item with ``pki`` is several files: certificates, keys and kubeconfigs that have these names in the
         controller's folder ``src``, for the folder ``dest``. ``pki`` is a list, or maps names to those on the
         host; a name without a suffix is a certificate (.crt) and its key (.key). Certificates and public keys
         are 0644 (or ``mode``) and root's; all else is 0600 and secret. ``user`` names a user other than root
         that reads them: it owns the keys, and certificates are 0640 and its group's.
     binaries (list of {dest, artifact, mode, restarts}): ``artifact`` is {path, sha256, url}.
-    units (list of {name, health, timeout, rolling, reload}): See
+    units (list of {name, health, timeout, rolling, reload, missing}): See
         module_utils/k8sbootstrap/host/units.py.
     images (list of {ref, artifact}), runtime (docker or containerd): Images to load when the runtime lacks
         them.
@@ -37,11 +40,16 @@ Options:
     needs (list): Paths that its programs made and without which it must be applied again; of certificates
         (.pem) also that they have not expired.
     digest (str): Of all that the component is made from; in the host's record once it is applied.
-    etcd ({members, begin}): Of etcd: its members (name → address), and the state (new, existing) that
-        the member here may start in without data; empty where it may not.
+    etcd ({name, members, begin, restoring}): Of etcd: the member here, all members (name → address), and the
+        state (new, existing) that it may start in without data; empty where it may not. With the id of a
+        restore, which brings its data, it is installed and does not start.
+    replaces (list of str): Components to take off before the units start: these need their ports.
     absent (list of str): Components to take off instead; of the rest only cluster counts.
     restart (bool), peers (list of health): Only restart what waits for it, after seeing that every peer is
-        healthy.
+        healthy; then change the files that have ``reread``, which are the only ones given.
+    renew (list of str): Certificates, by their names in the controller's PKI, that replace those which the
+        host has. Others stay while they say the same and have more than 30 days left. The plays of
+        ``k8sbootstrap certs renew`` set it as a default of this module.
     incoming (str): Folder on the host where binaries may have been put beforehand, each named by its sha256;
         the plays of ``k8sbootstrap up`` set it for all components as a default of this module.
     pending_restarts (list), inputs (dict): Units that must restart whatever changes, and because of what.
@@ -64,6 +72,8 @@ from ansible.plugins.loader import action_loader
 from ansible.template import trust_as_template
 
 IMAGE_FOLDER = "/var/lib/k8sbootstrap/images"
+LEAVES = "leaves.json"
+"""In the controller's PKI: what it knows of the certificates there."""
 LISTS = ("users", "directories", "files", "binaries", "units", "images")
 """Options whose items may have ``when`` and ``loop``."""
 OwnModule = action_loader.get("own_module", class_only=True)
@@ -135,7 +145,7 @@ class ActionModule(OwnModule):
 
     def _request(self, args, task_vars):
         units = [
-            dict({"health": None, "timeout": 60, "rolling": False, "reload": False}, **unit)
+            {"health": None, "timeout": 60, "rolling": False, "reload": False, "missing": [], **unit}
             for unit in args.get("units") or []
         ]
         restarts = [unit["name"] for unit in units]
@@ -173,6 +183,7 @@ class ActionModule(OwnModule):
             "needs": args.get("needs") or [],
             "digest": args.get("digest") or "",
             "etcd": args.get("etcd") or {},
+            "replaces": args.get("replaces") or [],
             "absent": args.get("absent") or [],
             "restart": bool(args.get("restart")),
             "pending": args.get("pending_restarts") or [],
@@ -207,11 +218,14 @@ class ActionModule(OwnModule):
         }
 
     def _file(self, item, restarts, task_vars):
+        leaf = None
         if "template" in item:
             content = self._render(item["template"], item, task_vars).encode()
         elif "src" in item:
+            source = Path(item["src"]).expanduser()
+            leaf = _leaf(source)
             try:
-                content = Path(item["src"]).expanduser().read_bytes()
+                content = source.read_bytes()
             except OSError as error:
                 raise AnsibleActionFail(f"{item['dest']} can't be created: {error}") from error
         else:
@@ -225,9 +239,13 @@ class ActionModule(OwnModule):
             "secret": bool(item.get("secret")),
             "restarts": item.get("restarts", restarts),
             "live": item.get("live") or [],
+            "endpoints": item.get("endpoints") or "",
             "merge": item.get("merge") or "",
             "keep": bool(item.get("keep")),
             "replace": bool(item.get("replace")),
+            "leaf": leaf,
+            "renew": leaf is not None and leaf["name"] in (self._task.args.get("renew") or ()),
+            "reread": item.get("reread"),
         }
 
     def _render(self, name, item, task_vars):
@@ -238,6 +256,18 @@ class ActionModule(OwnModule):
             searchpath=[str(Path(path).parent)], available_variables=variables
         )
         return str(templar.template(source, escape_backslashes=False, overrides={"trim_blocks": True}) or "")
+
+
+def _leaf(source):
+    """What the controller notes of the certificate that a file of its PKI is, or belongs to; else None."""
+    for folder in list(source.parents)[:3]:
+        notes = folder / LEAVES
+        if notes.is_file():
+            name = str(source.relative_to(folder))
+            name = name.removesuffix(".crt").removesuffix(".key")
+            leaf = json.loads(notes.read_text(encoding="utf-8")).get(name)
+            return dict(leaf, name=name) if leaf else None
+    return None
 
 
 def _of_pki(item):

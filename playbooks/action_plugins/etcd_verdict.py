@@ -7,8 +7,10 @@ Options:
     cluster (str): Name of the cluster.
     looks (list): What was registered from ``etcd_look``, on every host of the play that it ran on.
     silent (list): Masters that were not asked.
+    restoring (str): Id of a restore that brings the members' data; it decides where it has begun.
 
-Returns ``begin``: member → state (new, existing) that it may start in without data.
+Returns ``begin``: member → state (new, existing) that it may start in without data. ``join``: those of them
+that are to be added to the cluster.
 """
 
 from __future__ import annotations
@@ -35,8 +37,15 @@ class ActionModule(ActionBase):
         args = self._task.args
         reports = {look["name"]: look["report"] for look in args["looks"] if "report" in look}
         must_answer = list(dict.fromkeys([*args["members"], *args["silent"]]))
-        verdict = _RULES.judge(args["members"], args["cluster"], reports, must_answer, "the inventory")
+        verdict = _RULES.judge(
+            args["members"],
+            args["cluster"],
+            reports,
+            must_answer,
+            "the inventory",
+            restoring=args.get("restoring") or "",
+        )
         if verdict["problems"]:
             said = [f"{problem['text']}. {problem['hint']}" for problem in verdict["problems"]]
             return dict(result, failed=True, msg="\n".join([*said, "etcd was not touched."]))
-        return dict(result, changed=False, begin=verdict["begin"])
+        return dict(result, changed=False, begin=verdict["begin"], join=verdict["join"])

@@ -138,6 +138,7 @@ _ETCD = _fields(
     formed=_flag,
     api=_list(_like(_ADDRESS)),
     joined=_flag,
+    restoring=_like(_NAME, empty=True),
     living=_or_none(_fields(cluster=_like(_ID), members=_list(_MEMBER), revision=_number, objects=_number)),
 )
 
@@ -158,6 +159,7 @@ ANSWERS = {
         "diff": _list(_diff),
         "missing": _list(_text),
         "pending_restarts": _list(_like(_UNIT)),
+        "file_waits": _flag,
         "inputs": _mapping(_like(_UNIT), _list(_text)),
     },
     "etcd_look": {"report": _ETCD},

@@ -41,11 +41,6 @@ def etcd_urls(members: dict, own: str) -> str:
     return ",".join(f"https://{address}:2379" for address in chosen.values())
 
 
-def member_pairs(members: dict, scheme: str, port: int) -> str:
-    """``name=scheme://address:port`` of every member, comma-separated, as etcd's initial-cluster wants it."""
-    return ",".join(f"{name}={scheme}://{address}:{port}" for name, address in members.items())
-
-
 def peer_health(members: dict, own: str, scheme: str, port: int, path: str, tls: dict) -> list:  # noqa: PLR0917 - filters are called by position
     """Health endpoints (url, ca, cert, key) of every member but ``own``."""
     return [
@@ -53,6 +48,11 @@ def peer_health(members: dict, own: str, scheme: str, port: int, path: str, tls:
         for name, address in members.items()
         if name != own
     ]
+
+
+def members_before(members: dict, own: str, order: list) -> dict:
+    """Those of the members that come before ``own`` in a list of hosts."""
+    return {name: members[name] for name in order[: order.index(own)] if name in members}
 
 
 def server_urls(masters: dict, port: int) -> list:
@@ -69,7 +69,7 @@ class FilterModule:
             "systemd_flags": systemd_flags,
             "environment_lines": environment_lines,
             "etcd_urls": etcd_urls,
-            "member_pairs": member_pairs,
             "peer_health": peer_health,
+            "members_before": members_before,
             "server_urls": server_urls,
         }

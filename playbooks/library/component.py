@@ -9,12 +9,15 @@ from ansible.module_utils.k8sbootstrap.changes import CLUSTER, CONFIGURATION, DR
 from ansible.module_utils.k8sbootstrap.host.arrivals import arrived
 from ansible.module_utils.k8sbootstrap.host.files import FileSet
 from ansible.module_utils.k8sbootstrap.host.record import Component, Record
-from ansible.module_utils.k8sbootstrap.host.request import Request
-from ansible.module_utils.k8sbootstrap.host.retire import take_off
+from ansible.module_utils.k8sbootstrap.host.request import Etcd, Request
+from ansible.module_utils.k8sbootstrap.host.retire import stop_retired, take_off
 from ansible.module_utils.k8sbootstrap.host.units import UnitError, Units
 from ansible.module_utils.k8sbootstrap.images.load import ImageError, load_images
 from ansible.module_utils.k8sbootstrap.images.registry import RegistryError, fill, lacking
+from ansible.module_utils.k8sbootstrap.kube.authentication import give, hold
 from ansible.module_utils.k8sbootstrap.kube.etcd import note_formed, permitted
+from ansible.module_utils.k8sbootstrap.kube.etcd_join import become_voter
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError
 from ansible.module_utils.k8sbootstrap.made_with import MadeWithError, require_same
 from ansible.module_utils.k8sbootstrap.module import Module, cause_of, one_line
 
@@ -49,35 +52,48 @@ def _apply(request: Request, uploads: dict[str, str], record: Record) -> dict[st
         record.data["pending_restarts"] += request["pending"] if check_mode else []
         units = Units(request["name"], request["units"], record, check_mode, request["inputs"])
         units.restart_one_by_one(request["peers"])
+        for wanted in request["files"] if not check_mode else ():
+            give(wanted, files)
         if request["etcd"]:
             note_formed(record, request["etcd"]["members"])
         part["digest"] = request["digest"]
         record.save()
-        changes = units.changes
-        return {"changed": bool(changes), "changes": changes}
+        changes = [*units.changes, *files.changes]
+        return {"changed": bool(changes), "changes": changes, "diff": files.diffs}
     missing = files.missing_binaries(uploads) + _missing_archives(request, part, uploads, check_mode)
     if missing:
         return {"changed": False, "missing": missing}
+    retired = stop_retired(request["name"], request["units"], record, check_mode)
+    waits = not check_mode and hold(request["files"])
     files.apply(uploads)
     _name_causes(files.changes, request, part)
     _restart_anyway(request, files, record)
+    replaced = [each for name in request["replaces"] for each in take_off(name, record, check_mode)]
     units = Units(request["name"], request["units"], record, check_mode, files.inputs)
     with permitted(record, request["etcd"]):
-        units.apply()
+        if request["etcd"].get("restoring"):
+            units.note()
+            part["digest"] = ""  # there is more to do once it has its data
+            record.save()
+            return {"changed": bool(files.changes), "changes": files.changes, "diff": files.diffs}
+        units.apply(lambda: _see_that_it_votes(request["etcd"], check_mode))
     if request["etcd"] and not units.pending:
         note_formed(record, request["etcd"]["members"])
     units.wait_for_paths(request["needs"])
     images = load_images(request["runtime"], request["images"], check_mode)
-    changes = files.changes + [
-        change("image", "load", ref, DRIFT if ref in part["images"] else NEW) for ref in images
+    changes = [
+        *retired,
+        *replaced,
+        *files.changes,
+        *(change("image", "load", ref, DRIFT if ref in part["images"] else NEW) for ref in images),
+        *units.changes,
     ]
-    changes += units.changes
     if request["registry"]:
         changes += fill(request["registry"], part, uploads, check_mode)
     part["images"] = [image["ref"] for image in request["images"] if image["ref"] == request["sandbox_image"]]
     part["runtime"] = request["runtime"]
     part["needs"] = request["needs"]
-    if not units.pending:
+    if not units.pending and not waits:
         part["digest"] = request["digest"]
     record.save()
     return {
@@ -85,8 +101,15 @@ def _apply(request: Request, uploads: dict[str, str], record: Record) -> dict[st
         "changes": changes,
         "diff": files.diffs,
         "pending_restarts": units.pending,
+        "file_waits": waits,
         "inputs": {name: files.inputs.get(name, []) for name in units.pending},
     }
+
+
+def _see_that_it_votes(wanted: Etcd, check_mode: bool) -> None:
+    """A member that joined is a learner at first."""
+    if wanted and not check_mode:
+        become_voter(wanted["name"], wanted["members"])
 
 
 def _name_causes(changes: list[Change], request: Request, part: Component) -> None:
@@ -137,7 +160,7 @@ def main() -> None:
         result = _apply(request, module.params["uploads"], record)
     except MadeWithError as error:
         module.fail_json(msg=str(error))
-    except (UnitError, ImageError, RegistryError, ValueError) as error:
+    except (UnitError, KubectlError, ImageError, RegistryError, ValueError) as error:
         _fail(module, record, request["name"], str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, the next run must look here again
         _fail(module, record, request["name"], cause_of(error))

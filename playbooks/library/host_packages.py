@@ -68,7 +68,7 @@ options:
 """
 
 
-_SETTINGS = ("/etc/containerd", "/etc/docker", "/etc/haproxy", "/etc/kubernetes", "/root")
+_SETTINGS = ("/etc/containerd", "/etc/docker", "/etc/haproxy", "/etc/keepalived", "/etc/kubernetes", "/root")
 """Where people put files of their own: reset removes none that the record does not have."""
 
 

@@ -45,7 +45,7 @@ def _drain(parameters: dict[str, Any], check_mode: bool) -> list[Change]:
     if not check_mode:
         require_api_servers(parameters["api_servers"], version)
         wait_for_leaders()
-        ours = cordon(node, version) or CORDONED in node["metadata"].get("annotations", {})
+        ours = cordon(node, version)
         try:
             evict(name, parameters["timeout"], parameters["bare_pods"])
         except DrainError as error:

@@ -7,7 +7,13 @@ import time
 
 from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, Cause, change
 from ansible.module_utils.k8sbootstrap.host.record import Record
-from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, Object, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.kube.kubectl import (
+    KubectlError,
+    Object,
+    kubectl,
+    kubectl_json,
+    patiently,
+)
 from ansible.module_utils.k8sbootstrap.kube.objects import node_patch
 from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
@@ -22,7 +28,7 @@ options:
     description: Node name to a dictionary with labels (dict) and taints (list of key, value, effect).
     type: dict
     default: {}
-  timeout: {description: Seconds to wait for the nodes to register and get a podCIDR, type: int, default: 60}
+  timeout: {description: Seconds to wait for the nodes to register and get a podCIDR, type: int, default: 300}
   wait_for: {description: Nodes that must be there, type: list, elements: str, default: []}
   component: {description: Name in the host's record; without it nothing is recorded, type: str, default: ""}
   digest: {description: Of the inputs, for the host's record, type: str, default: ""}
@@ -32,7 +38,10 @@ options:
 def _wait(names: list[str], timeout: int, check_mode: bool) -> dict[str, Object]:
     deadline = time.monotonic() + timeout
     while True:
-        nodes = {item["metadata"]["name"]: item for item in kubectl_json("get", "nodes")["items"]}
+        answer = (
+            kubectl_json("get", "nodes") if check_mode else patiently(lambda: kubectl_json("get", "nodes"))
+        )
+        nodes = {item["metadata"]["name"]: item for item in answer["items"]}
         absent = [name for name in names if name not in nodes]
         without = [name for name in names if name in nodes and not nodes[name]["spec"].get("podCIDR")]
         if check_mode or (not absent and not without):
@@ -59,7 +68,7 @@ def main() -> None:
     module = Module(
         argument_spec={
             "nodes": {"type": "dict", "default": {}},
-            "timeout": {"type": "int", "default": 60},
+            "timeout": {"type": "int", "default": 300},
             "wait_for": {"type": "list", "elements": "str", "default": []},
             "component": {"type": "str", "default": ""},
             "digest": {"type": "str", "default": ""},

@@ -9,7 +9,7 @@ import time
 import urllib.parse
 from http import HTTPStatus
 
-from ansible.module_utils.k8sbootstrap.host.certificates import has_expired
+from ansible.module_utils.k8sbootstrap.host.certificates import has_expired, signed_by_another
 from ansible.module_utils.k8sbootstrap.module import Module, one_line
 
 DOCUMENTATION = """
@@ -18,12 +18,16 @@ short_description: Says whether the node has joined, and is still there
 description:
   - Asks the API server with the kubelet's own certificate. Where it does not answer, the node counts as
     there.
-  - A certificate that has expired or that the API server does not take is put aside, so that the node can
-    join anew.
+  - A certificate that has expired, that another CA signed, or that the API server does not take is put
+    aside, so that the node can join anew.
 options:
   name: {description: Name of the node, type: str, required: true}
   certificate: {description: Path of the kubelet's client certificate and key, type: str, required: true}
   ca: {description: Path of the CA of the API server, type: str, required: true}
+  authority:
+    description: The CA, in PEM, that signs kubelets' certificates now. Others may follow that are trusted.
+    type: str
+    required: true
   server: {description: URL of the API server, type: str, required: true}
 """
 ASIDE = ".not-good"
@@ -58,7 +62,11 @@ def find(params: dict[str, str], *, check_mode: bool) -> dict[str, bool]:
     if not os.path.exists(certificate):
         return {"exists": False, "registered": True}
     status = ask(params)
-    good = status != HTTPStatus.UNAUTHORIZED and not has_expired(certificate, time.time())
+    good = (
+        status != HTTPStatus.UNAUTHORIZED
+        and not has_expired(certificate, time.time())
+        and not signed_by_another(certificate, params["authority"])
+    )
     if not good and not check_mode:
         os.replace(certificate, certificate + ASIDE)
     return {"exists": good, "registered": status != HTTPStatus.NOT_FOUND}
@@ -69,7 +77,8 @@ def main() -> None:
     """Run the module."""
     module = Module(
         argument_spec={
-            name: {"type": "str", "required": True} for name in ("name", "certificate", "ca", "server")
+            name: {"type": "str", "required": True}
+            for name in ("name", "certificate", "ca", "authority", "server")
         },
         supports_check_mode=True,
     )

@@ -19,13 +19,21 @@ _LOOP = """
 import json, os, ssl, sys, time, urllib.request
 url, stop, cert = sys.argv[1:]
 CUT = ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError
-context = None
-if cert:
-    context = ssl.create_default_context(cafile="/var/lib/kubelet/pki/ca.crt")
-    context.load_cert_chain(cert)
-opener = urllib.request.build_opener(
-    urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+known = None
+def context():
+    global known
+    try:
+        if cert:
+            new = ssl.create_default_context(cafile="/var/lib/kubelet/pki/ca.crt")
+            new.load_cert_chain(cert)
+            known = new
+    except OSError:
+        if not known:
+            raise
+    return known
 def get():
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context()))
     with opener.open(url, timeout=30) as answer:
         answer.read()
 sent, again, lost, slowest = 0, 0, [], 0.0
@@ -50,7 +58,8 @@ print(json.dumps({"sent": sent, "again": again, "lost": lost, "slowest": round(s
 
 With a certificate it is a read of the API, and tried once more when its connection was cut, also within TLS's
 handshake, as Kubernetes' clients do: haproxy cuts those to an API server that is too slow to say it is ready,
-as on a busy machine.
+as on a busy machine. Certificates are read again for each request; the old ones are used while the kubelet
+gets a new one.
 """
 _WATCH = """
 import http.client, json, os, ssl, sys, threading, time, urllib.request

@@ -100,7 +100,7 @@ def serve(folder: Path, address: str, *, login: bool = True) -> Iterator[Registr
         login: Whether it wants one.
     """
     unpack("bookworm", ["docker-registry"], folder / "package")
-    _certificates(folder, address)
+    certificates(folder, address)
     (folder / "htpasswd").write_bytes(
         f"{USER}:".encode() + bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5)) + b"\n"
     )
@@ -132,7 +132,7 @@ def serve(folder: Path, address: str, *, login: bool = True) -> Iterator[Registr
         process.wait(30)
 
 
-def _certificates(folder: Path, address: str) -> None:
+def certificates(folder: Path, address: str) -> None:
     """A CA, and a server certificate for the address."""
     authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry CA of a lab")])

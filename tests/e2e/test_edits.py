@@ -6,8 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from clusters import EDITS
-from labs import Lab, kill, make_lab, playbook, wait_for
+from labs import Lab, make_lab, playbook, wait_for
+from load import KUBELET_CLIENT, load
+from observed import ETCDCTL, etcd_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,10 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-ETCDCTL = (
-    "etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/etcd/pki/ca.crt "
-    "--cert=/etc/etcd/pki/healthcheck-client.crt --key=/etc/etcd/pki/healthcheck-client.key"
-)
+API = "https://127.0.0.1:6443/api/v1/nodes"
 RUNNING = ("master1", "worker1", "worker2")
 """Hosts of the cluster; master2 and master3 stay bare."""
 WEB = """\
@@ -126,8 +126,13 @@ REFUSED: dict[str, tuple[Callable[[Lab], Callable[[dict[str, Any]], None]], str]
         "etcd's member master1 has the address",
     ),
     "role": (
-        lambda _: lambda config: [host.update(roles=["master"]) for host in config["hosts"]],
-        "worker1 is a worker",
+        lambda _: (
+            lambda config: [
+                host.update(roles=["master" if host["name"] == "worker1" else "worker"])
+                for host in config["hosts"]
+            ]
+        ),
+        "master1 is a master",
     ),
 }
 
@@ -238,18 +243,8 @@ def roles(**wanted: list[str]) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-MASTER, WORKER = ["master"], ["worker"]
+MASTER, WORKER, BOTH = ["master"], ["worker"], ["master", "worker"]
 OTHER_MEMBERS = {
-    "one master becomes three": (
-        roles(master1=MASTER, master2=MASTER, master3=MASTER, worker1=WORKER, worker2=WORKER),
-        "adds master2 and master3: without the data of the others they would start a second, empty cluster",
-        "master2,master3",
-    ),
-    "workers become masters": (
-        roles(master1=MASTER, worker1=["master", "worker"], worker2=["master", "worker"]),
-        "adds worker1 and worker2: without the data of the others they would start a second, empty cluster",
-        "",
-    ),
     "etcd on a host of its own": (
         roles(master1=MASTER, master2=["etcd"], worker1=WORKER, worker2=WORKER),
         "puts etcd on master2: these would start a new, empty cluster",
@@ -338,66 +333,129 @@ def refuses_to_start(lab: Lab) -> None:
     assert "Is a disk not mounted there" in said
 
 
-def test_a_killed_first_run_goes_on(lab: Lab) -> None:
-    """With two of three members formed and the third never started, that one joins them."""
-    lab.k("reset", "--yes", file=small(lab))
-    lab.sh("master3", "mkdir -p /etc/systemd/system/etcd.service/in-the-way")
-    process = lab.start("up")
-    wait_for(lambda: formed(lab, "master1") and formed(lab, "master2"), 300, "two members form a cluster")
-    kill(process)
-    assert "master3, https://" in lab.sh("master1", f"{ETCDCTL} member list")
-    assert lab.sh("master3", "ls /var/lib/etcd/member 2>/dev/null", code=None) == ""
-    lab.sh("master3", "rm -r /etc/systemd/system/etcd.service")
-    lab.k("up")
-    lists = {lab.sh(name, f"{ETCDCTL} member list") for name in ("master1", "master2", "master3")}
-    assert len(lists) == 1
-    assert lists.pop().count(", started, ") == 3
-    lab.k("verify")
+GROWN = roles(master1=MASTER, master2=MASTER, master3=MASTER, worker1=WORKER, worker2=WORKER)
 
 
-def formed(lab: Lab, name: str) -> bool:
-    return '"formed": true' in lab.sh(name, "cat /var/lib/k8sbootstrap/record.json", code=None)
+def test_masters_are_added(lab: Lab) -> None:
+    """Members join etcd one after another. No write is lost, and nothing restarts on other hosts."""
+    grow(lab, GROWN)
 
 
-def test_members_are_not_taken_out_and_stay_where_they_are(lab: Lab) -> None:
-    said = lab.k("plan", file=small(lab), code=4).stderr
-    for name in ("master2", "master3"):
-        assert f"{name} ({lab.address(name)}) is a member of etcd, but no longer in cluster.yaml" in said
-    file = lab.variant("moved.yaml", edit_host("master2", privateAddress=another_address(lab)))
-    said = lab.k("plan", file=file, code=4).stderr
-    assert f"etcd's member master2 has the address {lab.address('master2')}, but cluster.yaml says" in said
+def grow(lab: Lab, wanted: Callable[[dict[str, Any]], None], restarted: tuple[str, ...] = ()) -> None:
+    file = lab.variant("grown.yaml", wanted)
+    names = [host["name"] for host in yaml.safe_load(file.read_text())["hosts"]]
+    before = {name: started(lab, name) for name in names if name not in restarted}
+    said = lab.k("plan", file=file).stdout
+    there = etcd_names(lab)
+    after = masters(file)
+    joining = " and ".join(name for name in after if name not in there)
+    assert f"etcd: {joining} join one after another: {len(there)} member" in said
+    with load(lab, "writes", "master1", f"{API}/master1", KUBELET_CLIENT, watch=True) as writes:
+        lab.k("up", "--yes", file=file)
+        counted = writes.end()
+    print(counted)  # noqa: T201
+    assert (counted.lost, counted.again) == ([], 0)
+    assert etcd_names(lab) == set(after)
+    for name, services in before.items():
+        now = started(lab, name)
+        assert {unit: now[unit] for unit in services if services[unit]} == {
+            unit: when for unit, when in services.items() if when
+        }, name
+    lab.k("verify", file=file)
+    assert "Nothing to change" in lab.k("up", file=file).stdout
 
 
-def test_one_of_three_members_loses_its_data(lab: Lab) -> None:
-    """The others go on, an empty one does not take its place, and with the data back it is one of them."""
-    lab.sh("master2", "systemctl stop etcd; mv /var/lib/etcd/member /root/; systemctl start etcd", code=1)
-    said = lab.k("up", code=4).stderr
-    assert "etcd's data is gone from master2" in said
-    assert "the other members have a quorum, and the cluster works without it" in said
-    lab.kubectl("get nodes")
-    lab.sh("master2", "mv /root/member /var/lib/etcd/")
-    lab.k("up")
-    lab.k("verify")
+def masters(file: Path) -> list[str]:
+    return [host["name"] for host in yaml.safe_load(file.read_text())["hosts"] if "master" in host["roles"]]
 
 
-NEW_DISK = """
-systemctl stop etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy docker
-for mount in $(awk '$2 ~ "^/var/lib/kubelet/" {print $2}' /proc/mounts); do umount -l $mount; done
-rm -rf /var/lib/etcd /etc/etcd /etc/kubernetes /var/lib/kubelet /var/lib/k8sbootstrap \\
-  /etc/systemd/system/etcd.service /etc/systemd/system/kube*.service /usr/local/bin/etcd* /usr/local/bin/kube*
-systemctl daemon-reload
+def started(lab: Lab, name: str) -> dict[str, str]:
+    """When each service of a host was started; empty for those that do not run."""
+    units = "etcd 'kube*.service' docker cri-dockerd haproxy"
+    shown = lab.sh(name, f"systemctl show -p Id -p ExecMainStartTimestamp {units}")
+    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.split("\n\n")]
+    return {block["Id"]: block["ExecMainStartTimestamp"] for block in blocks if "Id" in block}
+
+
+BUDGET = """\
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web}
+spec:
+  minAvailable: 2
+  selector: {matchLabels: {app: web}}
 """
 
 
-def test_a_member_that_was_lost_is_made_anew_by_hand(lab: Lab) -> None:
-    """The host under its name is empty: refused with the commands, and these are right."""
-    lab.sh("master2", NEW_DISK)
-    said = lab.k("up", code=4).stderr
-    assert "master2 has no etcd data, but etcd has a member master2" in said
-    lost = lab.sh("master1", f"{ETCDCTL} member list | grep master2 | cut -d, -f1").strip()
-    add = f"etcdctl member add master2 --peer-urls=https://{lab.address('master2')}:2380"
-    assert f"etcdctl member remove {lost}, then {add}" in said
-    lab.sh("master1", f"{ETCDCTL} member remove {lost} && {add.replace('etcdctl', ETCDCTL, 1)}")
-    lab.k("up", "--ignore-preflight", "leftovers")
-    assert lab.sh("master2", f"{ETCDCTL} member list").count(", started, ") == 3
-    lab.k("verify")
+def test_what_must_not_be_removed_stays(lab: Lab) -> None:
+    """The last master, a host that answers as a dead one, and a node with pods that must not go."""
+    lab.k("up", "--yes", file=lab.variant("grown.yaml", GROWN))
+    hasty = lab.variant(
+        "hasty.yaml", lambda config: (GROWN(config), config.update(upgrade={"drainTimeout": 5}))
+    )
+    lab.kubectl(f"apply -f - <<'END'\n{BUDGET}END")
+    pods = "get pods -l app=web -o jsonpath={.items[*].metadata.uid}"
+    before = lab.kubectl(pods)
+    for names, code, text in (
+        (["master1", "master2", "master3"], 4, "no master would stay"),
+        (["master2", "--dead"], 4, "master2 answers: --dead is only for hosts that don't"),
+        (["worker2"], 5, "is held by PodDisruptionBudget default/web"),
+    ):
+        assert text in lab.k("remove", *names, "--yes", file=hasty, code=code).stderr
+    nodes = json.loads(lab.kubectl("get nodes -o json"))["items"]
+    assert not [node for node in nodes if node["spec"].get("unschedulable")]
+    assert lab.kubectl(pods) == before
+    lab.kubectl("delete poddisruptionbudget web")
+
+
+def test_hosts_are_removed_and_replaced(lab: Lab) -> None:
+    """A dead master, which then comes back, a worker, and the first master, down to one.
+
+    No write is lost, nothing restarts on hosts that stay, and an empty host takes the dead one's place.
+    """
+    file = lab.variant("grown.yaml", GROWN)
+    stay = ("master3", "worker1")
+    before = {name: started(lab, name) for name in stay}
+    lab.k("lab", "stop", "master2")
+    is_down = (
+        "journalctl -u haproxy -o cat --no-pager -b | grep -q 'masters/master2 is DOWN' && echo down || true"
+    )
+    wait_for(lambda: lab.sh("worker1", is_down) == "down\n", 30, "haproxy sees that master2 is down")
+    assert "if it is dead for good" in lab.k("remove", "master2", "--yes", file=file, code=4).stderr.lower()
+    said = lab.k("remove", "master1", "--yes", file=file, code=4).stderr
+    assert "etcd would lose its quorum without master1: of the 2 members that stay 1 would be healthy" in said
+    assert "remove the dead first: k8sbootstrap remove master2 --dead" in said
+    with load(lab, "writes", "worker1", f"{API}/worker1", KUBELET_CLIENT, watch=True) as writes:
+        lab.k("remove", "master2", "--dead", "--yes", file=file)
+        assert etcd_names(lab, "master3") == {"master1", "master3"}
+        again = lab.k("remove", "master2", "--dead", "--yes", file=file).stdout
+        assert "Nothing to do: master2 is not in the cluster." in again
+        lab.k("lab", "start", "master2")
+        lab.k("remove", "master2", "--yes", "--accept-new-host-keys", file=file)
+        two = lab.variant("two.yaml", roles(master1=MASTER, master3=MASTER, worker1=WORKER, worker2=WORKER))
+        assert "etcd has 2 members, an even number: 0 may fail" in lab.k("plan", file=two).stderr
+        shrunk = lab.variant("shrunk.yaml", roles(master3=MASTER, worker1=WORKER))
+        assert "k8sbootstrap remove master1, or up --prune" in lab.k("up", file=shrunk, code=4).stderr
+        pruned = lab.k("up", "--prune", "--yes", file=shrunk).stdout
+        counted = writes.end()
+    gone = ("master2", "worker2", "master1")
+    assert "master1, worker2." in pruned
+    assert "Nothing to change" in pruned
+    print(counted)  # noqa: T201
+    assert counted.lost == []
+    assert {name: started(lab, name) for name in stay} == before
+    assert etcd_names(lab, "master3") == {"master3"}
+    nodes = lab.kubectl("get nodes -o name", on="master3").split()
+    assert nodes == [f"node/{name}" for name in stay]
+    for name in gone:
+        assert lab.sh(name, "ls -d /var/lib/k8sbootstrap /etc/kubernetes /var/lib/etcd", code=None) == ""
+        assert not (lab.state / "pki/hosts" / name).exists()
+    lab.k("up", "--yes", file=file)
+    assert etcd_names(lab, "master3") == {"master1", "master2", "master3"}
+    assert {name: started(lab, name) for name in stay} == before
+    lab.k("verify", file=file)
+
+
+def test_workers_become_masters(lab: Lab) -> None:
+    wanted = roles(master1=MASTER, master2=MASTER, master3=MASTER, worker1=BOTH, worker2=BOTH)
+    grow(lab, wanted, restarted=("worker1", "worker2"))

@@ -29,6 +29,11 @@ IMAGE = (
     "tar -C / -ch bin/sleep lib64/ld-linux-x86-64.so.2 lib/x86_64-linux-gnu/libc.so.6 "
     "lib/x86_64-linux-gnu/libselinux.so.1 lib/x86_64-linux-gnu/libpcre2-8.so.0 | docker import - theirs"
 )
+SWARM_IS_SET_UP = """
+network() { ip route; iptables -S; }
+[ -n "$(ip -o link show master docker_gwbridge)" ] || exit 1
+before=$(network); sleep 2; [ "$before" = "$(network)" ] && echo yes
+"""
 SITE = """\
 defaults
   mode http
@@ -106,6 +111,8 @@ def test_settings_that_can_not_stay_are_refused(lab: Lab) -> None:
         f"systemctl restart haproxy; {IMAGE}; docker run -d --name web -p 8080:80 theirs /bin/sleep 9d",
     )
     lab.sh("worker1", f"docker swarm init --advertise-addr {lab.address('worker1')}")
+    # docker answers before the swarm's own network is there
+    wait_for(lambda: lab.sh("worker1", SWARM_IS_SET_UP, code=None), 30, "the network of docker's swarm")
     refused(
         lab,
         "haproxy already has its own configuration",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from at_hand import ARCH, ARTIFACTS, FOLDERS, named
 from clusters import RELEASE
-from labs import Lab, make_lab, summary
+from labs import Lab, make_lab, summary, wait_for
 from snapshot import differences, snapshot
 
 from k8sbootstrap.catalog.resolve import release
@@ -61,7 +62,7 @@ def installed(lab: Lab, bare: dict[str, dict[str, list[str]]]) -> Lab:
 def test_up(installed: Lab) -> None:
     version = installed.config["kubernetes"]["version"]
     nodes = installed.kubectl("get nodes --no-headers").splitlines()
-    assert [line.split()[1] for line in nodes] == ["Ready", "Ready"]
+    assert [line.split()[1] for line in nodes] == ["Ready"] * len(installed.hosts)
     assert all(line.split()[-1].startswith(f"v{version}") for line in nodes)
 
 
@@ -69,6 +70,7 @@ def test_verify(installed: Lab) -> None:
     installed.k("verify")
 
 
+OURS = {f"namespace/{name}" for name in ("default", "kube-node-lease", "kube-public", "kube-system")}
 JUDGED = {
     "master1": {"1.1.1", "1.1.7", "1.1.12", "1.2.15", "1.2.29", "1.3.2", "1.4.1", "2.1", "3.2.1", "5.1.2"},
     "worker1": {"4.1.1", "4.1.9", "4.2.1", "4.2.13", "4.2.14", "4.3.1"},
@@ -81,7 +83,7 @@ def test_cis(installed: Lab) -> None:
     report = json.loads(installed.k("verify", "--cis", "-o", "json").stdout)
     print("kube-bench:", report["hosts"], report["seconds"], "s")  # noqa: T201
     assert report["ok"]
-    assert [counts["FAIL"] for counts in report["hosts"].values()] == [0, 0]
+    assert [counts["FAIL"] for counts in report["hosts"].values()] == [0] * len(installed.hosts)
     by_status: dict[str, set[tuple[str, str]]] = {}
     for result in report["results"]:
         by_status.setdefault(result["status"], set()).add((result["host"], result["check"]))
@@ -99,8 +101,41 @@ def test_cis(installed: Lab) -> None:
 
 
 def test_up_again_changes_nothing(installed: Lab) -> None:
-    assert "Nothing to change: 2 hosts, 0 changed." in installed.k("up").stdout
+    assert "Nothing to change: 3 hosts, 0 changed." in installed.k("up").stdout
     assert all(host["changed"] == 0 for host in summary(installed)["hosts"].values())
+
+
+def test_conformance(installed: Lab) -> None:
+    """A part of upstream's tests: each line of conformance.txt chooses some, and all pass."""
+    chosen = (Path(__file__).parent / "conformance.txt").read_text().splitlines()
+    ran = installed.k("verify", "--conformance", "--focus", "|".join(chosen), "-o", "json")
+    report = json.loads(ran.stdout)
+    print("Conformance:", report["counts"], report["seconds"], "s")  # noqa: T201
+    assert report["counts"] == {**dict.fromkeys(report["counts"], 0), "passed": len(report["results"])}
+    for pattern in chosen:
+        assert [each for each in report["results"] if re.search(pattern, each["title"])], pattern
+    wait_for(
+        lambda: set(installed.kubectl("get namespaces -o name").split()) <= OURS, 120, "namespaces to go"
+    )
+    assert installed.sh("master1", "ls -d /run/k8sbootstrap-conformance 2>/dev/null || true") == ""
+    page = installed.k("report", "--output", "-").stdout
+    assert f"{len(report['results'])} passed" in page
+
+
+def test_conformance_that_is_stopped_leaves_nothing(installed: Lab) -> None:
+    """Neither Ctrl-C nor a second run does harm."""
+    running = installed.start("verify", "--conformance", "--focus", "Probing container should .not. be")
+    wait_for(lambda: "probe" in installed.kubectl("get namespaces -o name"), 120, "tests to make namespaces")
+    refused = installed.k("verify", "--conformance", "--focus", "DNS", code=6)
+    assert "these tests are being run there already" in refused.stderr
+    running.send_signal(signal.SIGINT)
+    said, _ = running.communicate(timeout=180)
+    assert running.returncode == 130, said
+    assert installed.sh("master1", "systemctl is-active k8sbootstrap-conformance", code=None) == "inactive\n"
+    wait_for(
+        lambda: set(installed.kubectl("get namespaces -o name").split()) <= OURS, 120, "namespaces to go"
+    )
+    installed.k("verify")
 
 
 def services(lab: Lab, name: str) -> dict[str, bool]:

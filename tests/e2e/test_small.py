@@ -8,16 +8,22 @@ import json
 import os
 import re
 import shutil
+import signal
 import ssl
 import subprocess
 import time
 from pathlib import Path
 
+import pyrage
 import pytest
+import yaml
 from clusters import NEWEST, SMALL
 from cryptography import x509
+from issuer import authentication
+from issuer import serve as serve_issuer
 from labs import REPOSITORY, Lab, kill, make_lab, playbook, summary, wait_for
 from registry import PASSWORD, USER, Registry, image_file, serve
+from rotation import replace_cas
 from snapshot import differences, snapshot
 
 from k8sbootstrap.artifacts.fetch import fetch_all
@@ -275,18 +281,53 @@ def test_changed_flag_restarts_only_its_component(lab: Lab) -> None:
         return dict(line.split() for line in text.splitlines())
 
     before = since()
-    args = {"kube-apiserver": {"audit-log-maxage": "31"}}
-    original = lab.file.read_text()
-    changed = lab.variant("flag.yaml", lambda config: config["kubernetes"].update(extraArgs=args))
-    try:
-        lab.k("up", file=changed)
-    finally:
-        lab.file.write_text(original)
+
+    def change(config: dict) -> None:
+        config["kubernetes"]["extraArgs"] = {"kube-apiserver": {"audit-log-maxage": "31"}}
+        config["api"] = {"authentication": "authentication.yaml"}
+
+    (lab.directory / "authentication.yaml").write_text(authentication())
+    lab.k("up", file=lab.variant("flag.yaml", change))
     after = since()
     assert {unit for unit in units if before[unit] != after[unit]} == {"kube-apiserver"}
     assert "--audit-log-maxage=31" in lab.sh(
         "master1", "tr '\\0' '\\n' </proc/$(pidof kube-apiserver)/cmdline"
     )
+
+
+def test_users_of_an_oidc_issuer(lab: Lab, tmp_path: Path) -> None:
+    """They come and go without a restart; what the API server refuses does not stay."""
+    file, wanted = lab.directory / "flag.yaml", lab.directory / "authentication.yaml"
+    there = "/etc/kubernetes/authentication.yaml"
+    started = "systemctl show -p ExecMainStartTimestampMonotonic --value kube-apiserver"
+    before = lab.sh("master1", started)
+    api = "kubectl --kubeconfig /dev/null --server https://127.0.0.1:6443"
+    api += " --certificate-authority /etc/kubernetes/pki/ca.crt auth whoami -o json"
+
+    def whoami(token: str, code: int = 0) -> dict:
+        said = lab.sh("master1", f"{api} --token {token}", code=code)
+        return json.loads(said)["status"]["userInfo"] if said else {}
+
+    with serve_issuer(tmp_path, f"{lab.address('master1').rpartition('.')[0]}.1") as issuer:
+        token = issuer.token(sub="ann", groups=["developers"])
+        whoami(token, code=1)
+        wanted.write_text(issuer.configuration("!user.username.startsWith('system:')"))
+        planned = json.loads(lab.k("plan", "-o", "json", file=file).stdout)["hosts"]
+        [changed] = [each for host in planned for each in host["changes"]]
+        assert (changed["action"], changed["name"], changed["causes"]) == ("change", there, ["configuration"])
+        assert f"+    url: {issuer.url}" in changed["diff"]
+        lab.k("up", file=file)
+        ann = whoami(token)
+        assert (ann["username"], ann["groups"]) == ("lab:ann", ["lab:developers", "system:authenticated"])
+        whoami(issuer.token("another-client", sub="ann"), code=1)
+
+        wanted.write_text(issuer.configuration("user.username.startsWith("))
+        said = lab.k("up", file=file, code=5).stderr
+        assert "jwt[0].userValidationRules[0].expression: Invalid value" in said
+        assert "its old file is back" in said
+        assert whoami(token)["username"] == "lab:ann"
+    assert lab.sh("master1", f"grep -c system: {there}; stat -c %a:%U {there}") == "1\n600:root\n"
+    assert lab.sh("master1", started) == before
 
 
 def test_users_of_a_host_get_at_nothing_that_is_sent_there(lab: Lab) -> None:
@@ -536,20 +577,54 @@ def test_second_up_at_the_same_time_is_refused(lab: Lab) -> None:
     lab.k("up")
 
 
+def test_another_operator_is_refused_meanwhile(lab: Lab, tmp_path: Path) -> None:
+    """From a folder of their own, as on another machine; one whose command was killed blocks nobody."""
+    other = Lab(tmp_path / "theirs", lab.options)
+    other.directory.mkdir()
+    shutil.copy(lab.file, other.file)
+    shutil.copytree(lab.directory / ".k8sbootstrap", other.directory / ".k8sbootstrap")
+    lab.sh("worker1", "rm /etc/kubernetes/kube-proxy.yaml")
+    process = lab.start("up")
+    wait_for(lambda: lab.sh("master1", "cat /run/k8sbootstrap.lease", code=None), 30, "the lease")
+    process.send_signal(signal.SIGSTOP)  # it neither ends nor renews its lease
+    said = other.k("up", code=7).stderr
+    assert 'master1: another command is changing this cluster: "k8sbootstrap up" of root on ' in said
+    other.k("plan")  # changes nothing, and needs no lease
+    kill(process)
+    other.k("up")
+    assert lab.sh("master1", "ls /run/k8sbootstrap.lease", code=None) == ""
+    assert "Nothing to change" in lab.k("up").stdout
+
+
 def test_lost_state_directory(lab: Lab) -> None:
-    """The CAs are read back from a master: the cluster keeps its identity, and goes on."""
-    lost = lab.state.with_name("lost")
+    """It is read back from a master: the cluster keeps its identity, and all goes on."""
+    lost = lab.directory / "lost"
     lab.state.rename(lost)
     lab.state.mkdir(mode=0o700)
     shutil.copy(lost / "known_hosts", lab.state)
     refused = lab.k("up", code=9).stderr  # not on a terminal, and nobody said yes
     assert "SHA-256" in refused
     assert not (lab.state / "pki").exists()
-    assert "so they were copied from master1" in lab.k("up", "--yes").stdout
+    shutil.rmtree(lab.state)
+    assert "run k8sbootstrap adopt" in lab.k("status", code=5).stderr
+    assert "run k8sbootstrap adopt" in lab.k("kubectl", "get", "nodes", code=9).stderr
+    assert "run k8sbootstrap adopt" in lab.k("reset", "--yes", code=5).stderr
+    assert not list(lab.state.rglob("*.crt"))
+    adopted = lab.k("adopt", "--accept-new-host-keys", "--yes").stdout
+    assert "so they were copied from master1" in adopted
+    assert "hosts in the cluster: master1, worker1" in adopted
     for name in ("ca.crt", "ca.key", "sa.key", "etcd/ca.key"):
         assert (lab.state / "pki" / name).read_bytes() == (lost / "pki" / name).read_bytes(), name
-    lab.k("verify")
+    assert "worker1" in lab.k("kubectl", "get", "nodes").stdout
+    assert lab.k("plan", "--detailed-exitcode").stdout == "Nothing to change.\n"
+    assert "Nothing to change" in lab.k("up").stdout
+    assert "already. Nothing was changed." in lab.k("adopt").stdout
     shutil.rmtree(lost)
+
+
+def test_cas_are_replaced(lab: Lab) -> None:
+    """On one master; on three of them and under load: make e2e-accidents."""
+    replace_cas(lab)
 
 
 def test_full_disk(lab: Lab) -> None:
@@ -562,7 +637,7 @@ def test_full_disk(lab: Lab) -> None:
     try:
         said = lab.k("up", code=5).stderr
     finally:
-        lab.sh("worker1", "umount /usr/local/bin")
+        lab.sh("worker1", "umount /usr/local/bin; rm /root/kept")
     assert "worker1" in said
     assert "No space left on device" in said
     lab.k("up")
@@ -585,3 +660,83 @@ def test_host_lost_in_the_middle(lab: Lab) -> None:
     assert process.returncode == 5, output
     assert "worker1" in output
     lab.k("up")
+
+
+KEPT = "get configmap/kept secret/kept -o yaml"
+
+
+def _fill(lab: Lab) -> str:
+    """Give a cluster objects of its own, and a token of a service account, which is returned."""
+    lab.kubectl("create configmap kept --from-literal=a=b")
+    lab.kubectl("create secret generic kept --from-literal=password=hunter3")
+    lab.kubectl("create namespace shop")
+    lab.kubectl(f"apply -f - <<'END'\n{WEB}END")
+    lab.kubectl("expose -n shop deployment/web --port 80")
+    lab.kubectl("rollout status -n shop deployment/web --timeout=120s")
+    return lab.kubectl("create token default").strip()
+
+
+def _swapped(lab: Lab, folder: Path) -> Lab:
+    """A folder with the same cluster on the same hosts: master1 and a new worker have changed places."""
+    other = Lab(folder, lab.options)
+    other.directory.mkdir()
+    config = lab.config
+    config["ssh"]["key"] = str(lab.directory / config["ssh"]["key"])
+    master, worker = config["hosts"]
+    config["hosts"] = [
+        {**worker, "name": "master1", "roles": ["master"]},
+        {**master, "name": "worker2", "roles": ["worker"]},
+    ]
+    other.file.write_text(yaml.safe_dump(config))
+    return other
+
+
+def test_a_lost_cluster_comes_back_on_other_hosts(
+    lab: Lab, bare: dict[str, dict[str, list[str]]], tmp_path: Path
+) -> None:
+    """From a backup alone, with the hosts' addresses swapped; killed in the middle, it goes on."""
+    identity = pyrage.x25519.Identity.generate()
+    key, file, admin = tmp_path / "key", tmp_path / "lab.backup", lab.state / "admin.kubeconfig"
+    key.write_text(str(identity))
+    token, before = _fill(lab), lab.kubectl(KEPT)
+    lab.k("backup", "create", str(file), "--recipient", str(identity.to_public()))
+    decrypt = ("--restore", str(file), "--identity", str(key), "--yes")
+    assert "master1 is not empty: it has the cluster" in lab.k("up", *decrypt, code=4).stderr
+    lab.k("reset", "--yes")
+
+    other = _swapped(lab, tmp_path / "other")
+    process = other.start("up", *decrypt, "--accept-new-host-keys")
+    there = "test -e /var/lib/etcd/member/wal && echo yes"
+    wait_for(lambda: lab.sh("worker1", there, code=None), 200, "data of etcd")
+    kill(process)
+    assert (other.state / "restore/etcd.snapshot").stat().st_mode & 0o777 == 0o600
+    assert "has not ended" in other.k("plan", code=4).stderr
+    other.k("up")
+
+    def kubectl(arguments: str) -> str:
+        return lab.kubectl(arguments, on="worker1")
+
+    assert kubectl(KEPT) == before
+    assert kubectl("get nodes -o jsonpath={.items[*].metadata.name}") == "master1 worker2"
+    addresses = "-o jsonpath='{.items[*].status.addresses[?(@.type==\"InternalIP\")].address}'"
+    assert kubectl(f"get nodes {addresses}").split() == [host["address"] for host in other.config["hosts"]]
+    kubectl("wait -n shop deployment/web --for=condition=Available --timeout=120s")
+    assert kubectl("get pods -n shop -o jsonpath={.items[*].spec.nodeName}") == "worker2 worker2"
+    slices = "get endpointslices -l kubernetes.io/service-name=kubernetes -o yaml"
+    wait_for(lambda: lab.address("master1") not in kubectl(slices), 60, "the API server's own address alone")
+    api = "kubectl --server https://127.0.0.1:6443 --certificate-authority /etc/kubernetes/pki/ca.crt"
+    assert "serviceaccount:default:default" in lab.sh("worker1", f"{api} --token {token} auth whoami")
+    use = "kubectl --kubeconfig /dev/stdin --server https://127.0.0.1:6443 get nodes -o name"
+    assert "node/worker2" in lab.sh("worker1", f"{use} <<'END'\n{admin.read_text()}\nEND")
+    other.k("verify")
+    assert other.k("plan", "--detailed-exitcode").stdout == "Nothing to change.\n"
+    kubectl("create configmap later")
+    assert "nothing is restored again" in other.k("up", *decrypt).stdout
+    kubectl("get configmap later")
+    kept = [path for path in other.directory.rglob("*") if path.is_file()]
+    assert [path for path in kept if b"hunter3" in path.read_bytes()] == []
+    other.k("reset", "--yes")
+    sessions = "pgrep -c sshd-session || true"
+    for name in lab.hosts:
+        wait_for(lambda at=name: lab.sh(at, sessions) == "0\n", 120, "connections of the killed run to end")
+        assert differences(bare[name], snapshot(lab, name)) == {}

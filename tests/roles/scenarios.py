@@ -13,6 +13,7 @@ from pathlib import Path
 from k8sbootstrap.inventory.build import build_inventory
 from k8sbootstrap.inventory.logins import read_logins, write_logins
 from k8sbootstrap.inventory.proxy import write_proxy
+from k8sbootstrap.inventory.snapshot_store import read_store, write_store
 from k8sbootstrap.inventory.write import write_inventory
 from k8sbootstrap.pki.issue import ensure_pki
 from k8sbootstrap.plan.build import load_plan
@@ -65,11 +66,21 @@ runtime:
 {more}
 registry: {{host: worker1, port: 5005, dataFolder: /srv/images}}
 network: {{podCIDR: 10.8.0.0/16, serviceCIDR: 10.9.0.0/20, nodeCIDRMaskSize: 25, dnsDomain: k8s.example.com}}
-api: {{endpoint: "api.example.com:8443", port: 7443, extraSANs: [k8s.example.com]}}
+api:
+  {{endpoint: "api.example.com:8443", port: 7443, extraSANs: [k8s.example.com], authentication: users.yaml}}
 proxy:
   http: http://robot:hunter2@proxy.example.com:3128
   https: http://proxy.example.com:3128
   noProxy: [.example.com]
+etcd:
+  snapshots:
+    s3:
+      endpoint: https://store.example.net:9000
+      bucket: backups
+      prefix: clusters
+      accessKey: AKEXAMPLE
+      secretKey: {{file: bucket-secret}}
+      ca: registry-ca.crt
 ssh: {{user: admin}}
 hosts:
   - {{name: master1, address: 192.0.2.11, privateAddress: 10.0.0.11, roles: [master, worker]}}
@@ -87,7 +98,15 @@ hosts:
 """
 
 
+AUTHENTICATION = """\
+apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+jwt:
+  - issuer: {url: https://login.example.com, audiences: [kubernetes]}
+    claimMappings: {username: {claim: sub, prefix: "oidc:"}}
+"""
 PASSWORD = "correct-horse-battery"
+BUCKET_SECRET = "wJalr-bucket-secret"
 CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----
 MIIBgzCCASmgAwIBAgIUam7HZe8I7OzT+RwqfvRA8GyK2skwCgYIKoZIzj0EAwIw
@@ -148,7 +167,9 @@ SCENARIOS = [
         "1.36-containerd-full",
         "1.36.3",
         "containerd",
-        FULL.replace("network: {{", "network: {{plugin: flannel, kubeProxyMode: nftables, "),
+        FULL.replace("network: {{", "network: {{plugin: flannel, kubeProxyMode: nftables, ").replace(
+            'endpoint: "api.example.com:8443"', "virtualIP: 10.0.0.100"
+        ),
         like="1.36-containerd",
     ),
 ]
@@ -214,8 +235,11 @@ class Rendered:
 
     @property
     def services(self) -> list[RenderedFile]:
-        """Unit files of services, without drop-ins."""
-        return [file for file in self.files if file.dest.endswith(".service")]
+        """Unit files of services, without drop-ins and those that a timer starts."""
+        timed = {
+            file.dest.replace(".timer", ".service") for file in self.files if file.dest.endswith(".timer")
+        }
+        return [file for file in self.files if file.dest.endswith(".service") and file.dest not in timed]
 
 
 def _files(host: str, request: dict) -> list[RenderedFile]:
@@ -278,14 +302,18 @@ def render_only_inventory(scenario: Scenario, folder: Path) -> ClusterPlan:
         )
     )
     (folder / "registry-ca.crt").write_text(CERTIFICATE)
+    (folder / "users.yaml").write_text(AUTHENTICATION)
     (folder / "password").write_text(PASSWORD)
     (folder / "password").chmod(0o600)
+    (folder / "bucket-secret").write_text(BUCKET_SECRET)
+    (folder / "bucket-secret").chmod(0o600)
     plan = load_plan(cluster_file)
     state = State.beside(cluster_file, plan.config.name)
     state.create()
     ensure_pki(plan, state)
     write_logins(read_logins(plan.config.runtime.registries, folder), state)
     write_proxy(plan, state)
+    write_store(read_store(plan, folder), state)
     write_inventory(build_inventory(plan, state, artifacts(plan)), folder / "inventory")
     return plan
 

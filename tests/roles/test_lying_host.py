@@ -47,6 +47,7 @@ HONEST = {
         "formed": False,
         "api": [],
         "joined": False,
+        "restoring": "",
         "living": None,
     },
 }

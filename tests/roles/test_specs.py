@@ -20,8 +20,8 @@ MODULES = {
     path.stem for kind in ("library", "action_plugins") for path in (ROOT / "playbooks" / kind).glob("*.py")
 }
 MAGIC = {
-    *("ansible_check_mode", "ansible_play_batch", "ansible_play_hosts"),
-    *("groups", "hostvars", "inventory_hostname", "lookup"),
+    *("ansible_check_mode", "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all"),
+    *("groups", "hostvars", "inventory_hostname", "lookup", "role_path"),
 }
 """What Ansible itself gives to every role."""
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")

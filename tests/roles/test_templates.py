@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 import tomllib
@@ -10,12 +11,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from scenarios import HOSTS, PASSWORD, ROOT, SCENARIOS, Rendered, RenderedFile, play
+from scenarios import BUCKET_SECRET, HOSTS, PASSWORD, ROOT, SCENARIOS, Rendered, RenderedFile, play
 from units import command, flags, verify
 
 from k8sbootstrap.catalog.flags import differences, not_taken
 from k8sbootstrap.errors import HostError
+from k8sbootstrap.pki.table import OPERATOR_KUBECONFIG, entries
+from k8sbootstrap.plan.components import COMPONENTS
+from k8sbootstrap.plan.phases import COPY_CERTIFICATES
 from k8sbootstrap.run.playbook import write_playbook
+from k8sbootstrap.state import State
 from k8sbootstrap.survey.todo import Survey, Work
 from tests.golden_tree import check_folders, remove_folders
 
@@ -213,7 +218,12 @@ def test_registries_restart_nothing(rendered: Rendered) -> None:
 def test_a_proxy_and_its_password_are_in_a_private_file_alone(rendered: Rendered) -> None:
     folder = f"/etc/systemd/system/{rendered.scenario.runtime}.service.d"
     has_proxy = rendered.plan.config.proxy.http is not None
-    holders = [file for file in rendered.files if b"hunter2" in file.content]
+    # the bucket for snapshots is reached through it, too
+    holders = [
+        file
+        for file in rendered.files
+        if b"hunter2" in file.content and file.dest != "/etc/etcd/snapshot-store.json"
+    ]
     assert {file.dest for file in holders} == ({f"{folder}/proxy.env"} if has_proxy else set())
     for file in holders:
         assert (file.mode, file.owner, file.secret) == ("0600", "root", True)
@@ -226,14 +236,43 @@ def test_a_proxy_and_its_password_are_in_a_private_file_alone(rendered: Rendered
     assert all(bool(each) == has_proxy for each in given)
 
 
+def test_the_buckets_secret_is_in_a_private_file_alone(rendered: Rendered) -> None:
+    holders = [file for file in rendered.files if BUCKET_SECRET.encode() in file.content]
+    wanted = {"/etc/etcd/snapshot-store.json"} if rendered.plan.config.etcd.snapshots.s3 else set()
+    assert {file.dest for file in holders} == wanted
+    for file in holders:
+        assert (file.mode, file.owner, file.secret, file.restarts) == ("0600", "root", True, ())
+        assert "etcd-bucket" in rendered.file(file.host, "/etc/systemd/system/etcd-snapshot.service").text
+    texts = [path.read_bytes() for path in rendered.inventory.rglob("*.yml")]
+    assert not any(BUCKET_SECRET.encode() in text for text in texts)
+
+
 def test_private_keys_are_secret_and_closed(rendered: Rendered) -> None:
-    marks = (b"PRIVATE KEY", b"client-key-data", b"token:")
+    marks = (b"PRIVATE KEY", b"client-key-data", b"token: ")
     holders = [file for file in rendered.files if any(mark in file.content for mark in marks)]
-    assert len(holders) > 20
+    assert len(holders) > 15
     for file in holders:
         assert file.secret, file
         assert file.mode == "0600", file
         assert file.owner in {"root", "etcd", "docker-registry"}, file
+    proxies = [file for file in rendered.files if file.dest == "/etc/kubernetes/proxy.conf"]
+    assert [file.secret for file in proxies] == [True, True], "what they replace may have a key in it"
+
+
+def test_no_variable_of_others_sends_the_clusters_connections_through_a_proxy(rendered: Rendered) -> None:
+    """Company images set them for all services (DefaultEnvironment of systemd). Go takes all eight."""
+    names = {f"{kind}_proxy" for kind in ("http", "https", "all", "no")}
+    every = {name for each in names for name in (each, each.upper())}
+    ours = ("etcd", "kube")
+    units = [
+        file
+        for file in templated(rendered)
+        if file.dest.endswith(".service") and Path(file.dest).name.startswith(ours)
+    ]
+    assert len({file.dest for file in units}) == 7
+    for file in units:
+        (line,) = re.findall(r"^UnsetEnvironment=(.*)$", file.content.decode(), re.MULTILINE)
+        assert set(line.split()) == every, file.dest
 
 
 def test_cis_modes(rendered: Rendered) -> None:
@@ -246,10 +285,28 @@ def test_cis_modes(rendered: Rendered) -> None:
             assert (file.owner, file.group) == ("root", "root"), file
 
 
-def test_restarts_name_units_of_the_component(rendered: Rendered) -> None:
+def test_what_a_new_certificate_restarts_is_what_the_table_says(rendered: Rendered) -> None:
+    """A file of the state's PKI is recognized by its content."""
+    state = State.beside(rendered.inventory.parent / "cluster.yaml", rendered.plan.config.name)
+    units = {component.name: component.unit for component in COMPONENTS}
+    known = {
+        (state.pki / entry.file).read_bytes(): (units[entry.restarts],) if entry.restarts else ()
+        for entry in entries(rendered.plan)
+        if entry.name != OPERATOR_KUBECONFIG
+    }
+    copied = [file for file in rendered.files if file.content in known]
+    restarts = {file.dest: (file.restarts, known[file.content]) for file in copied}
+    assert "/etc/kubernetes/pki/apiserver.crt" in restarts
+    assert "/etc/kubernetes/scheduler.conf" in restarts
+    for dest, (done, said) in restarts.items():
+        assert done == said, dest
+    assert {file.component for file in copied} <= set(COPY_CERTIFICATES)
+
+
+def test_restarts_name_units_of_the_host(rendered: Rendered) -> None:
     for host in HOSTS:
+        units = {unit["name"] for request in rendered.requests(host) for unit in request["units"]}
         for request in rendered.requests(host):
-            units = {unit["name"] for unit in request["units"]}
             for item in [*request["files"], *request["binaries"]]:
                 assert set(item["restarts"]) <= units, item["dest"]
 
@@ -284,6 +341,8 @@ def test_every_template_is_used(rendered: Rendered) -> None:
         unused.add(("container_runtime", "proxy.env.j2"))
     if rendered.plan.config.api.endpoint:
         unused |= {("api_loadbalancer", "haproxy.cfg.j2"), ("api_loadbalancer", "dropin.conf.j2")}
+    if not rendered.plan.config.api.virtual_ip:
+        unused |= {("api_virtual_ip", "keepalived.conf.j2"), ("api_virtual_ip", "dropin.conf.j2")}
     if not rendered.plan.local_registry:
         unused |= {("image_registry", "config.yml.j2"), ("image_registry", "dropin.conf.j2")}
     routed = {name for role, name in all_templates if role == "pod_network"} - {"plugin.j2"}
@@ -322,7 +381,7 @@ def test_roles_of_a_run_get_what_only_the_run_knows(rendered: Rendered, tmp_path
     if rendered.scenario.name != "1.36-docker":
         pytest.skip("one scenario is enough")
     work = {"worker1": {"pod_network": Work(("configuration",))}}
-    survey = Survey(work, {"master1": HostError("gone"), "master3": HostError("gone")})
+    survey = Survey(work, {"master1": HostError("gone")}, without_api=("master3",))
     site = write_playbook(survey, tmp_path / "run", "/var/tmp/incoming")
     calls = play(tmp_path, rendered.inventory, {}, site=site)
     nodes, component = [call["arguments"] for call in calls["worker1"]]
@@ -361,11 +420,37 @@ def test_pods_never_get_the_address_of_systemd_resolved(
     assert (tmp_path / "link").readlink() == tmp_path / used
 
 
+def test_a_running_api_server_gets_its_authentication_configuration_in_the_second_call(
+    rendered: Rendered,
+) -> None:
+    first, second = [each for each in rendered.requests("master1") if each["name"] == "kube_apiserver"]
+    given = [file for file in first["files"] if file["reread"]]
+    assert second["files"] == given
+    words = command(rendered.file("master1", "/etc/systemd/system/kube-apiserver.service").text)
+    assert flags(words).get("authentication-config") == (given[0]["dest"] if given else None)
+    wanted = rendered.plan.authentication
+    assert [base64.b64decode(file["content"]) for file in given] == ([wanted.read_bytes()] if wanted else [])
+    for file in given:
+        assert (file["mode"], file["owner"], file["group"], file["restarts"]) == ("0600", "root", "root", [])
+        assert file["reread"] == {
+            "unit": "kube-apiserver.service",
+            "server": "https://127.0.0.1:7443",
+            "after": [],
+        }
+
+
 def test_hosts_lose_what_no_longer_belongs_to_them(rendered: Rendered) -> None:
-    """Workers their load balancer where there is an external endpoint, all but one host an image registry."""
+    """Workers lose a load balancer if there is an external endpoint, masters a virtual IP that is not wanted.
+
+    All but one host lose an image registry, too.
+    """
     taken_off = {
         host: [name for request in rendered.requests(host) for name in request["absent"]] for host in HOSTS
     }
     no_registry = [] if rendered.plan.local_registry else ["image_registry"]
     no_balancer = ["api_loadbalancer"] if rendered.plan.config.api.endpoint else []
-    assert taken_off == {"master1": ["image_registry"], "worker1": [*no_registry, *no_balancer]}
+    no_virtual_ip = [] if rendered.plan.config.api.virtual_ip else ["api_virtual_ip"]
+    assert taken_off == {
+        "master1": ["image_registry", *no_virtual_ip],
+        "worker1": [*no_registry, *no_balancer],
+    }

@@ -5,9 +5,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-TARGETS = ("basic", "local-fs", "multi-user", "network-online", "shutdown", "sysinit")
+TARGETS = ("basic", "local-fs", "multi-user", "network-online", "shutdown", "sysinit", "time-set", "timers")
 """What units pull in by default or by name."""
-PACKAGED = ("containerd", "docker", "docker-registry", "haproxy")
+PACKAGED = ("containerd", "docker", "docker-registry", "haproxy", "keepalived")
 """Services whose units come with distribution packages."""
 LAUNCHER = "/bin/sh /usr/local/lib/k8sbootstrap/start-etcd "
 """Takes the command of etcd as its arguments."""
@@ -50,7 +50,7 @@ def verify(files: dict[str, str], programs: list[str], root: Path) -> str:
         (system / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
     for name in PACKAGED:
         (system / f"{name}.service").write_text("[Service]\nExecStart=/bin/true\n")
-    for program in [*programs, "/bin/sh", "/bin/true"]:
+    for program in [*programs, "/bin/sh", "/bin/true", "/usr/bin/python3"]:
         path = root / program.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o755)

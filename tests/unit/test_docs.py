@@ -11,7 +11,8 @@ import pytest
 from k8sbootstrap.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [*sorted(ROOT.glob("*.md")), *DOCS]
 FENCE = re.compile(r"^```.*?$(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -56,7 +57,7 @@ def problem(words: list[str]) -> str | None:
         options = {name: option for option in command.params for name in option.opts}
         if skip:
             skip = False
-        elif word == "--":
+        elif word == "--" or command.context_settings.get("ignore_unknown_options"):
             return None
         elif word.startswith("-"):
             name, equals, _ = word.partition("=")
@@ -108,8 +109,15 @@ def test_modules_and_make_targets_exist(page: Path) -> None:
 
 
 def test_every_page_can_be_found_from_the_readme() -> None:
-    linked = {target.partition("#")[0] for target in LINK.findall((ROOT / "README.md").read_text())}
-    assert {f"docs/{page.name}" for page in PAGES[1:]} <= linked
+    readme, index = ((ROOT / name).read_text() for name in ("README.md", "docs/index.md"))
+    assert "docs/index.md" in LINK.findall(readme)
+    linked = {target.partition("#")[0] for target in LINK.findall(index)}
+    assert {page.name for page in DOCS} - linked == {"index.md"}
+
+
+def test_headings_of_a_page_have_different_anchors(page: Path) -> None:
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    assert len(headings) == len(anchors(page))
 
 
 @pytest.mark.parametrize(

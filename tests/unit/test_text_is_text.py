@@ -45,6 +45,11 @@ NOT_FOR_ANSIBLE = {
     "artifacts.bundle",
     "artifacts.sources[].directory",
     "artifacts.sources[].url",
+    "etcd.snapshots.s3.accessKey",
+    "etcd.snapshots.s3.ca",
+    "etcd.snapshots.s3.endpoint",
+    "etcd.snapshots.s3.secretKey.env",
+    "etcd.snapshots.s3.secretKey.file",
     "hooks[].command[]",
     "hosts[].ssh.sudoPassword.env",
     "hosts[].ssh.sudoPassword.file",
@@ -113,6 +118,7 @@ runtime:
   images: ["@.tar"]
   registries: [{host: docker.io, mirrors: ["https://mirror.example.com/@"], ca: "@.crt"}]
 registry: {host: m1, images: ["@.tar"]}
+api: {authentication: "@.yaml"}
 proxy: {http: "http://@", https: "http://@", noProxy: ["@"]}
 hosts:
   - {name: m1, address: 127.0.0.1, privateAddress: 10.0.0.1, roles: [master, worker], ssh: {port: 1}}
@@ -124,6 +130,7 @@ hosts:
 """
 """``@`` stands for the text."""
 WRITTEN = {
+    "api.authentication",
     "hosts[].ssh.key",
     "kubernetes.extraArgs{}{}",
     "kubernetes.extraConfig{}{}",
@@ -163,6 +170,9 @@ def folder(tmp_path: Path) -> Path:
     (folder / TEXT).write_text("key")
     (folder / TEXT).chmod(0o600)
     (folder / f"{TEXT}.crt").write_bytes(x509.certificate_pem(x509.make_authority("ca", x509.new_key())))
+    (folder / f"{TEXT}.yaml").write_text(
+        "{apiVersion: apiserver.config.k8s.io/v1, kind: AuthenticationConfiguration}"
+    )
     write_image(folder / f"{TEXT}.tar", "registry.example.com/own:1", {}, {})
     return folder
 

@@ -11,7 +11,10 @@ from k8sbootstrap.survey.cluster.requests import API, api_get
 
 
 def judge(facts: Facts) -> Iterator[Verdict]:
-    """One verdict per node."""
+    """One verdict per node.
+
+    Fix: On that node, run `journalctl -u kubelet -n 50`. On workers also `systemctl status haproxy`.
+    """
 
     def one(host: HostPlan, answer: Answer) -> Verdict:
         url = api_get(facts.plan, host).url

@@ -12,7 +12,10 @@ from k8sbootstrap.survey.cluster.requests import UNITS, health_endpoints, units
 
 
 def judge(facts: Facts) -> Iterator[Verdict]:
-    """One verdict per host."""
+    """One verdict per host.
+
+    Fix: The message names the unit. Run `journalctl -u UNIT -n 50` on that host.
+    """
 
     def one(host: HostPlan, answer: Answer) -> Verdict:
         names = units(facts.plan, host)

@@ -10,7 +10,11 @@ from k8sbootstrap.survey.cluster.facts import Facts, Pod, Workload
 
 
 def judge(facts: Facts) -> Iterator[Verdict]:
-    """One verdict per node."""
+    """One verdict per node.
+
+    Fix: Run `k8sbootstrap kubectl -n kube-system get pods -l k8s-app=kube-dns -o wide`. If the check
+    pod-network failed too, repair that first.
+    """
     if facts.plan.config.dns.name == "none":
         yield skipped("cluster.yaml has no DNS (dns.name: none)")
         return

@@ -13,18 +13,28 @@ from k8sbootstrap.survey.cluster.parse import (
     etcd_members,
     etcd_status,
     etcd_unhealthy,
+    is_only_full,
 )
 from k8sbootstrap.survey.cluster.requests import ENDPOINT_HEALTH, ENDPOINT_STATUS, MEMBERS
 
 
 def judge(facts: Facts) -> Iterator[Verdict]:
-    """One verdict per member, and one on whether they agree."""
+    """One verdict per member, and one on whether they agree.
+
+    Fix: `k8sbootstrap etcd status` shows the members. A member that is missing, or too many, follows from
+    hosts that were added or lost: `k8sbootstrap plan` says what `up` would do.
+    """
     yield from per_host(facts, facts.plan.etcd_members, _member)
     yield _together(facts)
 
 
 def _member(_: HostPlan, answer: Answer) -> Verdict:
     trouble = etcd_unhealthy(answer.run[ENDPOINT_HEALTH])
+    if is_only_full(trouble):
+        return failed(
+            "takes no writes: its database has reached its quota (alarm NOSPACE). "
+            "Run: k8sbootstrap etcd defrag"
+        )
     if trouble:
         return failed(f"no quorum read through this member: {trouble}")
     try:

@@ -11,7 +11,11 @@ from k8sbootstrap.survey.cluster.facts import Facts, Pod, Workload
 
 
 def judge(facts: Facts) -> Iterator[Verdict]:
-    """One verdict per node."""
+    """One verdict per node.
+
+    Fix: The API server must reach the kubelet's port 10250 on that node. Check firewalls between masters and
+    nodes.
+    """
 
     def one(host: HostPlan, workload: Workload, pod: Pod) -> Verdict:
         answer = workload.logs.get(host.name)

@@ -10,7 +10,10 @@ from k8sbootstrap.survey.cluster.facts import Facts, Workload
 
 
 def judge(facts: Facts) -> Iterator[Verdict]:
-    """One verdict per asking host."""
+    """One verdict per asking host.
+
+    Fix: Check firewalls in front of the nodes. If the check service failed too, repair that first.
+    """
 
     def one(host: HostPlan, workload: Workload) -> Verdict:
         if not workload.running:

@@ -10,7 +10,11 @@ from k8sbootstrap.survey.cluster.parse import internal_ips, node_ready
 
 
 def judge(facts: Facts) -> Iterator[Verdict]:
-    """One verdict per node; one for all when the API does not answer."""
+    """One verdict per node; one for all when the API does not answer.
+
+    Fix: For a node that is not Ready, run `journalctl -u kubelet -n 50` there. Labels, taints and versions
+    that differ: `k8sbootstrap up` sets them. A cordoned node: `k8sbootstrap kubectl uncordon NAME`.
+    """
     if facts.api_error:
         yield failed(facts.api_error)
         return

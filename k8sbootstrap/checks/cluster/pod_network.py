@@ -10,7 +10,11 @@ from k8sbootstrap.survey.cluster.facts import Facts, Pod, Workload
 
 
 def judge(facts: Facts) -> Iterator[Verdict]:
-    """One verdict per node."""
+    """One verdict per node.
+
+    Fix: `k8sbootstrap plan` names routes and packet rules that are missing, `k8sbootstrap up` sets them. Also
+    look for firewalls between the nodes ([pod networks](pod-networks.md)).
+    """
 
     def one(host: HostPlan, workload: Workload, pod: Pod) -> Verdict:
         others = {other.node: other for other in workload.running.values() if other.node != host.name}

@@ -9,7 +9,11 @@ from k8sbootstrap.survey.cluster.facts import Facts, Workload
 
 
 def judge(facts: Facts) -> Iterator[Verdict]:
-    """One verdict per node; one for all when the pods could not be created."""
+    """One verdict per node; one for all when the pods could not be created.
+
+    Fix: The message has the pod's own words. Most often the node can't pull the test image: name a mirror
+    under `runtime.registries`, or give the image [as a file](runtimes.md).
+    """
     if facts.workload is not None and facts.workload.error:
         yield failed(facts.workload.error)
         return

@@ -11,7 +11,10 @@ from k8sbootstrap.survey.cluster.facts import Facts, Workload
 
 
 def judge(facts: Facts) -> Iterator[Verdict]:
-    """One verdict per node."""
+    """One verdict per node.
+
+    Fix: On that node, run `systemctl restart kube-proxy`, then `journalctl -u kube-proxy -n 50`.
+    """
 
     def one(host: HostPlan, workload: Workload) -> Verdict:
         if not workload.running:

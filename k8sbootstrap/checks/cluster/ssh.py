@@ -7,7 +7,10 @@ from k8sbootstrap.survey.cluster.facts import Facts
 
 
 def judge(facts: Facts) -> Iterator[Verdict]:
-    """One verdict per host."""
+    """One verdict per host.
+
+    Fix: Start the host, or repair its network. If it is to be down now, add `--allow-down NAME`.
+    """
     for host in facts.plan.hosts:
         if host.name in facts.allow_down:
             yield skipped(DOWN).on(host.name)

@@ -1,7 +1,16 @@
 """The checks, in the order of the report. Adding one here is all that it takes."""
 
 from k8sbootstrap.checks.framework import Check
-from k8sbootstrap.checks.hosts import access, identity, leftovers, network, settings, system
+from k8sbootstrap.checks.hosts import (
+    access,
+    identity,
+    leftovers,
+    network,
+    settings,
+    snapshot_bucket,
+    system,
+    virtual_ip,
+)
 
 ACCESS_CHECKS = (
     Check("ssh", access.ssh),
@@ -27,9 +36,11 @@ CHECKS = (
     Check("address-present", identity.address_present),
     Check("address-unique", identity.address_unique),
     Check("cidr-overlap", network.cidr_overlap),
+    Check("virtual-ip", virtual_ip.virtual_ip),
     Check("ports", network.ports),
     Check("firewall", network.firewall),
     Check("name-servers", network.name_servers),
+    Check("snapshot-bucket", snapshot_bucket.snapshot_bucket),
     Check("settings", settings.settings),
     Check("leftovers", leftovers.leftovers),
 )

@@ -34,18 +34,29 @@ class Access:
 
 
 def ssh(case: Access) -> Verdict:
-    """The host answers over SSH, shows its known key and lets the user log in."""
+    """The host answers over SSH, shows its known key and lets the user log in.
+
+    Fix: Try what the message names by hand: `ssh -p PORT USER@ADDRESS`. Check the address, the port, the user
+    and the key in cluster.yaml, and that no firewall is in between.
+    """
     target = case.host.ssh
     return _judge(case, "ssh", f"{target.user}@{target.address}:{target.port}")
 
 
 def sudo(case: Access) -> Verdict:
-    """The user can become root with sudo."""
+    """The user can become root with sudo.
+
+    Fix: Set `ssh.sudoPassword` in cluster.yaml if sudo asks for a password, or let the user run all commands
+    without one.
+    """
     return _judge(case, "sudo", "works" if case.host.ssh.sudo else "not needed")
 
 
 def python(case: Access) -> Verdict:
-    """Python 3.9 or later is installed."""
+    """Python 3.9 or later is installed.
+
+    Fix: Install Python 3.9 or later on the host: `apt-get install python3` or `dnf install python3`.
+    """
     if not isinstance(case.answer, Seen):
         return _judge(case, "python", "installed")
     version = ".".join(str(part) for part in case.answer.facts.python)

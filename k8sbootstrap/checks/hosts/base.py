@@ -16,6 +16,8 @@ class Seen:
     """Seconds since 1970 on the controller's clock, before the probe was sent."""
     answered: float
     """The same, after its answer came."""
+    bucket: str | None = None
+    """Why the host can't use the bucket for snapshots of etcd; None where that was not asked."""
 
 
 @dataclass(frozen=True)

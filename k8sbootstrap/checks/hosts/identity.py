@@ -5,7 +5,10 @@ from k8sbootstrap.checks.hosts.base import HostCase, names
 
 
 def hostname_unique(case: HostCase) -> Verdict:
-    """No other host has the same host name."""
+    """No other host has the same host name.
+
+    Fix: Run `hostnamectl set-hostname NAME` on one of the hosts.
+    """
     others = case.others_with(lambda facts: facts.hostname)
     name = case.facts.hostname
     if not others:
@@ -19,7 +22,11 @@ def hostname_unique(case: HostCase) -> Verdict:
 
 
 def machine_id_unique(case: HostCase) -> Verdict:
-    """The host has an /etc/machine-id, and no other host has the same one: copies of an image often do."""
+    """The host has an /etc/machine-id, and no other host has the same one: copies of an image often do.
+
+    Fix: If they are copies of an image, run on all but one: `rm /etc/machine-id /var/lib/dbus/machine-id;
+    systemd-machine-id-setup; reboot`. If they are the same machine, list it once in cluster.yaml.
+    """
     fix = "rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
     identity = case.facts.machine_id
     if not identity:
@@ -35,7 +42,10 @@ def machine_id_unique(case: HostCase) -> Verdict:
 
 
 def address_present(case: HostCase) -> Verdict:
-    """The address for cluster traffic (privateAddress) is on one of the host's interfaces."""
+    """The address for cluster traffic (privateAddress) is on one of the host's interfaces.
+
+    Fix: Set `privateAddress` of the host to an address that `ip address` shows there.
+    """
     addresses, wanted = case.facts.addresses, case.host.private_address
     if addresses is None:
         return skipped("the ip command is not installed")
@@ -50,7 +60,10 @@ def address_present(case: HostCase) -> Verdict:
 
 
 def address_unique(case: HostCase) -> Verdict:
-    """No other host has this host's address for cluster traffic."""
+    """No other host has this host's address for cluster traffic.
+
+    Fix: Take the address off the other host, or correct `privateAddress` in cluster.yaml.
+    """
     wanted = case.host.private_address
     others = [
         name

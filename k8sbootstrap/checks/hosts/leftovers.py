@@ -30,6 +30,9 @@ def leftovers(case: HostCase) -> Verdict:
     """Nothing is left of another cluster: no configuration, etcd data, kubelet data or CNI configuration.
 
     CNI configuration of other programs may stay where container runtimes take the cluster's before it.
+
+    Fix: Run `k8sbootstrap reset` with the cluster.yaml of the other cluster, or remove it with the tool that
+    made it (`kubeadm reset`). Or use another host.
     """
     facts, name = case.facts, case.plan.config.name
     if facts.cluster and not case.ours:

@@ -26,8 +26,15 @@ class _Port:
     """Needed on 127.0.0.1 alone."""
 
 
+_MAKES_WAY = {"kube-apiserver.service": "haproxy.service"}
+"""What holds a port until the component takes it off: on workers that become masters."""
+
+
 def ports(case: HostCase) -> Verdict:
-    """Every TCP port that the host's components need is free, or held by this cluster's own component."""
+    """Every TCP port that the host's components need is free, or held by this cluster's own component.
+
+    Fix: Stop and disable the program that listens there, or move it to another port. `ss -ltnp` shows it.
+    """
     listeners = case.facts.listeners
     if listeners is None:
         return skipped("the ss command is not installed")
@@ -38,7 +45,7 @@ def ports(case: HostCase) -> Verdict:
         for listener in listeners
         if listener.port == port.number
         and not (port.local and _elsewhere(listener))
-        and not (case.ours and listener.unit == port.unit)
+        and not (case.ours and listener.unit in {port.unit, _MAKES_WAY.get(port.unit, port.unit)})
     ]
     if not taken:
         return passed(", ".join(str(number) for number in sorted({port.number for port in wanted})))
@@ -49,7 +56,11 @@ def ports(case: HostCase) -> Verdict:
 
 
 def cidr_overlap(case: HostCase) -> Verdict:
-    """No address or route of the host lies in podCIDR or serviceCIDR."""
+    """No address or route of the host lies in podCIDR or serviceCIDR.
+
+    Fix: Choose ranges for `network.podCIDR` and `network.serviceCIDR` that your network does not use
+    elsewhere.
+    """
     network = case.plan.config.network
     ranges = {"podCIDR": network.pod_cidr, "serviceCIDR": network.service_cidr}
     if case.facts.addresses is None or case.facts.routes is None:
@@ -77,7 +88,10 @@ def cidr_overlap(case: HostCase) -> Verdict:
 
 
 def firewall(case: HostCase) -> Verdict:
-    """No firewall blocks traffic between the cluster's hosts and pods: up opens firewalld, but not ufw."""
+    """No firewall blocks traffic between the cluster's hosts and pods: up opens firewalld, but not ufw.
+
+    Fix: Run the `ufw` commands that the message names on the host.
+    """
     plan, facts = case.plan, case.facts
     if facts.firewalld:
         return passed("firewalld is active; k8sbootstrap opens it for the cluster")
@@ -99,7 +113,11 @@ def firewall(case: HostCase) -> Verdict:
 
 
 def name_servers(case: HostCase) -> Verdict:
-    """CoreDNS has servers for names outside the cluster: the host's, or those of dns.upstream."""
+    """CoreDNS has servers for names outside the cluster: the host's, or those of dns.upstream.
+
+    Fix: Set `dns.upstream` in cluster.yaml to name servers that nodes can reach, or to `[]` if there are
+    none.
+    """
     dns, settings = case.plan.config.dns, case.plan.config.kubernetes
     if not case.host.is_node or dns.name != "coredns":
         return passed("CoreDNS does not run on this host")

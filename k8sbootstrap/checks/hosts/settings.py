@@ -1,4 +1,4 @@
-"""Can settings of docker, containerd, haproxy and docker-registry that a host has stay beside the cluster's?
+"""Can settings of docker, containerd, haproxy and the like that a host has stay beside the cluster's?
 
 The rules are those of the component that writes the files, so that up and a plain ansible-playbook refuse the
 same things.
@@ -18,15 +18,18 @@ from k8sbootstrap.resources import data_dir, shared_rules
 _DOCKER = "/etc/docker/daemon.json"
 _CONTAINERD = "/etc/containerd/config.toml"
 _HAPROXY = "/etc/haproxy/haproxy.cfg"
+_KEEPALIVED = "/etc/keepalived/keepalived.conf"
 _REGISTRY = "/etc/docker/registry/config.yml"
 _FIX = "Change that on the host, or use another host."
 
 
 def settings(case: HostCase) -> Verdict:
-    """Existing settings of docker, containerd, haproxy and docker-registry can be kept or merged.
+    """Existing settings of docker, containerd, haproxy, keepalived and docker-registry can be kept or merged.
 
     Refused are a swarm, flags that daemon.json has too, containers that would lose their network, values that
-    the cluster needs otherwise, and a haproxy or docker-registry that serves something else.
+    the cluster needs otherwise, and a haproxy, keepalived or docker-registry that serves something else.
+
+    Fix: Change what the message names on the host, or use another host.
     """
     if case.ours:
         return passed("the cluster's")
@@ -43,6 +46,9 @@ def settings(case: HostCase) -> Verdict:
     if case.plan.balances(case.host) and _HAPROXY in files:
         problems.append(f"haproxy already has its own configuration: {_HAPROXY}")
         fix = "Set api.endpoint to your own load balancer, or use another host."
+    if case.plan.shares_virtual_ip(case.host) and _KEEPALIVED in files:
+        problems.append(f"keepalived already has its own configuration: {_KEEPALIVED}")
+        fix = "Remove api.virtualIP, or use another host."
     if case.plan.serves_images(case.host) and _REGISTRY in files:
         problems.append(f"docker-registry already has its own configuration: {_REGISTRY}")
         fix = "Set registry.host to another host."

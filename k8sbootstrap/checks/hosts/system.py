@@ -30,7 +30,11 @@ _MEMORY = {"etcd": (0.25, 1), "worker": (0.5, 1), "master": (1, 1.7)}
 
 
 def os(case: HostCase) -> Verdict:
-    """The distribution is one of [those that are supported](distributions.md)."""
+    """The distribution is one of [those that are supported](distributions.md).
+
+    Fix: Install one of the supported distributions on the host. To try another one all the same, ignore this
+    check by its name.
+    """
     facts = case.facts
     if platform_of(facts.os_id, facts.os_version):
         return passed(facts.os_name)
@@ -41,6 +45,10 @@ def packages(case: HostCase) -> Verdict:
     """All packages that the host needs are available, and none of the host's own must be removed for them.
 
     Some distributions have no container runtime. A bundle has packages for the systems that it was made for.
+
+    Fix: The message names the package. Where the distribution has no container runtime, set `runtime.name:
+    containerd` and `runtime.source: upstream`. Where packages stand in the way (docker-ce), remove them
+    first, or use another host.
     """
     facts, purposes = case.facts, case.plan.package_purposes(case.host)
     platform = platform_of(facts.os_id, facts.os_version)
@@ -90,7 +98,10 @@ def _bundled(bundle: Path) -> tuple[str, ...]:
 
 
 def arch(case: HostCase) -> Verdict:
-    """The processor has the architecture that cluster.yaml names for the host (arch)."""
+    """The processor has the architecture that cluster.yaml names for the host (arch).
+
+    Fix: Write `arch: amd64` or `arch: arm64` at the host in cluster.yaml.
+    """
     found, wanted = MACHINES.get(case.facts.machine, case.facts.machine), case.host.arch
     if found == wanted:
         return passed(found)
@@ -103,14 +114,21 @@ def arch(case: HostCase) -> Verdict:
 
 
 def systemd(case: HostCase) -> Verdict:
-    """The host was booted with systemd, which runs all components."""
+    """The host was booted with systemd, which runs all components.
+
+    Fix: Boot the host with systemd. A container needs an image that does.
+    """
     if case.facts.systemd:
         return passed("systemd is running")
     return failed("systemd is not the first process (PID 1)", "Boot the host with systemd.")
 
 
 def cgroup(case: HostCase) -> Verdict:
-    """The release's kubelet supports the host's cgroup version: from 1.35 on, version 2."""
+    """The release's kubelet supports the host's cgroup version: from 1.35 on, version 2.
+
+    Fix: Boot the host with the kernel parameter `systemd.unified_cgroup_hierarchy=1`. Or set
+    `kubernetes.extraConfig.kubelet.failCgroupV1: false` as long as the release takes it.
+    """
     if not case.host.is_node:
         return passed("no pods run on this host")
     if case.facts.cgroup_v2:
@@ -132,7 +150,11 @@ def cgroup(case: HostCase) -> Verdict:
 
 
 def runtime(case: HostCase) -> Verdict:
-    """The container runtime, installed or from the distribution's packages, works with the release."""
+    """The container runtime, installed or from the distribution's packages, works with the release.
+
+    Fix: Install a newer runtime, or set `runtime.source: upstream` (containerd) or `runtime.name: containerd`
+    (instead of docker) in cluster.yaml.
+    """
     wanted = case.plan.config.runtime
     if not case.host.is_node:
         return passed("no pods run on this host")
@@ -152,7 +174,10 @@ def runtime(case: HostCase) -> Verdict:
 
 
 def kernel(case: HostCase) -> Verdict:
-    """The kernel is new enough: Linux 5.13 for network.kubeProxyMode nftables, 5.10 for cilium."""
+    """The kernel is new enough: Linux 5.13 for network.kubeProxyMode nftables, 5.10 for cilium.
+
+    Fix: Boot a newer kernel, or set `network.kubeProxyMode: iptables`, or another `network.plugin`.
+    """
     found, network = case.facts.kernel, case.plan.config.network
     mode = network.kube_proxy_mode
     if not case.host.is_node:
@@ -171,7 +196,11 @@ def kernel(case: HostCase) -> Verdict:
 
 
 def kernel_modules(case: HostCase) -> Verdict:
-    """The kernel has overlay, br_netfilter, nf_conntrack, and what networks and DNS need (vxlan, dummy)."""
+    """The kernel has overlay, br_netfilter, nf_conntrack, and what networks and DNS need (vxlan, dummy).
+
+    Fix: Install the distribution's own kernel with all of its modules, of the same version as the one that
+    runs, and reboot. On RHEL 10 they are in `kernel-modules-extra`.
+    """
     if not case.host.is_node:
         return passed("no pods run on this host")
     network = case.plan.config.network
@@ -215,7 +244,10 @@ def _tunnel(network: Network) -> list[str]:
 
 
 def swap(case: HostCase) -> Verdict:
-    """Swap is off: a kubelet does not start with swap, unless cluster.yaml allows it."""
+    """Swap is off: a kubelet does not start with swap, unless cluster.yaml allows it.
+
+    Fix: Run `swapoff -a` on the host. Remove the swap lines from `/etc/fstab`, so that it stays off.
+    """
     settings = case.plan.config.kubernetes
     tolerated = (
         settings.extra_config.get("kubelet", {}).get("failSwapOn") is False
@@ -234,33 +266,53 @@ def swap(case: HostCase) -> Verdict:
 
 
 def memory(case: HostCase) -> Verdict:
-    """There is enough memory: 1 GiB on masters, 0.5 on workers, 0.25 on hosts that only run etcd."""
+    """There is enough memory: 1 GiB on masters, 0.5 on workers, 0.25 on hosts that only run etcd.
+
+    Fix: Give the host more memory.
+    """
     return _enough("of memory", case.facts.memory, _MEMORY[_role(case)], "Give the host more memory.")
 
 
 def disk(case: HostCase) -> Verdict:
-    """There is enough space in /var/lib: 2 GiB free on nodes, 1 GiB on hosts that only run etcd."""
+    """There is enough space in /var/lib: 2 GiB free on nodes, 1 GiB on hosts that only run etcd.
+
+    Fix: Free some space, or enlarge the disk. `du -xh --max-depth=2 /var/lib | sort -h | tail` shows what is
+    large.
+    """
     least, comfortable = _DISK["node" if case.host.is_node else "etcd"]
     limits = (_DISK_OF_INSTALLED if case.ours else least, comfortable)
     return _enough("free at /var/lib", case.facts.disk_free, limits, "Free some space, or enlarge the disk.")
 
 
 def clock_skew(case: HostCase) -> Verdict:
-    """The clock is within 5 seconds of this machine's, as far as the network allows to measure it."""
+    """The clock is within 5 seconds of this machine's, as far as the network allows to measure it.
+
+    Fix: Install systemd-timesyncd or chrony on both machines. Check with `timedatectl`.
+    """
     seen = case.seen[case.host.name]
-    begun, ended = seen.facts.clock
     if seen.answered < seen.asked:
         return skipped("this machine's clock was changed during the check")
-    # The host's clock read `begun` some time after `asked`, and `ended` some time before `answered`.
-    ahead, behind = ended - seen.answered, seen.asked - begun
-    skew = max(ahead, behind, 0.0)
-    if skew <= SKEW_WARNS:
+    ahead = clock_ahead(seen.asked, seen.answered, seen.facts.clock)
+    if abs(ahead) <= SKEW_WARNS:
         return passed("in step")
     message = (
-        f"the clock is at least {skew:.1f} s {'ahead of' if ahead > behind else 'behind'} this machine's"
+        f"the clock is at least {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
     )
     fix = "Synchronize both clocks: install systemd-timesyncd or chrony, then check timedatectl."
-    return failed(message, fix) if skew > SKEW_FAILS else warning(message, fix)
+    return failed(message, fix) if abs(ahead) > SKEW_FAILS else warning(message, fix)
+
+
+def clock_ahead(asked: float, answered: float, clock: tuple[float, float]) -> float:
+    """Seconds that a host's clock is ahead of this machine's at least; negative where it is behind.
+
+    Args:
+        asked: This machine's time before the question was sent.
+        answered: This machine's time after the answer came.
+        clock: The host's time when it began to answer, and when it had the answer.
+    """
+    # its clock read clock[0] some time after `asked`, and clock[1] some time before `answered`
+    ahead, behind = clock[1] - answered, asked - clock[0]
+    return max(ahead, 0.0) if ahead > behind else -max(behind, 0.0)
 
 
 def _kernel(case: HostCase) -> str:

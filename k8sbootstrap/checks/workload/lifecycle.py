@@ -17,7 +17,7 @@ from k8sbootstrap.survey.cluster.facts import Object, Pod, Workload
 from k8sbootstrap.survey.cluster.kubectl import Kubectl, KubectlError
 from k8sbootstrap.survey.cluster.objects import parse_objects
 
-PODS_DEADLINE = 60.0
+PODS_DEADLINE = 180.0
 """Seconds for all pods to run, image pulls included."""
 GONE_DEADLINE = 30
 """Seconds for the namespace to go."""

@@ -1,25 +1,35 @@
 """A cluster's status as rich tables."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from k8sbootstrap.cli.text.etcd import snapshot_line
 from k8sbootstrap.survey.status.models import EXPIRY_WARNING, ClusterStatus, ComponentStatus, HostStatus
 
 
 def tables(status: ClusterStatus) -> Iterator[RenderableType]:
     """Everything to print, from top to bottom."""
     yield Text(f"{status.cluster}: Kubernetes {status.version}, API {status.api_endpoint}", style="bold")
+    if status.virtual_ip:
+        yield _virtual_ip(status)
     yield Text()
     yield _hosts(status)
     yield Text()
     yield _components(status)
     yield Text()
     yield _etcd(status)
+    yield _snapshot(status)
     yield Text()
     yield _good(f"NODES unknown: {status.api_error}", good=False) if status.api_error else _nodes(status)
+
+
+def _virtual_ip(status: ClusterStatus) -> Text:
+    on = ", ".join(status.virtual_ip_on) or "no master"
+    return _good(f"The virtual IP {status.virtual_ip} is on {on}", good=len(status.virtual_ip_on) == 1)
 
 
 def _hosts(status: ClusterStatus) -> Table:
@@ -70,6 +80,10 @@ def _etcd(status: ClusterStatus) -> Table:
         else:
             table.add_row(member.host, health, "", "", "")
     return table
+
+
+def _snapshot(status: ClusterStatus) -> Text:
+    return Text(f"ETCD SNAPSHOT {snapshot_line(status.etcd_snapshot, datetime.now(UTC))}")
 
 
 def _nodes(status: ClusterStatus) -> Table:

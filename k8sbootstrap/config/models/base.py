@@ -18,6 +18,9 @@ DIRECT_HOST = r"""^[^\s,"'\\\x00-\x1f\x7f]+$"""
 REGISTRY_HOST = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:\d{1,5})?$"
 DOCKER_SIZE = r"^[1-9]\d*[kmg]$"
 FOLDER = r"^(/[\w.-]+)+$"
+BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+REGION = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
+OBJECT_PREFIX = r"^([A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*/?)?$"
 USER_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$"
 
 DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL)]
@@ -63,6 +66,12 @@ HookPoint = Literal[
     "kube_proxy",
     "addons",
     "up",
+    "remove",
+    "certs_renew",
+    "certs_rotate_ca",
+    "reboot",
+    "stop",
+    "start",
     "reset",
 ]
 """What a hook runs before or after: a phase, as in ``plan.phases`` (a test says so), or a whole run."""

@@ -4,9 +4,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from k8sbootstrap.catalog.models import Overrides
 from k8sbootstrap.config.models.addons import Manifest
 from k8sbootstrap.config.models.artifacts import Artifacts
 from k8sbootstrap.config.models.base import DnsLabel, HookPoint, Model, Version
+from k8sbootstrap.config.models.etcd import Etcd
 from k8sbootstrap.config.models.hosts import SSH, Host
 from k8sbootstrap.config.models.network import Api, Dns, Network, Proxy
 from k8sbootstrap.config.models.releases import Kubernetes, OwnRelease, Upgrade
@@ -20,7 +22,7 @@ class Hook(Model):
     """Program and arguments; no shell reads them. A program with a slash in it is relative to cluster.yaml, ~
     is expanded; any other is looked for in PATH."""
     before: list[HookPoint] = Field(default_factory=list)
-    """Phases that begin only when it has ended; up and reset stand for the whole run."""
+    """Phases that begin only when it has ended; the name of a command stands for the whole of its run."""
     after: list[HookPoint] = Field(default_factory=list)
     """Phases that it runs after, also where they failed; nothing goes on before it has ended."""
     timeout: int = Field(default=60, ge=1, le=86400)
@@ -56,6 +58,8 @@ class Cluster(Model):
     """The cluster's DNS."""
     api: Api = Field(default_factory=Api)
     """How clients reach the Kubernetes API."""
+    etcd: Etcd = Field(default_factory=Etcd)
+    """etcd, which stores the state of the cluster."""
     artifacts: Artifacts = Field(default_factory=Artifacts)
     """Where the files to install come from."""
     proxy: Proxy = Field(default_factory=Proxy)
@@ -67,3 +71,8 @@ class Cluster(Model):
     removed from it when they are removed here."""
     hooks: list[Hook] = Field(default_factory=list)
     """Commands to run on this machine before and after phases, in this order."""
+
+    @property
+    def own_releases(self) -> dict[str, Overrides]:
+        """What ``releases`` sets, by release, as the catalogue takes it."""
+        return {version: each.overrides() for version, each in self.releases.items()}

@@ -1,6 +1,7 @@
 """The pod network, names, and the ways to the API and out."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -16,6 +17,9 @@ from k8sbootstrap.config.models.base import (
     PodNetworkName,
     Port,
 )
+
+DEFAULT_ENDPOINT_PORT = 6443
+"""Port of an external API endpoint that names none."""
 
 
 class Flannel(Model):
@@ -119,15 +123,27 @@ class Api(Model):
     """HOST or HOST:PORT (6443 when not given) of a load balancer in front of the masters, which sends nothing
     new to one whose /readyz does not answer 200: an API server says so for 5 seconds before it stops, so it
     should be asked every 2. Default: none is needed; workers reach every master through a local haproxy, and
-    the admin kubeconfig names the first master."""
+    the admin kubeconfig names virtualIP, or else the first master."""
+    virtual_ip: IPv4Address | None = Field(default=None, alias="virtualIP")
+    """A free IPv4 address on the network of the masters. keepalived on the masters gives it to one whose API
+    server is ready, and to another one when that fails. The admin kubeconfig and the API server's certificate
+    name it. Workers go on to reach every master through a local haproxy. Default: none."""
     port: Port = 6443
     """TCP port of the API server on every master, and of the local haproxy on workers."""
     extra_sans: list[str] = Field(default_factory=list, alias="extraSANs")
     """More host names or IP addresses that the API server's certificate is valid for."""
+    authentication: Path | None = None
+    """File with an AuthenticationConfiguration (apiserver.config.k8s.io/v1): issuers of tokens, such as an
+    OIDC provider, whose users may log in. Relative to cluster.yaml. Default: none."""
 
 
 class Proxy(Model):
-    """HTTP proxy for downloads, package managers and the runtime on hosts. URLs may have a login."""
+    """HTTP proxy for downloads, package managers and the runtime on hosts. URLs may have a login.
+
+    etcd and the components of Kubernetes use none, also where systemd on a host has one for all services. If
+    one needs a proxy, such as an API server for its issuer, write `UnsetEnvironment=` and `Environment=` into
+    a drop-in of its unit.
+    """
 
     http: HttpUrl | None = None
     """Proxy URL for http:// requests."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from k8sbootstrap.config.draft import Draft
 from k8sbootstrap.config.rules import (
+    authentication,
     charts,
     dns,
     files,
@@ -16,6 +17,7 @@ from k8sbootstrap.config.rules import (
     registry,
     releases,
     runtime,
+    snapshots,
     urls,
 )
 from k8sbootstrap.config.rules.finding import Finding
@@ -45,8 +47,12 @@ RULES = (
     network.plugin,
     network.overlaps,
     network.endpoint,
+    network.virtual_ip,
     network.extra_sans,
+    authentication.flags,
     urls.logins,
+    snapshots.endpoint,
+    snapshots.bucket,
     charts.sources,
     charts.releases,
     dns.replicas,
@@ -56,13 +62,16 @@ RULES = (
     hooks.programs,
 )
 LOCAL_RULES = (
+    hosts.members,
     files.ssh_files,
     files.source_directories,
     files.hook_programs,
     files.registry_files,
+    files.snapshot_files,
     files.image_archives,
     manifests.objects,
     charts.local_files,
+    authentication.file,
 )
 """Rules that look at files of this machine."""
 

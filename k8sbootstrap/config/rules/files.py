@@ -15,6 +15,7 @@ from k8sbootstrap.config.models.artifacts import DirectorySource
 from k8sbootstrap.config.models.hosts import SSH, FileSecret
 from k8sbootstrap.config.paths import local_path
 from k8sbootstrap.config.rules.finding import Finding
+from k8sbootstrap.config.rules.snapshots import PLACE, bucket_of
 from k8sbootstrap.formats.image_archive import ImageArchiveError, read_archive
 
 _OTHERS = 0o077
@@ -79,6 +80,17 @@ def registry_files(draft: Draft, base: Path) -> Iterator[Finding]:
             yield from _private(local_path(registry.password.file, base), place)
 
 
+def snapshot_files(draft: Draft, base: Path) -> Iterator[Finding]:
+    """The CA and the secret of the bucket for snapshots can be read, and the secret by its owner alone."""
+    wanted = bucket_of(draft)
+    if wanted is None:
+        return
+    if wanted.ca is not None:
+        yield from _certificates(local_path(wanted.ca, base), (*PLACE, "ca"))
+    if isinstance(wanted.secret_key, FileSecret):
+        yield from _private(local_path(wanted.secret_key.file, base), (*PLACE, "secretKey", "file"))
+
+
 def image_archives(draft: Draft, base: Path) -> Iterator[Finding]:
     """Images to load are in archives that runtimes can load, for an architecture that a host has."""
     archs = {host.arch for host in draft.hosts.values()}
@@ -88,7 +100,7 @@ def image_archives(draft: Draft, base: Path) -> Iterator[Finding]:
         (path, (*key, index)) for key, paths in named for index, path in enumerate(paths)
     ]:
         file = local_path(image, base)
-        unreadable = list(_readable(file, location))
+        unreadable = list(readable(file, location))
         yield from unreadable
         if unreadable:
             continue
@@ -128,7 +140,7 @@ def _private_key(file: Path, location: Location) -> Iterator[Finding]:
     wrong = _wrong_in(file)
     if wrong:
         yield Finding(location, f"{str(file)!r} has {wrong} in its path", "move the key elsewhere")
-    if file.suffix == ".pub" and not list(_readable(file, location)):
+    if file.suffix == ".pub" and not list(readable(file, location)):
         yield Finding(location, f"{file} is a public key", f"name the private key, such as {file.stem}")
     else:
         yield from _private(file, location)
@@ -136,7 +148,7 @@ def _private_key(file: Path, location: Location) -> Iterator[Finding]:
 
 def _private(file: Path, location: Location) -> Iterator[Finding]:
     """A file with a secret can be read, and by its owner alone, as ssh wants it of keys."""
-    unreadable = list(_readable(file, location))
+    unreadable = list(readable(file, location))
     yield from unreadable
     if unreadable:
         return
@@ -147,7 +159,7 @@ def _private(file: Path, location: Location) -> Iterator[Finding]:
 
 
 def _certificates(file: Path, location: Location) -> Iterator[Finding]:
-    unreadable = list(_readable(file, location))
+    unreadable = list(readable(file, location))
     yield from unreadable
     if unreadable:
         return
@@ -157,7 +169,8 @@ def _certificates(file: Path, location: Location) -> Iterator[Finding]:
         yield Finding(location, f"{file} contains no certificate", "name a file with PEM certificates")
 
 
-def _readable(file: Path, location: Location) -> Iterator[Finding]:
+def readable(file: Path, location: Location) -> Iterator[Finding]:
+    """A file is there, and this user can read it."""
     try:
         file.open("rb").close()
     except (OSError, ValueError) as exc:

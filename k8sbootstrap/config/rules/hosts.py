@@ -1,9 +1,11 @@
 """Rules about hosts: identity, roles, labels and taints."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from k8sbootstrap.config.draft import Draft
+from k8sbootstrap.config.past_hosts import remembered
 from k8sbootstrap.config.rules.finding import Finding
 from k8sbootstrap.config.rules.syntax import (
     is_dns_name,
@@ -12,6 +14,7 @@ from k8sbootstrap.config.rules.syntax import (
     is_label_value,
     is_qualified_name,
 )
+from k8sbootstrap.state import State
 
 _KEY_FIX = (
     "write NAME or PREFIX/NAME; NAME has at most 63 letters, digits, '-', '_' and '.', PREFIX is a DNS name"
@@ -88,7 +91,7 @@ def _bastion_address(address: str, *ssh: str | int) -> Iterator[Finding]:
 
 
 def roles(draft: Draft) -> Iterator[Finding]:
-    """There is a master, the number of etcd members is odd, and no role is given twice."""
+    """There is a master, and no role is given twice."""
     for index, host in draft.hosts.items():
         if len(set(host.roles)) < len(host.roles):
             yield Finding(("hosts", index, "roles"), "a role is given twice", "write each role once")
@@ -96,10 +99,17 @@ def roles(draft: Draft) -> Iterator[Finding]:
         return
     if not any("master" in host.roles for host in draft.hosts.values()):
         yield Finding(("hosts",), "no host has the role master", "give it to one host or to three hosts")
-        return
+
+
+def members(draft: Draft, base: Path) -> Iterator[Finding]:
+    """The number of etcd's members is odd, or they are what is left of a cluster that had more."""
     members = draft.effective_etcd()
-    if len(members) % 2:
+    if not draft.all_hosts or len(members) % 2 or not members:
         return
+    if draft.name:
+        past = remembered(State.beside(base / "cluster.yaml", draft.name))
+        if all((known := past.get(draft.hosts[index].name)) and known.is_etcd for index in members):
+            return
     separate = any("etcd" in host.roles for host in draft.hosts.values())
     why = f"{len(members)} etcd members tolerate no more failures than {len(members) - 1}"
     numbers = f"{len(members) - 1} or {len(members) + 1}"

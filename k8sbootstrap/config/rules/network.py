@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from k8sbootstrap.config.draft import Draft
+from k8sbootstrap.config.models.network import DEFAULT_ENDPOINT_PORT
 from k8sbootstrap.config.rules.finding import Finding
 from k8sbootstrap.config.rules.syntax import MAX_PORT, is_dns_name, is_ip, is_ipv4
 
 _SERVICE_PREFIXES = range(12, 25)
 """The apiserver takes no range larger than /12; one smaller than /24 is soon full."""
+_FREE_ADDRESS = "use a free address of the network that the masters are on"
 _NODE_CIDR_BITS = 16
 """The controller-manager hands out at most 2**16 node ranges."""
 
@@ -86,6 +88,40 @@ def endpoint(draft: Draft) -> Iterator[Finding]:
     if not good_port or not (is_ipv4(host) or is_dns_name(host)):
         fix = "write HOST or HOST:PORT with a DNS name or IPv4 address, such as api.example.com:6443"
         yield Finding(("api", "endpoint"), f'"{given}" is not an endpoint', fix)
+
+
+def virtual_ip(draft: Draft) -> Iterator[Finding]:
+    """The API's virtual IP is a free address that hosts can have, and no endpoint leads elsewhere."""
+    api = draft.api
+    wanted = api.virtual_ip if api else None
+    if api is None or wanted is None:
+        return
+    where = ("api", "virtualIP")
+    if wanted.is_loopback or wanted.is_multicast or wanted.is_unspecified:
+        yield Finding(where, f"no host can have the address {wanted}", _FREE_ADDRESS)
+    for index, host in draft.hosts.items():
+        if str(wanted) in {host.address, str(host.private_address)}:
+            yield Finding(where, f"{wanted} is the address of hosts[{index}]", _FREE_ADDRESS)
+    ranges = (
+        {"podCIDR": draft.network.pod_cidr, "serviceCIDR": draft.network.service_cidr}
+        if draft.network
+        else {}
+    )
+    for name, cidr in ranges.items():
+        if wanted in cidr:
+            yield Finding(where, f"{wanted} is inside {name} {cidr}", _FREE_ADDRESS)
+    if api.endpoint and not _leads_to(api.endpoint, wanted, api.port):
+        yield Finding(
+            where,
+            f"api.endpoint {api.endpoint} leads to another address or port than {wanted}:{api.port}",
+            f"remove one of the two, or let the endpoint be a DNS name of {wanted} and the port {api.port}",
+        )
+
+
+def _leads_to(endpoint: str, address: IPv4Address, port: int) -> bool:
+    """Whether an endpoint is an address and a port, or a name that may be the address's."""
+    host, _, given = endpoint.partition(":")
+    return (host == str(address) or not is_ipv4(host)) and (given or str(DEFAULT_ENDPOINT_PORT)) == str(port)
 
 
 def extra_sans(draft: Draft) -> Iterator[Finding]:

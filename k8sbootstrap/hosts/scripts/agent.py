@@ -3,9 +3,10 @@
 It is sent over SSH, started with a request (JSON) as its one argument, and prints one JSON document. Nothing
 is written to the host. Standard library only, Python 3.9 and later: hosts may have nothing else.
 
-Request: ``{"http": {NAME: {"url", "ca", "cert", "key", "within"}}, "run": {NAME: {"argv", "timeout"}},
-"certificates": [GLOB, ...]}``; every part is optional. Answer: ``{"http": {NAME: {"status", "body", "error",
-"seconds"}}, "run": {NAME: {"rc", "stdout", "stderr", "seconds"}}, "certificates": {PATH: PEM}}``.
+Request: ``{"http": {NAME: {"url", "ca", "cert", "key", "within", "timeout"}}, "run": {NAME: {"argv",
+"timeout", "most"}}, "certificates": [GLOB, ...]}``; every part is optional. Answer: ``{"http": {NAME:
+{"status", "body", "error", "connected", "seconds"}}, "run": {NAME: {"rc", "stdout", "stderr", "seconds"}},
+"certificates": {PATH: PEM}, "clock": [BEGUN, ENDED]}``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import base64
 import concurrent.futures
 import http.client
 import json
+import os
 import re
+import socket
 import ssl
 import subprocess
 import sys
@@ -23,8 +26,14 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-HTTP_TIMEOUT = 4.0
-"""Seconds for one HTTP request."""
+HTTP_TIMEOUT = 10.0
+"""Seconds for one HTTP request that is made once, and names no other limit."""
+TRY_TIMEOUT = 3.0
+"""Seconds for one of several tries.
+
+A connection to a Service that was opened before kube-proxy had its rules is never answered: the kernel chose
+where its packets go when it saw the first one. A new connection is answered.
+"""
 POLL = 0.5
 """Seconds between tries of a request that has time left."""
 WORKERS = 12
@@ -46,19 +55,29 @@ def tls(want: dict[str, Any]) -> ssl.SSLContext:
     return context
 
 
-def get_once(want: dict[str, Any]) -> tuple[int, str]:
-    """One GET, straight to the address whatever proxy the environment names."""
+def get_once(want: dict[str, Any], answer: dict[str, Any]) -> None:
+    """One GET, straight to the address whatever proxy the environment names.
+
+    Args:
+        want: The request.
+        answer: Gets what is known, also where an exception ends it.
+    """
     url = urllib.parse.urlsplit(want["url"])
+    timeout = want.get("timeout") or (TRY_TIMEOUT if want.get("within") else HTTP_TIMEOUT)
     if url.scheme == "https":
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            url.netloc, timeout=HTTP_TIMEOUT, context=tls(want)
-        )
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(url.netloc)
     else:
-        connection = http.client.HTTPConnection(url.netloc, timeout=HTTP_TIMEOUT)
+        connection = http.client.HTTPConnection(url.netloc)
     try:
-        connection.request("GET", url.path or "/")
-        response = connection.getresponse()
-        return response.status, response.read(4096).decode("utf-8", "replace").strip()
+        with socket.create_connection((connection.host, connection.port), timeout) as plain:
+            answer["connected"] = True
+            connection.sock = plain
+            if url.scheme == "https":
+                connection.sock = tls(want).wrap_socket(plain, server_hostname=connection.host)
+            connection.request("GET", url.path or "/")
+            response = connection.getresponse()
+            answer["status"] = response.status
+            answer["body"] = response.read(4096).decode("utf-8", "replace").strip()
     finally:
         connection.close()
 
@@ -67,9 +86,9 @@ def get(want: dict[str, Any]) -> dict[str, Any]:
     """GET until the answer is 200 or the time in ``within`` (seconds, default: one try) is over."""
     start = time.monotonic()
     while True:
-        answer: dict[str, Any] = {"status": 0, "body": "", "error": ""}
+        answer: dict[str, Any] = {"status": 0, "body": "", "error": "", "connected": False}
         try:
-            answer["status"], answer["body"] = get_once(want)
+            get_once(want, answer)
         except (OSError, http.client.HTTPException) as error:
             answer["error"] = str(error) or type(error).__name__
         answer["seconds"] = round(time.monotonic() - start, 3)
@@ -91,7 +110,8 @@ def run(want: dict[str, Any]) -> dict[str, Any]:
             errors="replace",
             timeout=want.get("timeout", 10),
         )
-        answer = {"rc": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
+        printed = done.stdout[: want.get("most") or None]
+        answer = {"rc": done.returncode, "stdout": printed, "stderr": done.stderr}
     except subprocess.TimeoutExpired as error:
         answer = {"rc": 124, "stdout": "", "stderr": f"no answer in {error.timeout} s"}
     except OSError as error:
@@ -116,6 +136,7 @@ def certificates(patterns: list[str]) -> dict[str, str]:
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Do everything that ``request`` asks for, in parallel."""
+    begun = time.time()
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         gets = {name: pool.submit(get, want) for name, want in request.get("http", {}).items()}
         runs = {name: pool.submit(run, want) for name, want in request.get("run", {}).items()}
@@ -123,8 +144,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             "http": {name: future.result() for name, future in gets.items()},
             "run": {name: future.result() for name, future in runs.items()},
             "certificates": certificates(request.get("certificates", [])),
+            "clock": [begun, time.time()],
         }
 
 
 if __name__ == "__main__":
+    os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
     json.dump(answer(json.loads(sys.argv[1])), sys.stdout)

@@ -1,8 +1,9 @@
 """Runs on a host, never on the controller: looks at what the checks need and prints one JSON document.
 
-It is sent over SSH to ``python3 -``, with the packages to install as JSON in its one argument. It changes
-nothing and judges nothing: outputs of commands and contents of files are handed back as they are
-(``facts.py`` reads them). Standard library only, Python 3.7 and later.
+It is sent over SSH to ``python3 -``, with one JSON document as its argument: the packages to install, the
+host's own address, and an address that should be free. It changes nothing and judges nothing: outputs of
+commands and contents of files are handed back as they are (``facts.py`` reads them). Standard library only,
+Python 3.7 and later.
 """
 
 from __future__ import annotations
@@ -32,11 +33,15 @@ SETTINGS = (
     "/etc/docker/daemon.json",
     "/etc/containerd/config.toml",
     "/etc/haproxy/haproxy.cfg",
+    "/etc/keepalived/keepalived.conf",
     "/etc/docker/registry/config.yml",
 )
 """Files that the cluster writes too, and that hosts' owners have settings in."""
 LARGEST = 1 << 18
 MANY_FOLDERS = 1000
+ARP = 0x0806
+ARP_TRIES = 2
+ARP_SECONDS = 0.3
 MODULES = {
     "br_netfilter": "CONFIG_BRIDGE_NETFILTER=y",
     "dummy": "CONFIG_DUMMY=y",
@@ -198,8 +203,41 @@ def ask_docker(path: str) -> str:
         connection.close()
 
 
+def answers_at(wanted: str, own: str) -> str:
+    """The link-layer address of what answers at an IPv4 address of the network that the host's own is on.
+
+    It is asked as hosts ask before they take an address (RFC 5227). Empty where nothing answers, where there
+    is nothing to ask for, and for addresses of the host itself.
+    """
+    if not wanted:
+        return ""
+    links = json.loads(run("ip", "-j", "-4", "addr", "show", "to", own) or "[]")
+    device = next((link["ifname"] for link in links if "ifname" in link), "")
+    target = socket.inet_aton(wanted)
+    try:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ARP)) as link:
+            link.bind((device, ARP))
+            mac = link.getsockname()[4]
+            request = b"\0\1\x08\0\6\4\0\1" + mac + bytes(4) + bytes(6) + target
+            for _ in range(ARP_TRIES):
+                link.send(b"\xff" * 6 + mac + ARP.to_bytes(2, "big") + request)
+                end = time.monotonic() + ARP_SECONDS
+                while time.monotonic() < end:
+                    link.settimeout(max(end - time.monotonic(), 0.001))
+                    try:
+                        frame = link.recv(64)
+                    except socket.timeout:  # noqa: UP041 - they are two before Python 3.10
+                        break
+                    if frame[20:22] == b"\0\2" and frame[28:32] == target:
+                        return ":".join(f"{byte:02x}" for byte in frame[22:28])
+    except (OSError, OverflowError):
+        pass
+    return ""
+
+
 def main() -> None:
     """Print the facts."""
+    asked = json.loads(sys.argv[1])
     os.environ["LC_ALL"] = "C"
     os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
     start = time.time()
@@ -233,7 +271,8 @@ def main() -> None:
         },
         "settings": settings(),
         "docker": docker(),
-        "installation": installation(json.loads(sys.argv[1])),
+        "installation": installation(asked["platforms"]),
+        "answers_at": answers_at(asked["free"], asked["address"]),
         "packages": run("apt-cache", "policy", "containerd", "docker.io"),
     }
     facts["clock"] = [start, time.time()]

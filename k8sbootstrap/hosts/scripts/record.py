@@ -12,9 +12,10 @@ from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.k8sbootstrap.changes import DRIFT, Change, change
-from ansible.module_utils.k8sbootstrap.host.files import file_drift
+from ansible.module_utils.k8sbootstrap.host.files import certificate_ends, file_drift
 from ansible.module_utils.k8sbootstrap.host.firewalld import is_active, shut, words
 from ansible.module_utils.k8sbootstrap.host.kernel import in_kernel, sysctl_value
+from ansible.module_utils.k8sbootstrap.host.losses import losses
 from ansible.module_utils.k8sbootstrap.host.packages import MANAGERS
 from ansible.module_utils.k8sbootstrap.host.record import Component, FirewallWanted, Record, Wanted
 from ansible.module_utils.k8sbootstrap.host.selinux import boolean
@@ -24,11 +25,15 @@ from ansible.module_utils.k8sbootstrap.images.load import missing_images
 from ansible.module_utils.k8sbootstrap.images.registry import registry_drift
 from ansible.module_utils.k8sbootstrap.kube.addons import addon_drift
 from ansible.module_utils.k8sbootstrap.kube.etcd import look
-from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, kubectl
+from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, all_within, kubectl
 from ansible.module_utils.k8sbootstrap.kube.objects import cluster_drift
 from ansible.module_utils.k8sbootstrap.made_with import made_with
 
 NETWORK = "/etc/k8sbootstrap/pod-network"
+NETWORK_PROGRAM = "/usr/local/lib/k8sbootstrap/pod-network"
+
+SECONDS_FOR_API = 30.0
+"""For all questions to the API server. The controller gives up the whole look at a host after 60."""
 
 
 def package_drift(wanted: Wanted, manager: str) -> list[Change]:
@@ -74,6 +79,13 @@ def pod_network(record: Record) -> dict[str, Any]:
     return {"own_range": own[0] if own else "", "routes": routes}
 
 
+def pod_network_drift(part: Component, changed: list[Change]) -> list[Change]:
+    """Routes and packet rules that are missing, as the program says that sets them, unless it was changed."""
+    if NETWORK_PROGRAM not in part["files"] or any(each["name"] == NETWORK_PROGRAM for each in changed):
+        return []
+    return losses(["/bin/sh", NETWORK_PROGRAM, "missing"])
+
+
 def require_api() -> None:
     """See in a few seconds that the API server here answers.
 
@@ -89,11 +101,12 @@ def ask_api(record: Record, answer: dict[str, Any]) -> dict[str, Any]:
     """What a master's API server says: nodes go into ``answer``, changes by role are returned."""
     if not record.component("kube_apiserver")["digest"]:
         return {}
-    require_api()
-    found: dict[str, Any]
-    found, answer["pod_cidrs"], answer["addresses"], answer["cordoned"] = cluster_drift(record.data)
-    if record.data["addons"]:
-        found["addons"] = addon_drift()
+    with all_within(SECONDS_FOR_API):
+        require_api()
+        found: dict[str, Any]
+        found, answer["pod_cidrs"], answer["addresses"], answer["cordoned"] = cluster_drift(record.data)
+        if record.data["addons"]:
+            found["addons"] = addon_drift()
     return found
 
 
@@ -116,6 +129,7 @@ def main() -> None:
         waiting += [change("unit", "reload", unit) for unit in part["units"] if unit in reloads]
         drift[name] = file_drift(part) + image_drift(part) + registry_drift(part)
         drift[name] += unit_drift(part["units"], states) + waiting
+        drift[name] += pod_network_drift(part, drift[name])
     wanted = record.data["wanted"]
     drift["packages"] = package_drift(wanted, record.data["package_manager"])
     drift.setdefault("host", []).extend(base_drift(wanted))
@@ -123,10 +137,13 @@ def main() -> None:
         "cluster": record.data["cluster"],
         "digests": {name: part["digest"] for name, part in parts.items()},
         **pod_network(record),
+        "certificates": {
+            name: end for part in parts.values() for name, end in certificate_ends(part).items()
+        },
         "made_with": made_with(record),
         "firewall": last_openings(record.data["wanted"]["firewall"]),
         "pod_cidrs": None,
-        "cordoned": [],
+        "cordoned": {},
         "api_error": "",
         "etcd": look(record),
     }

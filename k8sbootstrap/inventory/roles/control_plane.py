@@ -1,7 +1,9 @@
 """Variables of the roles of masters and etcd members: etcd and the control plane."""
 
+from k8sbootstrap.inventory.files import copied
 from k8sbootstrap.inventory.inputs import Inputs
 from k8sbootstrap.inventory.model import Variables
+from k8sbootstrap.pki.store import SIGNING
 from k8sbootstrap.plan.models import HostPlan
 
 
@@ -13,6 +15,21 @@ def etcd(inputs: Inputs) -> Variables:
         **inputs.files_of("etcd"),
         "etcd_pki_dir": inputs.pki,
         "etcd_extra_args": inputs.extra_args("etcd"),
+        "etcd_snapshots": _snapshots(inputs),
+        "etcd_snapshot_store": inputs.snapshot_store,
+    }
+
+
+def _snapshots(inputs: Inputs) -> Variables:
+    """When snapshots are taken and how many stay; empty where none are taken."""
+    wanted = inputs.plan.config.etcd.snapshots
+    if not wanted.seconds:
+        return {}
+    return {
+        "calendar": wanted.calendar,
+        "seconds": wanted.seconds,
+        "keep": wanted.keep,
+        "days": wanted.days,
     }
 
 
@@ -25,7 +42,7 @@ def own_etcd(inputs: Inputs, host: HostPlan) -> Variables:  # noqa: ARG001 - all
 
 def kube_apiserver(inputs: Inputs) -> Variables:
     """Of the role ``kube_apiserver``."""
-    config = inputs.plan.config
+    config, authentication = inputs.plan.config, inputs.plan.authentication
     return {
         "kube_apiserver_cluster": inputs.cluster,
         "kube_apiserver_port": config.api.port,
@@ -36,12 +53,27 @@ def kube_apiserver(inputs: Inputs) -> Variables:
         **inputs.files_of("kube_apiserver"),
         "kube_apiserver_pki_dir": inputs.pki,
         "kube_apiserver_extra_args": inputs.extra_args("kube-apiserver"),
+        "kube_apiserver_authentication": copied(authentication) if authentication else {},
     }
 
 
 def own_kube_apiserver(inputs: Inputs, host: HostPlan) -> Variables:  # noqa: ARG001 - all are called alike
     """Of the role ``kube_apiserver`` on one host."""
     return {"kube_apiserver_address": str(host.private_address)} if host.is_master else {}
+
+
+def api_virtual_ip(inputs: Inputs) -> Variables:
+    """Of the role ``api_virtual_ip``; none where the API has no virtual IP."""
+    api = inputs.plan.config.api
+    if api.virtual_ip is None:
+        return {}
+    return {
+        "api_virtual_ip_cluster": inputs.cluster,
+        "api_virtual_ip_address": str(api.virtual_ip),
+        "api_virtual_ip_port": api.port,
+        "api_virtual_ip_masters": inputs.masters,
+        "api_virtual_ip_pki_dir": inputs.pki,
+    }
 
 
 def kube_controller_manager(inputs: Inputs) -> Variables:
@@ -54,6 +86,7 @@ def kube_controller_manager(inputs: Inputs) -> Variables:
         "kube_controller_manager_node_cidr_mask_size": network.node_cidr_mask_size,
         **inputs.files_of("kube_controller_manager"),
         "kube_controller_manager_pki_dir": inputs.pki,
+        "kube_controller_manager_signs_apart": (inputs.state.pki / SIGNING).exists(),
         "kube_controller_manager_extra_args": inputs.extra_args("kube-controller-manager"),
     }
 

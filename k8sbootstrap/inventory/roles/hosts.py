@@ -52,9 +52,8 @@ def retired(inputs: Inputs) -> Variables:
 
 def own_retired(inputs: Inputs, host: HostPlan) -> Variables:
     """Of the role ``retired`` on one host: what it may have had before, and does not need now."""
+    possible = {"api_loadbalancer": not host.is_master, "api_virtual_ip": host.is_master}
     components = [
-        role
-        for role in RETIRABLE
-        if not runs_on(role, inputs.plan, host) and not (host.is_master and role == "api_loadbalancer")
+        role for role in RETIRABLE if possible.get(role, True) and not runs_on(role, inputs.plan, host)
     ]
     return {"retired_components": components} if components else {}

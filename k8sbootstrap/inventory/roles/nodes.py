@@ -2,6 +2,7 @@
 
 from k8sbootstrap.inventory.inputs import Inputs
 from k8sbootstrap.inventory.model import Variables
+from k8sbootstrap.pki.table import CA
 from k8sbootstrap.plan.models import HostPlan
 
 
@@ -69,6 +70,7 @@ def kube_proxy(inputs: Inputs) -> Variables:
         "kube_proxy_pod_cidr": str(network.pod_cidr),
         "kube_proxy_mode": network.kube_proxy_mode if plan.has_kube_proxy else "none",
         "kube_proxy_service_cidr": str(network.service_cidr),
+        "kube_proxy_ca": f"{inputs.pki}/{CA}.crt",
         **inputs.files_of("kube_proxy"),
         "kube_proxy_extra_args": inputs.extra_args("kube-proxy"),
         "kube_proxy_extra_config": inputs.extra_config("kube-proxy"),
@@ -79,5 +81,4 @@ def own_kube_proxy(inputs: Inputs, host: HostPlan) -> Variables:
     """Of the role ``kube_proxy`` on one host."""
     if not host.is_node:
         return {}
-    name = "kube-proxy.conf" if host.is_master else "kube-proxy-worker.conf"
-    return {"kube_proxy_kubeconfig": f"{inputs.pki}/kubeconfigs/{name}"}
+    return {"kube_proxy_api_server": f"https://{inputs.plan.api_of(host)}"}

@@ -17,6 +17,7 @@ SHARED: Mapping[str, Callable[[Inputs], Variables]] = {
     "kube_controller_manager": control_plane.kube_controller_manager,
     "kube_scheduler": control_plane.kube_scheduler,
     "api_loadbalancer": nodes.api_loadbalancer,
+    "api_virtual_ip": control_plane.api_virtual_ip,
     "node_drain": nodes.node_drain,
     "node_uncordon": nodes.node_uncordon,
     "kubelet": nodes.kubelet,

@@ -1,15 +1,22 @@
 """Reads the output of programs on hosts into types. It runs nothing, so recorded output tests it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from k8sbootstrap.hosts.answers import RunAnswer
 
+_SnapshotName = Annotated[str, Field(pattern=r"^[\w.-]{1,200}\.db(\.gz)?$")]
+_Bytes = Annotated[int, Field(ge=0, lt=2**63)]
+_MANY = 1000
+"""Snapshots of a host that are looked at."""
+_ALARMED = "Active Alarm(s): "
+"""What etcdctl says first of a member that answers and counts in the quorum, while there is an alarm."""
 _NO_DATA = "78"
 """How etcd's unit ends where its data is gone: see roles/etcd/templates/start-etcd.sh.j2."""
 
@@ -39,9 +46,29 @@ class EtcdStatus:
     """Bytes on disk."""
     errors: tuple[str, ...]
     """Alarms such as ``NOSPACE``."""
+    db_in_use: int
+    """Bytes of them that a defragmentation would keep."""
+    quota: int
+    """Bytes that it may have on disk; 0 where the member does not say."""
+    index: int
+    """Of the last entry of raft's log that it has applied."""
+    revision: int
+    """Goes up with every change of the data."""
+    learner: bool
+
+
+@dataclass(frozen=True)
+class SnapshotEntry:
+    """A snapshot of etcd in a host's folder."""
+
+    name: _SnapshotName
+    bytes: _Bytes
+    taken: datetime
+    """When it was taken, UTC."""
 
 
 _MEMBER, _STATUS = TypeAdapter(EtcdMember), TypeAdapter(EtcdStatus)
+_SNAPSHOT = TypeAdapter(SnapshotEntry)
 
 
 @contextmanager
@@ -94,6 +121,11 @@ def etcd_status(answer: RunAnswer) -> EtcdStatus:
                 "version": status["version"],
                 "db_size": status["dbSize"],
                 "errors": status.get("errors") or (),
+                "db_in_use": status.get("dbSizeInUse", 0),
+                "quota": status.get("dbSizeQuota", 0),
+                "index": status.get("raftAppliedIndex", 0),
+                "revision": status["header"].get("revision", 0),
+                "learner": status.get("isLearner", False),
             }
         )
 
@@ -112,6 +144,23 @@ def etcd_unhealthy(answer: RunAnswer) -> str:
             return str((found[0].get("error") if found else "") or answer.said)
     except ValueError as error:
         return str(error)
+
+
+def is_only_full(trouble: str) -> bool:
+    """Whether an endpoint is unhealthy only because etcd is full: etcdctl calls every member so then."""
+    return trouble.startswith(_ALARMED) and set(trouble[len(_ALARMED) :].split()) == {"NOSPACE"}
+
+
+def snapshots(answer: RunAnswer) -> tuple[SnapshotEntry, ...]:
+    """Read the list of snapshots, lines of ``NAME BYTES SECONDS``; files of other names are left out."""
+    found = []
+    for line in answer.stdout.splitlines()[:_MANY]:
+        name, _, rest = line.partition(" ")
+        size, _, seconds = rest.partition(" ")
+        with suppress(ValueError, OverflowError, OSError):
+            taken = datetime.fromtimestamp(float(seconds), UTC)
+            found.append(_SNAPSHOT.validate_python({"name": name, "bytes": int(size), "taken": taken}))
+    return tuple(found)
 
 
 def unit_states(answer: RunAnswer) -> dict[str, str]:

@@ -9,6 +9,9 @@ API = "api"
 """Key of the request for the API as a node's own kubelet reaches it."""
 UNITS = "units"
 MEMBERS, ENDPOINT_STATUS, ENDPOINT_HEALTH = "etcd members", "etcd status", "etcd health"
+SNAPSHOTS = "etcd snapshots"
+SNAPSHOT_FOLDER = "/var/lib/k8sbootstrap/etcd-snapshots"
+"""Where etcd hosts keep snapshots of etcd."""
 
 _ETCD_PKI = "/etc/etcd/pki"
 _KUBELET_CA = "/var/lib/kubelet/pki/ca.crt"
@@ -39,8 +42,13 @@ def kubernetes_service_get(plan: ClusterPlan) -> Get:
     return Get(f"https://{plan.kubernetes_service_ip}:443/readyz", ca=_KUBELET_CA, cert=_KUBELET_CLIENT)
 
 
-def etcdctl(*arguments: str) -> RunCommand:
-    """An etcdctl command on an etcd host, against its own member, printing JSON."""
+def etcdctl(*arguments: str, seconds: int = 4) -> RunCommand:
+    """An etcdctl command on an etcd host, against its own member, printing JSON.
+
+    Args:
+        arguments: Of etcdctl.
+        seconds: How long etcd may take.
+    """
     client = f"{_ETCD_PKI}/healthcheck-client"
     return RunCommand(
         (
@@ -49,11 +57,23 @@ def etcdctl(*arguments: str) -> RunCommand:
             f"--cacert={_ETCD_PKI}/ca.crt",
             f"--cert={client}.crt",
             f"--key={client}.key",
-            "--command-timeout=4s",
+            f"--command-timeout={seconds}s",
             "--write-out=json",
             *arguments,
-        )
+        ),
+        timeout=seconds + 6,
     )
+
+
+def etcd_questions() -> dict[str, RunCommand]:
+    """What an etcd host says about its member, and about etcd's snapshots in its folder for them."""
+    listing = ("find", SNAPSHOT_FOLDER, "-maxdepth", "1", "-type", "f", "-printf", "%f %s %T@\\n")
+    return {
+        MEMBERS: etcdctl("member", "list"),
+        ENDPOINT_STATUS: etcdctl("endpoint", "status"),
+        ENDPOINT_HEALTH: etcdctl("endpoint", "health"),
+        SNAPSHOTS: RunCommand(listing),
+    }
 
 
 def health_request(plan: ClusterPlan, host: HostPlan) -> Request:
@@ -68,9 +88,7 @@ def health_request(plan: ClusterPlan, host: HostPlan) -> Request:
         )
     }
     if host.is_etcd:
-        run[MEMBERS] = etcdctl("member", "list")
-        run[ENDPOINT_STATUS] = etcdctl("endpoint", "status")
-        run[ENDPOINT_HEALTH] = etcdctl("endpoint", "health")
+        run |= etcd_questions()
     return Request(http=http, run=run)
 
 

@@ -9,55 +9,46 @@ from k8sbootstrap.hosts.answers import Answer, Request, RunCommand
 from k8sbootstrap.hosts.pool import Hosts, Pool
 from k8sbootstrap.plan.components import components_of
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.survey.certificates import ON_HOSTS
 from k8sbootstrap.survey.cluster.facts import Facts, Object
 from k8sbootstrap.survey.cluster.kubectl import Kubectl
 from k8sbootstrap.survey.cluster.observe import look
 from k8sbootstrap.survey.cluster.parse import (
-    etcd_status,
-    etcd_unhealthy,
     internal_ips,
     node_ready,
     unit_states,
 )
 from k8sbootstrap.survey.cluster.requests import (
-    ENDPOINT_HEALTH,
-    ENDPOINT_STATUS,
     UNITS,
     health_request,
     units,
 )
 from k8sbootstrap.survey.status import parse
+from k8sbootstrap.survey.status.etcd import member, snapshots
 from k8sbootstrap.survey.status.models import (
     Certificate,
     ClusterStatus,
     ComponentStatus,
-    EtcdMemberStatus,
     HostStatus,
     NodeStatus,
 )
 
-OS_RELEASE, KERNEL = "os-release", "kernel"
-CERTIFICATES = (
-    "/etc/kubernetes/pki/*.crt",
-    "/etc/kubernetes/pki/etcd/*.crt",
-    "/etc/kubernetes/*.conf",
-    "/etc/etcd/pki/*.crt",
-    "/var/lib/kubelet/pki/kubelet-client-current.pem",
-    "/var/lib/kubelet/pki/kubelet-serving.crt",
-)
-"""Files on hosts whose certificates can expire."""
+OS_RELEASE, KERNEL, VIRTUAL_IP = "os-release", "kernel", "virtual IP"
 
 
 def status_request(plan: ClusterPlan, host: HostPlan) -> Request:
-    """The health request of verify, plus operating system, kernel, versions and certificates."""
+    """The health request of verify, plus system, kernel, versions, certificates and the virtual IP."""
     health = health_request(plan, host)
     run = dict(health.run)
     run[OS_RELEASE] = RunCommand(("cat", "/etc/os-release"))
     run[KERNEL] = RunCommand(("uname", "-r"))
+    if plan.shares_virtual_ip(host):
+        address = f"{plan.config.api.virtual_ip}/32"
+        run[VIRTUAL_IP] = RunCommand(("ip", "-o", "-4", "address", "show", "to", address))
     for component in components_of(plan, host):
         if component.observed:
             run[_version_key(component.name)] = RunCommand(component.version_command)
-    return replace(health, run=run, certificates=CERTIFICATES)
+    return replace(health, run=run, certificates=ON_HOSTS)
 
 
 def collect(plan: ClusterPlan, pool: Pool) -> ClusterStatus:
@@ -89,8 +80,15 @@ def summarize(facts: Facts, now: datetime) -> ClusterStatus:
         api_endpoint=f"https://{plan.api_endpoint}",
         api_error=facts.api_error,
         hosts=tuple(_host(facts, host, now) for host in plan.hosts),
-        etcd=tuple(_etcd(facts, host) for host in plan.etcd_members),
+        etcd=tuple(member(facts, host) for host in plan.etcd_members),
         nodes=_nodes(facts),
+        etcd_snapshot=next(iter(snapshots(facts)), None),
+        virtual_ip=str(plan.config.api.virtual_ip or ""),
+        virtual_ip_on=tuple(
+            host.name
+            for host in facts.up(plan.masters)
+            if plan.shares_virtual_ip(host) and facts.answers[host.name].run[VIRTUAL_IP].stdout
+        ),
     )
 
 
@@ -129,25 +127,6 @@ def _certificates(answer: Answer, now: datetime) -> tuple[Certificate, ...]:
         with suppress(ValueError):  # it is no certificate: then there is none that could expire
             found += parse.certificates(path, pem, now)
     return tuple(sorted(found, key=lambda certificate: (certificate.not_after, certificate.path)))
-
-
-def _etcd(facts: Facts, host: HostPlan) -> EtcdMemberStatus:
-    answer = facts.answers.get(host.name)
-    if answer is None:
-        return EtcdMemberStatus(host.name, healthy=False, message="the host cannot be reached")
-    trouble = etcd_unhealthy(answer.run[ENDPOINT_HEALTH])
-    try:
-        status = etcd_status(answer.run[ENDPOINT_STATUS])
-    except ValueError as error:
-        return EtcdMemberStatus(host.name, healthy=False, message=trouble or str(error))
-    return EtcdMemberStatus(
-        host=host.name,
-        healthy=not trouble,
-        message=trouble,
-        leader=status.leader == status.member,
-        version=status.version,
-        db_size=status.db_size,
-    )
 
 
 def _nodes(facts: Facts) -> tuple[NodeStatus, ...]:

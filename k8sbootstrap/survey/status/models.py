@@ -61,9 +61,35 @@ class EtcdMemberStatus:
     message: str
     """What is wrong; empty when healthy."""
     leader: bool = False
+    id: str = ""
+    """Its id in etcd, hexadecimal."""
     version: str = ""
     db_size: int = 0
     """Bytes."""
+    db_in_use: int = 0
+    """Bytes of them that a defragmentation would keep."""
+    quota: int = 0
+    """Bytes that the database may have; 0 where the member does not say."""
+    learner: bool = False
+    """Whether it has no vote yet."""
+    term: int = 0
+    """Raft's term."""
+    index: int = 0
+    """Of the last entry of raft's log that it has applied."""
+    revision: int = 0
+    """Goes up with every change of the data."""
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EtcdSnapshot:
+    """A snapshot of etcd on a host."""
+
+    host: str
+    path: str
+    bytes: int
+    taken: datetime
+    """When it was taken, UTC."""
 
 
 @dataclass(frozen=True)
@@ -95,3 +121,9 @@ class ClusterStatus:
     hosts: tuple[HostStatus, ...]
     etcd: tuple[EtcdMemberStatus, ...]
     nodes: tuple[NodeStatus, ...]
+    etcd_snapshot: EtcdSnapshot | None = None
+    """The newest one on any host."""
+    virtual_ip: str = ""
+    """The virtual IP of the API according to cluster.yaml; empty without one."""
+    virtual_ip_on: tuple[str, ...] = ()
+    """Masters that have it: one, unless something is wrong."""

@@ -18,6 +18,8 @@ Kind = Literal[
     "node",
     "object",
     "package",
+    "route",
+    "rule",
     "sysctl",
     "unit",
     "user",
@@ -43,7 +45,7 @@ Action = Literal[
     "uncordon",
 ]
 """What happens to it."""
-Cause = Literal["new", "configuration", "drift", "cluster"]
+Cause = Literal["new", "configuration", "drift", "cluster", "renewal"]
 NEW: Final = "new"
 """Never applied here."""
 CONFIGURATION: Final = "configuration"
@@ -52,6 +54,8 @@ DRIFT: Final = "drift"
 """Somebody changed the host."""
 CLUSTER: Final = "cluster"
 """Nodes came or went."""
+RENEWAL: Final = "renewal"
+"""A certificate ends soon, or a new one was asked for."""
 
 _WORDS: dict[tuple[Kind, Action], str] = {
     ("boolean", "set"): "SELinux boolean {} set",
@@ -71,6 +75,8 @@ _WORDS: dict[tuple[Kind, Action], str] = {
     ("object", "apply"): "{} applied",
     ("object", "remove"): "{} removed",
     ("package", "install"): "package {} installed",
+    ("route", "add"): "route to {} set",
+    ("rule", "add"): "packet rule {} set",
     ("sysctl", "set"): "sysctl {} set",
     ("unit", "enable"): "{} enabled",
     ("unit", "reload"): "{} reloaded",

@@ -57,8 +57,9 @@ _HARM = {
 }
 """Key to what is, with the value put in, and what a change would do."""
 _INSTEAD = {
-    ADDRESS: "Set {key} back to {value}: addresses of masters can't be changed yet.",
-    NAME: "Set the name of the host back to {value}.",
+    ADDRESS: "Set {key} back to {value}. To change it, remove the host and add it anew (docs/remove.md).",
+    NAME: "Set the name of the host back to {value}. To change it: k8sbootstrap remove {value}, then write "
+    "the new name and run k8sbootstrap up.",
     PODS: "Set {key} back to {value}, or to a larger range that contains it.",
     RUNTIME: "Set {key} back to {value}, or make a new cluster: k8sbootstrap reset, then up.",
     PLUGIN: "Set {key} back to {value}, or make a new cluster: k8sbootstrap reset, then up.",

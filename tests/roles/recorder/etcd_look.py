@@ -11,6 +11,7 @@ REPORT = {
     "formed": True,
     "api": [],
     "joined": False,
+    "restoring": "",
     "living": None,
 }
 

@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from k8sbootstrap.actions.context import RunContext
-from k8sbootstrap.actions.install import ask_user, install, is_to_do, require_all, verify
+from k8sbootstrap.actions.install import ask_user, install, is_to_do, remember_hosts, require_all, verify
 from k8sbootstrap.actions.plan import rehearse
 from k8sbootstrap.actions.step import Step, take
+from k8sbootstrap.config.past_hosts import remembered
 from k8sbootstrap.errors import HostError, VerifyError
 from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.run.session import Run
-from k8sbootstrap.survey.todo import Survey, Work
+from k8sbootstrap.survey.record import HostFinding
+from k8sbootstrap.survey.todo import HostFindings, Survey, Work
 from tests.unit.checks.cluster.healthy import make_plan, node_of
 from tests.unit.checks.cluster.scripted import Cluster
 
@@ -26,7 +29,8 @@ TODO = Survey({"master1": {"etcd": Work(("new",))}, "worker1": {"kubelet": Work(
 class RecordingRun(Run):
     """Keeps what playbooks it is given, and runs none."""
 
-    def playbook(self, playbook: Path, *given: Any, check: bool = False) -> None:
+    def playbook(self, playbook: Path, *given: Any, check: bool = False, is_part: bool = False) -> None:
+        assert not is_part
         self.given = (playbook, *given, check)
 
 
@@ -68,6 +72,33 @@ def test_only_roles_and_hosts_with_something_to_do_are_in_the_playbook(
     assert {path.name for path in playbook.parent.iterdir()} == {"site.yml", "kubelet.yml"}
     assert (hosts, inventory, checked) == (context.plan.hosts, context.inventory_folder, check)
     assert playbook.is_relative_to(context.run.record.directory)
+
+
+def test_nodes_are_given_back_after_all_that_they_need(new_context: MakeContext) -> None:
+    context = new_context()
+    context.run = RecordingRun(context.run.state, context.run.record, context.run.reporter)
+    context.todo = Survey({"worker1": {"kube_proxy": Work(("drift",)), "node_uncordon": Work(("remove",))}})
+    take_one(install, context)
+    playbook = context.run.given[0]
+    plays = yaml.safe_load((playbook.parent / "uncordon.yml").read_text())
+    assert [play["hosts"] for play in plays] == ["worker1"]
+    order = [play["ansible.builtin.import_playbook"] for play in yaml.safe_load(playbook.read_text())]
+    assert order == ["kube_proxy.yml", "uncordon.yml"]
+
+
+def test_hosts_that_are_in_the_cluster_or_get_there_are_remembered(new_context: MakeContext) -> None:
+    """Not those that are left out: nothing of the cluster is there."""
+    context = new_context()
+    take_one(remember_hosts, context)
+    assert remembered(context.state) == {}
+    context.todo = Survey({"worker1": {"kubelet": Work(("new",))}})
+    take_one(remember_hosts, context)
+    assert list(remembered(context.state)) == ["worker1"]
+    finding = HostFinding("demo", {}, {}, {}, None, "")
+    context.todo, context.found = Survey({}), HostFindings({"master1": finding})
+    take_one(remember_hosts, context)
+    known = remembered(context.state)
+    assert {name: each.is_etcd for name, each in known.items()} == {"master1": True, "worker1": False}
 
 
 @pytest.mark.parametrize("ready", [True, False])

@@ -67,6 +67,16 @@ def test_roles_of_different_hosts_are_different_plays(tmp_path: Path) -> None:
     assert [play["hosts"] for play in plays] == ["master1", "master1,master2"]
 
 
+def test_roles_on_one_host_after_another(tmp_path: Path) -> None:
+    roles = {"kube_apiserver": WHY, "kube_controller_manager": WHY, "kube_scheduler": WHY}
+    one_by_one = ("kube_controller_manager", "kube_scheduler")
+    site = write_playbook(Survey({"master1": roles, "master2": roles}, one_by_one=one_by_one), tmp_path)
+    together, serial = yaml.safe_load((site.parent / "control_plane.yml").read_text())
+    assert (_roles(together), "serial" in together) == (["kube_apiserver"], False)
+    assert _roles(serial) == list(one_by_one)
+    assert (serial["hosts"], serial["serial"], serial["any_errors_fatal"]) == ("master1,master2", 1, True)
+
+
 def test_all_hosts_are_asked_before_etcd_is_begun(tmp_path: Path) -> None:
     work = {"master1": {"etcd": WHY}, "worker1": {"host": WHY}}
     site = write_playbook(Survey(work, etcd_asked=("worker1", "master1", "master2")), tmp_path)
@@ -81,6 +91,29 @@ def test_only_members_that_change_are_asked_otherwise(tmp_path: Path) -> None:
     site = write_playbook(Survey({"master1": {"etcd": WHY}}), tmp_path)
     (play,) = yaml.safe_load((site.parent / "etcd.yml").read_text())
     assert (play["hosts"], "etcd_only_asked" in play["vars"]) == ("master1", False)
+
+
+def test_etcd_does_not_start_where_a_restore_brings_its_data(tmp_path: Path) -> None:
+    work = {"master1": {"host": WHY, "etcd": WHY}}
+    site = write_playbook(Survey(work, etcd_asked=("master1", "worker1"), etcd_restoring="r1"), tmp_path)
+    (play,) = yaml.safe_load((site.parent / "etcd.yml").read_text())
+    assert play["vars"] == {"etcd_only_asked": ["worker1"], "etcd_restoring": "r1"}
+    (host,) = yaml.safe_load((site.parent / "host.yml").read_text())
+    assert "etcd_restoring" not in host["vars"]
+
+
+def test_a_part_prepares_hosts_as_every_run_does(tmp_path: Path) -> None:
+    """The role packages notes which folders were there before: that comes first, also in a part."""
+    roles = dict.fromkeys(("host", "etcd", "kube_apiserver", "packages", "kubelet"), WHY)
+    part = Survey({"master1": roles}).until("etcd")
+    site = write_playbook(part, tmp_path)
+    imports = [each["ansible.builtin.import_playbook"] for each in yaml.safe_load(site.read_text())]
+    assert imports == ["host.yml", "etcd.yml"]
+    (host,) = yaml.safe_load((site.parent / "host.yml").read_text())
+    assert _roles(host) == ["packages", "host"]
+    assert set(part.work["master1"]) == {"host", "etcd", "packages"}  # no programs of others are sent ahead
+    prepared = Survey({"master1": {"etcd": WHY, "packages": WHY}, "worker1": {"packages": WHY}}).until("etcd")
+    assert prepared.work == {"master1": {"etcd": WHY}}  # it would wait for packages
 
 
 def test_nodes_of_an_upgrade_do_their_roles_in_batches(tmp_path: Path) -> None:
@@ -160,6 +193,7 @@ def test_json_form() -> None:
         "changes": 1,
         "unplannedNodes": [],
         "upgrade": None,
+        "etcd": None,
         "hosts": [
             {
                 "name": "a",

@@ -30,9 +30,9 @@ NOTHING = Survey({})
 LOST = Survey({}, {"worker1": HostError("worker1 (10.0.0.21): no answer within 10 s")})
 OLD, CURRENT = "1.35.6", "1.36.2"
 
-BEFORE = ["host_keys", "look"]
+BEFORE = ["look"]
 PREPARED = ["artifacts", "pki", "inventory", "compare"]
-CHANGING = ["install", "verify"]
+CHANGING = ["remember", "install", "verify"]
 
 
 def cluster(version: str) -> Running:
@@ -45,7 +45,7 @@ def runs_before(context: RunContext, release: str) -> RunContext:
     """A context after runs for a release, which left certificate authorities."""
     context.state.pki.mkdir(parents=True)
     (context.state.pki / "ca.crt").touch()
-    return replace(context, is_first=False, last_release=release)
+    return replace(context, has_no_inventory=False, last_release=release)
 
 
 def taken(steps: Sequence[Step[RunContext]], context: RunContext, todo: Survey, runs: str = "") -> list[str]:
@@ -83,7 +83,7 @@ def test_a_new_cluster(new_context: MakeContext) -> None:
 @pytest.mark.parametrize(("todo", "runs"), [(NOTHING, ""), (LOST, "")])
 def test_nothing_to_do(new_context: MakeContext, todo: Survey, runs: str) -> None:
     context = runs_before(new_context(), CURRENT)
-    assert taken(UP, context, todo, runs) == [*BEFORE, *PREPARED, "require_all"]
+    assert taken(UP, context, todo, runs) == [*BEFORE, *PREPARED, "remember", "require_all"]
 
 
 @pytest.mark.parametrize(("todo", "looked"), [(DRIFT, []), (CHANGED, ["upgrade"])])
@@ -95,8 +95,8 @@ def test_a_change(new_context: MakeContext, todo: Survey, looked: list[str]) -> 
 
 
 def test_a_state_directory_that_lost_its_authorities(new_context: MakeContext) -> None:
-    context = replace(new_context(), is_first=False, last_release=CURRENT)
-    assert taken(UP, context, NOTHING) == [*BEFORE, "authorities", *PREPARED, "require_all"]
+    context = replace(new_context(), has_no_inventory=False, last_release=CURRENT)
+    assert taken(UP, context, NOTHING) == [*BEFORE, "authorities", *PREPARED, "remember", "require_all"]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +135,7 @@ def test_a_plan_changes_nothing(new_context: MakeContext, first: bool) -> None: 
     found = ["authorities"] if first else ["upgrade"]
     upgrade = [] if first else ["upgrade_found"]
     assert taken(PLAN, context, NEW if first else CHANGED, OLD) == [
+        "host_keys",
         *BEFORE,
         *found,
         *PREPARED,
@@ -148,7 +149,8 @@ def test_plan_takes_no_step_that_up_does_not_take() -> None:
     def parts(steps: Sequence[Step[RunContext]]) -> set[tuple[str, str, Any]]:
         return {(step.name, step.title, step.do) for step in steps}
 
-    assert {name for name, _, _ in parts(PLAN) - parts(UP)} == {"rehearse"}
+    # up gets to know hosts before its steps, with all commands that change hosts
+    assert {name for name, _, _ in parts(PLAN) - parts(UP)} == {"host_keys", "rehearse"}
 
 
 def test_who_says_no_changes_nothing(new_context: MakeContext) -> None:

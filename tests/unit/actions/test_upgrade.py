@@ -87,7 +87,7 @@ def test_an_upgrade_is_found_said_and_secured(
     taken: list[Any] = []
     monkeypatch.setattr(
         upgrade,
-        "take_snapshot",
+        "take_before_upgrade",
         lambda *arguments: taken.append(arguments) or Snapshot("master1", "/x.db", 3_000_000),
     )
     todo = upgrade_of(new_context(), TODO, "1.35.6").todo
@@ -148,3 +148,17 @@ def test_what_does_not_settle_is_refused(
     take([*CHECK[1:], STEPS[0]], ignoring, ignoring.run.step)
     assert ignoring.todo == replace(TODO, upgrade=ignoring.todo.upgrade)
     assert "upgrade-nodes: ignored: master1: not Ready" in shown()
+
+
+@pytest.mark.parametrize(("last", "runs"), [("1.35.6", "1.36.2"), ("", "1.35.6")])
+def test_only_up_upgrades_also_where_no_earlier_run_is_known(
+    new_context: MakeContext, looks: list[Running], last: str, runs: str
+) -> None:
+    context = new_context()
+    context.last_release = last
+    looks.append(cluster(runs))
+    with pytest.raises(PreflightError, match=r"version: 1\.36\.2, and .* 1\.35\.6\. Nothing"):
+        upgrade.require_same_release(context)
+    context.last_release = ""
+    looks[:] = [cluster("1.36.2")]
+    upgrade.require_same_release(context)

@@ -10,6 +10,7 @@ from k8sbootstrap.catalog import resolve
 from k8sbootstrap.catalog.data import ARCHITECTURES, Catalogue
 from k8sbootstrap.catalog.models import ArtifactFile, FileOverride, Overrides, Release
 from k8sbootstrap.catalog.resolve import (
+    conformance,
     default_version,
     kube_bench,
     newest_like,
@@ -73,6 +74,7 @@ def test_every_release_is_complete(version, arch, runtime):
         "kubectl",
         "etcd",
         "etcdctl",
+        "etcdutl",
     } <= set(rel.binaries)
     assert set(rel.cni_plugins) == {"bridge", "host-local", "loopback", "portmap"}
     assert ("cri-dockerd" in rel.binaries) == (runtime == "docker")
@@ -227,6 +229,8 @@ def set_at(document, path, value):
         (("sha256", "kubernetes/1.36.4/amd64"), "0" * 64, "no archive"),
         (("sha256", "kube-bench/0.1.0/amd64"), "0" * 64, "no release uses it"),
         (("sha256", "kube-bench-controls/0.15.6/amd64/node"), "0" * 64, "no such file"),
+        (("sha256", "kubernetes-test/1.36.9/amd64"), "0" * 64, "no release uses it"),
+        (("conformance_images",), {}, "not the images of each minor"),
     ],
 )
 def test_a_wrong_catalogue_is_refused(document, path, value, said):
@@ -303,3 +307,30 @@ def test_kube_bench_and_its_controls_come_in_one_archive() -> None:
         (f"kube-bench-controls/0.15.6/arm64/{name}.yaml", f"cfg/cis-1.12/{name}.yaml")
         for name in ("controlplane", "etcd", "master", "node", "policies")
     ]
+
+
+def test_the_tests_of_conformance_come_in_one_archive_of_their_release() -> None:
+    tests = conformance("1.37.9", "arm64")
+    archive = "https://dl.k8s.io/v1.37.9/kubernetes-test-linux-arm64.tar.gz"
+    assert {file.url for file in (tests.e2e_test, tests.ginkgo)} == {archive}
+    assert {file.checksum_url for file in (tests.e2e_test, tests.ginkgo)} == {f"{archive}.sha256"}
+    assert tests.e2e_test.key == "kubernetes-test/1.37.9/arm64/e2e.test"
+    assert (tests.e2e_test.member, tests.ginkgo.member) == (
+        "kubernetes/test/bin/e2e.test",
+        "kubernetes/test/bin/ginkgo",
+    )
+
+
+@pytest.mark.parametrize("version", versions())
+def test_images_of_conformance_have_a_place_each(version: str) -> None:
+    images = conformance(version, "amd64").images
+    assert len({image.artifact.key for image in images}) == len(images)
+    assert {"agnhost", "busybox", "pause"} <= {image.artifact.name for image in images}
+    for image in images:
+        assert image.ref.endswith(f"/{image.artifact.name}:{image.artifact.version}")
+
+
+def test_a_user_may_name_another_place_for_the_tests_of_conformance() -> None:
+    own = Overrides(files={"kubernetes-test/1.37.2/amd64": OWN_FILE})
+    assert conformance("1.37.2", "amd64", {"1.37.2": own}).ginkgo.url == OWN_FILE.url
+    assert "kubernetes-test/1.37.2/amd64" in own_keys("1.37.2", Overrides())

@@ -48,7 +48,7 @@ def test_help_is_whole(context: click.Context) -> None:
 
 @pytest.mark.parametrize(
     ("words", "found"),
-    [("k8sbootstrap sta", ["status"]), ("k8sbootstrap lab sta", ["status", "start"])],
+    [("k8sbootstrap stat", ["status"]), ("k8sbootstrap lab sta", ["status", "start"])],
 )
 def test_completion_as_the_page_sets_it_up(
     words: str, found: list[str], run, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from k8sbootstrap.config.past_hosts import PastHost, remember, remembered
+from k8sbootstrap.plan.build import load_plan
 from k8sbootstrap.run import ansible, lock
+from k8sbootstrap.state import State
 
 QUESTION = "Destroy cluster demo on master1, worker1, with everything that runs on it?"
 
@@ -54,6 +57,20 @@ def test_what_is_destroyed_is_named_before(run, typed: Callable[[str], None], pl
     assert ended.code == 0
     assert ended.out.startswith(f"{QUESTION} [y/N]: ")
     assert "playbook" in played
+
+
+def test_a_host_that_was_taken_out_of_cluster_yaml_is_named_and_not_touched(
+    run, played: dict[str, Any], folder: Path
+) -> None:
+    state = State.beside(folder / "cluster.yaml", "demo")
+    state.create()
+    host = load_plan(folder / "cluster.yaml").config.hosts[1].model_copy(update={"name": "worker2"})
+    remember(state, [PastHost(host, is_etcd=False)])
+    ended = run("reset", "--yes")
+    assert ended.code == 0
+    assert "Not in cluster.yaml any more, and so not reset: worker2." in ended.err
+    assert played["hosts"] == ["master1", "worker1"]
+    assert set(remembered(state)) == {"worker2"}
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])

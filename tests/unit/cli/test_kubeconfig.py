@@ -3,6 +3,9 @@ import stat
 import pytest
 import yaml
 
+from k8sbootstrap.actions.api_access import Way
+from k8sbootstrap.cli import kubeconfig as cli
+from k8sbootstrap.pki import operator_kubeconfig
 from k8sbootstrap.state import State
 from tests.cluster_yaml import cluster_yaml
 
@@ -10,11 +13,23 @@ CLUSTER = cluster_yaml("m1", "w1")
 ADMIN = """\
 apiVersion: v1
 kind: Config
-clusters: [{name: demo, cluster: {server: "https://192.0.2.11:6443"}}]
+clusters: [{name: demo, cluster: {server: "https://192.0.2.11:6443", certificate-authority-data: eA==}}]
 users: [{name: kubernetes-admin, user: {token: abc}}]
 contexts: [{name: kubernetes-admin@demo, context: {cluster: demo, user: kubernetes-admin}}]
 current-context: kubernetes-admin@demo
 """
+
+
+@pytest.fixture(autouse=True)
+def answering(monkeypatch):
+    """Masters whose API answers this machine; none at first. test_api_access.py asks real servers."""
+    servers = []
+
+    def living(_plan, text):
+        return Way(operator_kubeconfig.with_server(text, servers[0]), "m2") if servers else None
+
+    monkeypatch.setattr(cli, "living", living)
+    return servers
 
 
 @pytest.fixture
@@ -27,9 +42,26 @@ def file(tmp_path):
     return path
 
 
-def test_it_is_printed_as_it_is(run, file):
+def test_it_is_printed_as_it_is_where_nothing_answers(run, file):
     ran = run("-f", str(file), "kubeconfig")
     assert (ran.code, ran.out) == (0, ADMIN)
+    assert "no API server answers this machine; the file names 192.0.2.11:6443" in ran.err
+
+
+def test_it_names_a_master_that_answers(run, file, answering):
+    answering.append("192.0.2.12:6443")
+    ran = run("-f", str(file), "kubeconfig")
+    assert yaml.safe_load(ran.out)["clusters"][0]["cluster"]["server"] == "https://192.0.2.12:6443"
+    assert ran.err == "Note: the file names 192.0.2.12:6443: 192.0.2.11:6443 does not answer.\n"
+    answering[0] = "192.0.2.11:6443"
+    assert run("-f", str(file), "kubeconfig").err == ""
+
+
+def test_a_damaged_one_is_named(run, file):
+    State.beside(file, "demo").kubeconfig.write_text("clusters: []\n")
+    ran = run("-f", str(file), "kubeconfig")
+    assert ran.code == 9
+    assert "the admin kubeconfig in the state directory is damaged" in ran.err
 
 
 def test_it_is_written_for_its_owner_alone(run, file, tmp_path):

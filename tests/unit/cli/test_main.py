@@ -232,3 +232,30 @@ def test_a_current_folder_that_was_removed_is_said(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "The current folder was removed." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "passed_on"),
+    [
+        ("kubectl exec pod -- ls -f x", "exec pod -- ls -f x"),
+        ("kubectl -v exec pod -- ls --help", "exec pod -- ls --help"),
+        ("kubectl -- exec pod -- ls", "exec pod -- ls"),
+        ("kubectl get --help", "get --help"),
+        ("kubectl -n a get pods -o json", "-n a get pods -o json"),
+        ("lab exec m1 ls -f x", "ls -f x"),
+        ("lab exec m1 -- ls -f x", "ls -f x"),
+        ("lab exec m1 -- kubectl exec pod -- ls", "kubectl exec pod -- ls"),
+        ("lab exec m1 kubectl exec pod -- ls", "kubectl exec pod -- ls"),
+        ("lab ssh m1 -- ls --help", "ls --help"),
+    ],
+)
+def test_what_another_program_is_to_get_arrives_as_it_is(words, passed_on) -> None:
+    command: click.Command = cli
+    rest = words.split()
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), rest[0])
+        assert found
+        command, rest = found, rest[1:]
+    context = click.Context(command)
+    command.parse_args(context, rest)
+    assert " ".join(context.params[command.params[-1].name]) == passed_on

@@ -60,6 +60,9 @@ def test_the_inventory_and_the_command_that_uses_it(run, folder: Path) -> None:
     assert "K8SBOOTSTRAP_SUDO_PASSWORD_MASTER_1, K8SBOOTSTRAP_SUDO_PASSWORD_WORKER1" in ended.err
     assert "known_hosts" in ended.err  # no host was asked for its key
     assert (folder / ".k8sbootstrap" / "demo" / "pki" / "ca.key").exists()
+    made = "New certificate authorities were made for the cluster demo. If it runs already, "
+    assert made in ended.err
+    assert made not in run("render", "--output", "out").err
 
 
 def test_no_secret_leaves_the_state_directory(run, folder: Path) -> None:

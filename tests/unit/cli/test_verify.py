@@ -115,11 +115,21 @@ def test_cis_as_json(run, with_kube_bench):
     assert (second["title"], second["status"]) == ("Ensure this", "not run")
 
 
+def test_conformance_without_its_tests_says_where_they_were_looked_for(run, file):
+    file.write_text(file.read_text() + "artifacts: {upstream: false}\n")
+    ran = run("-f", str(file), "verify", "--conformance")
+    assert ran.code == 8
+    assert "/amd64/e2e.test" in ran.err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--cis", "--short"], "--cis and --short exclude each other"),
-        (["--bundle", __file__], "--bundle needs --cis"),
+        (["--cis", "--short"], "--short and --cis exclude each other"),
+        (["--cis", "--conformance"], "--cis and --conformance exclude each other"),
+        (["--focus", "DNS"], "--focus needs --conformance"),
+        (["--conformance", "--focus", ""], "--focus: it is empty; leave it out to run all tests"),
+        (["--bundle", __file__], "--bundle needs --cis or --conformance"),
     ],
 )
 def test_options_that_do_not_go_together(run, file, options, said):

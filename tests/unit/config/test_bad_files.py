@@ -54,7 +54,7 @@ def test_problems_name_the_file_as_it_was_given(write: Callable[[str], Path]) ->
 
 
 def test_no_value_of_a_secret_is_shown(write: Callable[[str], Path]) -> None:
-    for name in ("secrets", "names", "logins-without-tls"):
+    for name in ("secrets", "names", "logins-without-tls", "snapshots-s3-names", "snapshots-s3-login"):
         with pytest.raises(ConfigError) as caught:
             load_cluster(write((BAD / f"{name}.yaml").read_text()))
         assert not re.search("hunter2|user:secret", str(caught.value))

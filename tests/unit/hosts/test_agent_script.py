@@ -2,9 +2,11 @@
 
 import base64
 import http.server
+import socket
 import ssl
 import subprocess
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -103,6 +105,11 @@ def test_good_sick_and_dead_endpoints_in_one_request(url):
         )
     )
     assert answer.http["good"].ok
+    assert {name: each.connected for name, each in answer.http.items()} == {
+        "good": True,
+        "sick": True,
+        "dead": False,
+    }
     assert answer.http["good"].body == "ok"
     assert answer.http["sick"].said == "HTTP 500 not well"
     assert answer.http["dead"].status == 0
@@ -115,6 +122,28 @@ def test_a_request_with_time_left_is_tried_again(url, pages, monkeypatch):
     assert agent.get({"url": f"{url}/later", "within": 5})["status"] == 200
     pages.asked = 0
     assert agent.get({"url": f"{url}/later"})["status"] == 500
+
+
+def test_a_connection_that_is_never_answered_is_not_the_only_try(pages, monkeypatch):
+    """As one to a Service that was opened before kube-proxy had its rules."""
+
+    def hang_once(self):
+        type(self).asked += 1
+        if self.asked == 1:
+            stop.wait(10)
+        else:
+            Pages.do_GET(self)
+
+    stop = threading.Event()
+    pages.do_GET = hang_once
+    server = serve(pages)
+    monkeypatch.setattr(agent, "TRY_TIMEOUT", 0.2)
+    found = agent.get({"url": f"http://127.0.0.1:{server.server_port}/", "within": agent.HTTP_TIMEOUT})
+    stop.set()
+    assert (found["status"], found["error"]) == (200, "")
+    assert found["seconds"] < agent.HTTP_TIMEOUT
+    server.shutdown()
+    server.server_close()
 
 
 def test_proxies_of_the_environment_are_ignored(url, monkeypatch):
@@ -158,6 +187,8 @@ def test_commands(tmp_path):
                 "absent": RunCommand(("/nonexistent/etcdctl",)),
                 "slow": RunCommand(("sleep", "5"), timeout=0.2),
                 "stdin": RunCommand(("cat",)),
+                "much": RunCommand(("seq", "1000000"), most=4),
+                "path": RunCommand(("sh", "-c", "echo $PATH")),
             }
         )
     )
@@ -166,6 +197,18 @@ def test_commands(tmp_path):
     assert answer.run["absent"].rc == 127
     assert (answer.run["slow"].rc, answer.run["slow"].said) == (124, "no answer in 0.2 s")
     assert answer.run["stdin"].stdout == ""  # the request and the agent are not a command's to read
+    assert answer.run["much"].stdout == "1\n2\n"
+    assert "/usr/sbin" in answer.run["path"].stdout.strip().split(":")
+
+
+def test_a_server_that_does_not_answer_and_the_time_of_the_host():
+    begun = time.time()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        answer = ask(Request(http={"silent": Get(url, timeout=0.3)}))
+    assert answer.http["silent"].said == "timed out"
+    assert answer.http["silent"].seconds < 5
+    assert begun < answer.clock[0] < answer.clock[1] - 0.3 < time.time()
 
 
 def test_certificates_come_without_their_keys(pair):

@@ -73,6 +73,21 @@ def test_new_keys_are_refused_where_nobody_can_be_asked(pool, new_server, key, k
     assert not known_hosts.exists()
 
 
+def test_where_no_key_is_known_the_state_may_be_lost(pool, stranger, known_hosts):
+    lost = f"no state of the cluster {known_hosts.parent.name}. If the cluster runs, run k8sbootstrap adopt"
+    with pytest.raises(HostKeyError) as caught, SSHSession(stranger):
+        pass
+    assert lost in caught.value.hint
+    with pytest.raises(HostKeyError) as caught:
+        ensure_known(pool, [stranger], accept_new=False, ask=None)
+    assert lost in caught.value.hint
+    known_hosts.parent.mkdir(parents=True)
+    known_hosts.touch()
+    with pytest.raises(HostKeyError) as caught:
+        ensure_known(pool, [stranger], accept_new=False, ask=None)
+    assert "adopt" not in caught.value.hint
+
+
 def test_a_no_refuses_that_host_and_keeps_the_others(pool, new_server, key, known_hosts):
     servers = [new_server(), new_server()]
     targets = [target_of(each, key, known_hosts, host=f"m{n}") for n, each in enumerate(servers)]

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from k8sbootstrap.actions.snapshot import take_snapshot
+from k8sbootstrap.actions.snapshot import take_before_upgrade
 from k8sbootstrap.checks import framework
 from k8sbootstrap.checks.cluster.run import run_verify
 from k8sbootstrap.checks.hosts.run import run_preflight
@@ -24,6 +24,7 @@ from k8sbootstrap.pki.offer import KEPT
 from k8sbootstrap.plan.build import build_plan
 from k8sbootstrap.state import State
 from k8sbootstrap.survey.authorities import recover_pki
+from k8sbootstrap.survey.boots import boots
 from k8sbootstrap.survey.status.collect import collect
 from k8sbootstrap.survey.todo import look_at_hosts
 from k8sbootstrap.survey.upgrade.models import PendingUpgrade
@@ -149,12 +150,16 @@ def running(plan, pool, _):
 
 
 def snapshot(plan, pool, _):
-    member = SimpleNamespace(healthy=True, leader=False, host="m1")
+    member = SimpleNamespace(healthy=True, leader=False, learner=False, host="m1")
     upgrade = PendingUpgrade("1.37.0", ("1.36.2",), "3.4.13", (), (), (), (), 1)
-    take_snapshot(plan, pool, Running(SimpleNamespace(etcd=(member,))), upgrade)
+    take_before_upgrade(plan, pool, Running(SimpleNamespace(etcd=(member,))), upgrade)
 
 
-PLACES = [preflight, drift, authorities, status, verification, running, snapshot]
+def boot(plan, pool, _):
+    boots(plan.hosts, pool)
+
+
+PLACES = [preflight, drift, authorities, status, verification, running, snapshot, boot]
 """Every place that asks hosts."""
 
 

@@ -41,6 +41,23 @@ def test_all_hosts_answer_over_one_connection_each(targets):
     assert all(session.closed for session in opened)
 
 
+def test_a_host_that_went_down_is_connected_with_anew(targets):
+    opened = []
+
+    def connect(target):
+        opened.append(LocalSession(target))
+        return opened[-1]
+
+    with Pool(connect) as pool:
+        for target in targets[:2]:
+            pool.session(target)
+        pool.disconnect(targets[0].host)
+        pool.disconnect(targets[2].host)  # it never had one
+        assert [session.closed for session in opened] == [True, False]
+        pool.session(targets[0])
+    assert [session.target.host for session in opened] == ["m1", "m2", "m1"]
+
+
 def test_a_host_that_cannot_be_reached_is_lost_and_not_tried_again(targets):
     tried = []
 

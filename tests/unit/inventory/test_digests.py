@@ -14,7 +14,6 @@ ARTIFACT = {"path": "/cache/etcd", "sha256": "aa", "url": "https://mirror/etcd"}
 def pki(tmp_path: Path) -> Path:
     for name in (
         "ca.crt",
-        "kubeconfigs/proxy.conf",
         "hosts/one/etcd-server.crt",
         "hosts/two/etcd-server.crt",
     ):
@@ -65,9 +64,9 @@ def test_certificates_count_where_they_are_copied(pki: Path) -> None:
 
 
 def test_a_single_file_counts_by_its_content(pki: Path) -> None:
-    own = {"kube_proxy_kubeconfig": str(pki / "kubeconfigs/proxy.conf")}
+    own = {"kube_proxy_ca": str(pki / "ca.crt")}
     before = digests(pki, own=own)
-    (pki / "kubeconfigs/proxy.conf").write_text("another")
+    (pki / "ca.crt").write_text("another")
     assert changed(before, digests(pki, own=own)) == {"etcd", "kube_proxy"}
 
 

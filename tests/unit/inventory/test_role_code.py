@@ -106,6 +106,11 @@ def test_real_roles_have_what_they_use() -> None:
     assert "addons" not in users_of(PLAYBOOKS / "filter_plugins" / "k8sbootstrap.py")
 
 
+def test_a_program_that_a_role_sends_is_part_of_it() -> None:
+    assert "etcd_snapshot.py" in {path.name for path in files_of("etcd")}
+    assert "etcd_snapshot.py" not in {path.name for path in files_of("kubelet")}
+
+
 def test_every_plugin_and_module_belongs_to_a_role_but_what_resets_hosts() -> None:
     all_files = {*PLAYBOOKS.glob("action_plugins/*.py"), *PLAYBOOKS.glob("library/*.py")}
     used = {path for role in roles() for path in files_of(role)}

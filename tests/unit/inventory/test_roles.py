@@ -48,9 +48,21 @@ def test_workers_with_an_external_endpoint_keep_no_load_balancer(
         cluster(CLUSTER.replace("hosts:", "api: {endpoint: lb.example.com}\nhosts:", 1)), tmp_path
     ).hosts
     assert hosts["worker1"]["retired"]["retired_components"] == ["image_registry", "api_loadbalancer"]
-    assert hosts["master1"]["retired"]["retired_components"] == ["image_registry"]
+    assert hosts["master1"]["retired"]["retired_components"] == ["image_registry", "api_virtual_ip"]
     hosts = built(cluster(CLUSTER.replace("hosts:", "registry: {host: worker1}\nhosts:", 1)), tmp_path).hosts
     assert "retired" not in hosts["worker1"]
+
+
+def test_masters_with_a_virtual_ip(cluster: Callable[[str], ClusterPlan], tmp_path: Path) -> None:
+    text = CLUSTER.replace("hosts:", "api: {virtualIP: 10.0.0.100}\nhosts:", 1)
+    inventory = built(cluster(text), tmp_path)
+    variables = inventory.shared["api_virtual_ip"]
+    assert variables["api_virtual_ip_address"] == "10.0.0.100"
+    assert list(variables["api_virtual_ip_masters"]) == ["master1", "master2", "master3"]
+    assert "api_virtual_ip" in inventory.digests["master2"]
+    assert "api_virtual_ip" not in inventory.digests["worker1"]
+    assert inventory.hosts["master1"]["retired"]["retired_components"] == ["image_registry"]
+    assert "api_virtual_ip" not in built(cluster(CLUSTER), tmp_path).shared
 
 
 def test_pods_on_hosts_that_were_taken_out_stay_reachable(

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.lab import artifacts, go_build
+from k8sbootstrap.catalog.resolve import conformance
+from k8sbootstrap.lab import artifacts, conformance_images, go_build, go_programs
 from k8sbootstrap.lab.artifacts import Needed
 
 
@@ -107,7 +108,10 @@ def test_programs_are_built_from_go_modules(asked: list[str]) -> None:
     }
     assert any(key.startswith("coredns/") and key.endswith("/coredns") for key in asked)
     assert not any(key.startswith(("cri-dockerd/", "containerd/", "runc/")) for key in asked)
-    assert said == ["building kubernetes 1.36.3 from Go modules (once, 10 to 15 minutes on 2 cores)"]
+    assert said == [
+        "fetching Go modules",
+        "building kubernetes 1.36.3 from Go modules (once, 10 to 15 minutes on 2 cores)",
+    ]
 
 
 def test_a_runtime_of_upstream_is_built_too(asked: list[str]) -> None:
@@ -121,11 +125,13 @@ def test_a_version_that_is_not_served_is_replaced_and_cluster_yaml_says_so(
     asked: list[str], top: Path
 ) -> None:
     artifacts.fill(DOCKER, str)
-    built = f"cri-dockerd/{go_build.SERVED['cri-dockerd']}/amd64/cri-dockerd"
+    built = f"cri-dockerd/{go_programs.SERVED['cri-dockerd']}/amd64/cri-dockerd"
     assert [key for key in asked if key.startswith("cri-dockerd/")] == [built]
     assert artifacts.own_versions(DOCKER, [top]) == {}, "it is not there yet"
     _put(top, built, b"")
-    assert artifacts.own_versions(DOCKER, [top]) == {"1.36.3": {"criDockerd": go_build.SERVED["cri-dockerd"]}}
+    assert artifacts.own_versions(DOCKER, [top]) == {
+        "1.36.3": {"criDockerd": go_programs.SERVED["cri-dockerd"]}
+    }
     assert artifacts.own_versions(CONTAINERD, [top]) == {}
     assert not any(file.name == "cri-dockerd" for file in artifacts.to_build(DOCKER))
 
@@ -154,13 +160,56 @@ def test_kube_bench_is_built_only_where_it_is_wanted(asked: list[str]) -> None:
     assert {"kube-bench/0.15.6/amd64/kube-bench", "kube-bench-controls/0.15.6/amd64/node.yaml"} <= {*asked}
 
 
+TESTS = replace(CONTAINERD, versions=("1.37.2",), conformance=True)
+OF_TESTS = {
+    "kubernetes-test/1.37.2/amd64/e2e.test",
+    "kubernetes-test/1.37.2/amd64/ginkgo",
+    "conformance-images/1.37.2/amd64/agnhost",
+    "sample-apiserver/0.29.2/amd64/sample-apiserver",
+    "etcd/3.7.0/amd64/etcd",
+}
+
+
+def test_conformance_is_built_only_where_it_is_wanted(
+    asked: list[str], top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(
+        conformance_images, "make", lambda images, *_: made.extend(image.artifact.key for image in images)
+    )
+    artifacts.fill(replace(TESTS, conformance=False), str)
+    assert not [key for key in asked if key.startswith(("kubernetes-test/", "conformance-images/"))]
+    assert not made
+    said: list[str] = []
+    _put(top, "nginx/1.27.0-2/amd64/image.tar", b"")
+    artifacts.fill(TESTS, said.append)
+    assert {*asked} >= OF_TESTS
+    assert {"agnhost/2.55/amd64/image.tar", "nginx/1.28.0-2/amd64/image.tar"} <= {*made}
+    assert not {"nginx/1.27.0-2/amd64/image.tar", "pause/3.10.2/amd64/image.tar"} & {*made}
+    assert said[-1] == "making images for the tests of Kubernetes 1.37.2 (once, less than a minute)"
+
+
+def test_what_images_are_made_of_is_not_built_for_images_that_are_there(asked: list[str], top: Path) -> None:
+    for image in conformance("1.37.2", "amd64").images:
+        _put(top, image.artifact.key, b"")
+    artifacts.fill(TESTS, str)
+    assert {key for key in asked if key in OF_TESTS} == {
+        key for key in OF_TESTS if key.startswith(("kubernetes-test/", "etcd/"))
+    }
+
+
 def test_nothing_is_built_where_upstream_answers(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     urls = []
     monkeypatch.setattr(artifacts, "_upstream_answers", lambda url: urls.append(url) or True)
-    artifacts.fill(replace(DOCKER, kube_bench=True), str)
+    artifacts.fill(replace(DOCKER, kube_bench=True, conformance=True), str)
     assert asked == []
-    assert urls[0].endswith(".tar.gz")
-    assert urls[1].endswith("/kubelet")
+    assert [url.rpartition("/")[2] for url in urls] == [
+        "kube-bench_0.15.6_linux_amd64.tar.gz",
+        "kubernetes-test-linux-amd64.tar.gz",
+        "",
+        "kubelet",
+        "",
+    ]
 
 
 def test_it_says_that_it_waits_for_another(asked: list[str], top: Path) -> None:

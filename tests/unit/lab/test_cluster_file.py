@@ -20,6 +20,8 @@ def _write(
     runtime: str = "docker",
     *,
     dns: bool = True,
+    containers: bool = True,
+    emulated: bool = False,
     cgroup_v1: bool = True,
     sealed: bool = False,
     runtime_source: str = "distribution",
@@ -38,6 +40,8 @@ def _write(
         sources=sources,
         key=key,
         dns=dns,
+        containers=containers,
+        emulated=emulated,
         cgroup_v1=cgroup_v1,
         sealed=sealed,
         runtime_source=runtime_source,
@@ -67,6 +71,21 @@ def test_the_kubelet_is_told_of_cgroup_v1(tmp_path: Path, *, cgroup_v1: bool) ->
     _write(path, cgroup_v1=cgroup_v1)
     kubelet = load_cluster(path).kubernetes.extra_config.get("kubelet", {})
     assert kubelet.get("failCgroupV1") == (False if cgroup_v1 else None)
+
+
+def test_virtual_machines_have_the_settings_of_any_host(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    _write(path, containers=False)
+    assert load_cluster(path).kubernetes.extra_config == {}
+
+
+def test_leaders_of_emulated_hosts_are_patient(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    _write(path, containers=False, emulated=True)
+    kubernetes = load_cluster(path).kubernetes
+    assert kubernetes.extra_args["kube-controller-manager"]["leader-elect-renew-deadline"] == "90s"
+    assert kubernetes.extra_config["kube-scheduler"]["leaderElection"]["renewDeadline"] == "90s"
+    assert "kube-proxy" not in kubernetes.extra_config
 
 
 def test_the_runtime_of_upstream_and_versions_that_were_built(tmp_path: Path) -> None:

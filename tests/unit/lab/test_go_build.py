@@ -3,13 +3,14 @@
 import json
 import shutil
 import subprocess
+import threading
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from k8sbootstrap.catalog.models import ArtifactFile
-from k8sbootstrap.catalog.resolve import kube_bench, release, versions
+from k8sbootstrap.catalog.resolve import conformance, kube_bench, release, versions
 from k8sbootstrap.errors import LabError
 from k8sbootstrap.lab import go_build, go_toolchain
 
@@ -27,6 +28,12 @@ var gitVersion, gitMajor, gitMinor = "none", "", ""
 
 func Get() string { return gitVersion + " " + gitMajor + " " + gitMinor }
 """
+E2E = """package e2e
+
+import ("fmt"; "testing"; "k8s.io/component-base/version")
+
+func TestE2E(t *testing.T) { fmt.Println(version.Get()) }
+"""
 GO_MOD = """module k8s.io/kubernetes
 
 go 1.21
@@ -36,6 +43,7 @@ godebug asynctimerchan=1
 require (
     k8s.io/component-base v0.0.0
     example.com/greeting v1.0.0
+    github.com/onsi/ginkgo/v2 v2.1.0
 )
 
 replace k8s.io/component-base => ./staging/src/k8s.io/component-base
@@ -73,7 +81,19 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture
 def kubernetes(publish) -> list[ArtifactFile]:
     """A Kubernetes of one program, published as the real one is."""
-    publish("k8s.io/kubernetes", "1.37.2", GO_MOD, {"cmd/kubelet/main.go": MAIN})
+    files = {
+        "cmd/kubelet/main.go": MAIN,
+        "test/e2e/e2e.go": "package e2e\n",
+        "test/e2e/e2e_test.go": E2E,
+    }
+    publish("k8s.io/kubernetes", "1.37.2", GO_MOD, files)
+    ginkgo = "github.com/onsi/ginkgo/v2"
+    publish(
+        ginkgo,
+        "2.1.0",
+        f"module {ginkgo}\n",
+        {"ginkgo/main.go": 'package main\n\nfunc main() { print("2.1.0") }\n'},
+    )
     publish("k8s.io/component-base", "0.37.2", "module k8s.io/component-base\n", {"version/v.go": VERSION})
     better = 'package greeting\n\nconst Text = "better"\n'
     publish("example.com/better", "1.1.0", "module example.com/better\n", {"greeting.go": better})
@@ -90,6 +110,18 @@ def test_a_program_is_built_as_it_was_released(kubernetes: list[ArtifactFile], t
     assert [path.name for path in program.parent.iterdir()] == ["kubelet"]
     seen = subprocess.run(["go", "version", "-m", program], capture_output=True, text=True, check=True).stdout
     assert "DefaultGODEBUG=asynctimerchan=1" in seen
+
+
+def test_tests_are_built_apart_with_the_ginkgo_that_they_were_released_with(
+    kubernetes: list[ArtifactFile], tmp_path: Path
+) -> None:
+    of_tests = conformance("1.37.2", "amd64")
+    files = [*kubernetes, of_tests.e2e_test, of_tests.ginkgo]
+    assert sorted(go_build.build(files, tmp_path)) == ["kubernetes 1.37.2", "kubernetes-test 1.37.2"]
+    ran = subprocess.run([tmp_path / of_tests.e2e_test.key], capture_output=True, text=True, check=True)
+    assert ran.stdout == "v1.37.2 1 37\nPASS\n"
+    ran = subprocess.run([tmp_path / of_tests.ginkgo.key], capture_output=True, text=True, check=True)
+    assert ran.stderr == "2.1.0"
 
 
 def test_a_program_with_c_is_linked_with_its_library(
@@ -141,7 +173,10 @@ def test_files_of_a_module_are_taken_as_they_are(publish, tmp_path: Path) -> Non
     program, *controls = kube_bench("amd64")
     assert list(go_build.build(controls, top)) == ["kube-bench-controls 0.15.6"]
     assert [(top / file.key).read_text() for file in controls] == [file.file for file in controls]
-    assert list(go_build.build([program, *controls], top)) == ["kube-bench 0.15.6"]
+    assert sorted(go_build.build([program, *controls], top)) == [
+        "kube-bench 0.15.6",
+        "kube-bench-controls 0.15.6",
+    ]
     assert (top / program.key).stat().st_mode & 0o111
 
 
@@ -155,12 +190,35 @@ def test_a_module_that_is_not_served_is_named(publish, tmp_path: Path) -> None:
 
 def test_code_that_does_not_compile_leaves_nothing(publish, tmp_path: Path) -> None:
     publish(
-        "github.com/coredns/coredns", "1.2.3", "module github.com/coredns/coredns\n\ngo 1.21\n", {"x.go": "?"}
+        "github.com/coredns/coredns",
+        "1.2.3",
+        "module github.com/coredns/coredns\n\ngo 1.21\n",
+        {"main.go": "package main\n\nfunc main() { missing() }\n"},
     )
     with pytest.raises(LabError, match="go build"):
         list(go_build.build([ArtifactFile("coredns", "1.2.3", "amd64", "coredns")], tmp_path / "artifacts"))
     assert not list(tmp_path.glob("artifacts/**/*coredns*/*"))
     assert not (tmp_path / "artifacts.build").exists()
+
+
+def test_source_is_fetched_while_another_module_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is there first is compiled first."""
+    compiling, done = threading.Event(), []
+
+    def fetch(self: go_build._Build) -> None:
+        if self.name == "coredns 1.2.3":  # the first of the two
+            assert compiling.wait(10)
+
+    def compile_(self: go_build._Build) -> None:
+        compiling.set()
+        done.append(self.name)
+
+    for name, instead in {"fetch": fetch, "compile": compile_, "place": lambda *_: None}.items():
+        monkeypatch.setattr(go_build._Build, name, instead)
+    files = [ArtifactFile(name, "1.2.3", "amd64", name) for name in ("coredns", "crictl")]
+    assert list(go_build.build(files, tmp_path / "artifacts")) == done == ["crictl 1.2.3", "coredns 1.2.3"]
 
 
 def test_what_a_killed_build_left_is_removed(kubernetes: list[ArtifactFile], tmp_path: Path) -> None:
@@ -178,3 +236,6 @@ def test_every_program_of_a_release_has_a_source(version: str) -> None:
         for file in (*wanted.binaries.values(), *wanted.cni_plugins.values(), wanted.crictl):
             assert go_build.can_build(file), file.key
     assert all(map(go_build.can_build, kube_bench("amd64")))
+    of_tests = conformance(version, "amd64")
+    assert go_build.can_build(of_tests.e2e_test)
+    assert go_build.can_build(of_tests.ginkgo)

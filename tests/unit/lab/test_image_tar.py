@@ -1,5 +1,6 @@
 """Images written without a container engine."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -40,6 +41,34 @@ def test_layer_holds_executable_files_and_links(tmp_path: Path) -> None:
         assert layer.getmember("bin/box").mode == 0o755
         assert layer.getmember("bin/sh").linkname == "box"
         assert layer.getmember("tmp").mode == 0o1777
+
+
+def test_modes_are_those_of_files_and_of_folders_beside_them(tmp_path: Path) -> None:
+    write_image(
+        tmp_path / "image.tar",
+        "example.org/box:1",
+        {"bin/box": b"", "bin/plain": b""},
+        {},
+        modes={"bin/box": 0o6755, "var/tmp": 0o1777},
+    )
+    [manifest] = json.loads(_member(tmp_path / "image.tar", "manifest.json"))
+    with tarfile.open(fileobj=io.BytesIO(_member(tmp_path / "image.tar", manifest["Layers"][0]))) as layer:
+        modes = {member.name: (member.isdir(), member.mode) for member in layer.getmembers()}
+    assert modes["bin/box"] == (False, 0o6755)
+    assert modes["bin/plain"] == (False, 0o755)
+    assert modes["var/tmp"] == (True, 0o1777)
+
+
+def test_a_compressed_layer_is_known_by_what_it_unpacks_to(tmp_path: Path) -> None:
+    for name in ("1", "2"):
+        write_image(tmp_path / name, "example.org/box:1", {"bin/box": b"program" * 1000}, {}, compress=True)
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+    [manifest] = json.loads(_member(tmp_path / "1", "manifest.json"))
+    layer = _member(tmp_path / "1", manifest["Layers"][0])
+    assert len(layer) < 1000
+    digest = hashlib.sha256(gzip.decompress(layer)).hexdigest()
+    config = json.loads(_member(tmp_path / "1", manifest["Config"]))
+    assert config["rootfs"]["diff_ids"] == [f"sha256:{digest}"]
 
 
 def test_same_input_gives_the_same_bytes_and_nothing_unfinished(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The machine's own Debian mirror."""
 
+from pathlib import Path
+
 import pytest
 
 from k8sbootstrap.errors import LabError
@@ -41,3 +43,13 @@ def test_hosts_get_the_proxy_and_nothing_that_is_empty_or_of_others(monkeypatch:
         'Acquire::http::Proxy "http://proxy.example:3128";',
         'Acquire::Check-Date "false";',
     ]
+
+
+def test_packages_that_others_need_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _targets(
+        monkeypatch,
+        "Reading package lists...",
+        "'http://mirror.example/debian/glibc/libc6_2.41-12_amd64.deb' libc6_2.41-12_amd64.deb 1 MD5",
+        "'http://mirror.example/debian/curl/curl_8.14.1_amd64.deb' curl_8.14.1_amd64.deb 2 MD5",
+    )
+    assert mirror.LabApt(tmp_path).with_dependencies(["curl"], tmp_path) == ["libc6", "curl"]

@@ -39,7 +39,13 @@ def test_names_on_the_machine_are_short_and_differ_between_labs(tmp_path: Path) 
         name
         for lab in labs
         for host in lab.hosts
-        for name in (lab.machine(host), lab.cgroup(host), lab.address(host), str(lab.root(host)))
+        for name in (
+            lab.machine(host),
+            lab.cgroup(host),
+            lab.address(host),
+            lab.hardware_address(host),
+            str(lab.root(host)),
+        )
     ]
     assert len(set(named)) == len(named)
     interfaces = [f"vb-{lab.machine(host)}" for lab in labs for host in lab.hosts]
@@ -48,7 +54,7 @@ def test_names_on_the_machine_are_short_and_differ_between_labs(tmp_path: Path) 
 
 def test_what_was_claimed_is_loaded(tmp_path: Path) -> None:
     file = _file(tmp_path, "a")
-    lab = model.claim(file, "debian13", HOSTS)
+    lab = model.claim(file, "debian13", HOSTS, sealed=True, provider="vagrant")
     assert model.load(file) == lab
 
 

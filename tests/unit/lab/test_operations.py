@@ -2,12 +2,13 @@
 
 import fcntl
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from k8sbootstrap.errors import LabError
-from k8sbootstrap.lab import model, operations
+from k8sbootstrap.lab import model, nspawn, operations
 from k8sbootstrap.lab.operations import Wanted
 
 
@@ -35,7 +36,8 @@ def test_another_lab_in_the_same_place_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "cluster.yaml"
     lab = operations._lab(file, _wanted(1, 1))
     assert operations._lab(file, _wanted(1, 1)) == lab
-    for other in (_wanted(3, 2), _wanted(1, 1, os_name="debian13")):
+    others = (_wanted(3, 2), _wanted(1, 1, os_name="debian13"), replace(_wanted(1, 1), provider="vagrant"))
+    for other in others:
         with pytest.raises(LabError, match="already a different lab here") as caught:
             operations._lab(file, other)
         assert "lab down" in caught.value.hint
@@ -81,10 +83,9 @@ def test_a_host_that_is_just_starting_is_waited_for(tmp_path: Path, monkeypatch:
     starting, cut_off, running = lab.hosts
     down = {cut_off}
     waited_for: list[model.LabHost] = []
-    monkeypatch.setattr(operations.nspawn, "leader", lambda _lab, host: None if host == starting else 1)
-    monkeypatch.setattr(operations.nspawn, "start", lambda _lab, host: down.add(host))
-    monkeypatch.setattr(operations.cgroups, "remove", lambda _name: None)
-    monkeypatch.setattr(operations.network, "is_cut_off", lambda _lab, host: host in down)
+    monkeypatch.setattr(nspawn, "is_running", lambda _lab, host: host != starting)
+    monkeypatch.setattr(nspawn, "start", lambda _lab, hosts: down.update(hosts))
+    monkeypatch.setattr(operations, "_is_cut_off", lambda _lab, host: host in down)
     monkeypatch.setattr(operations, "wait_for_ssh", lambda _lab, hosts: waited_for.extend(hosts))
     operations._boot(lab, lab.hosts)
     assert waited_for == [starting, running]

@@ -27,14 +27,14 @@ def _machine_without(
 
 def test_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     _machine_without(monkeypatch, build=[ETCD])
-    assert requirements.missing_packages(NEEDED) == []
-    requirements.require_packages(NEEDED)
+    assert requirements.missing_packages("nspawn", NEEDED) == []
+    requirements.require_packages("nspawn", NEEDED)
 
 
 def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     _machine_without(monkeypatch, "systemd-nspawn", "nft")
     with pytest.raises(LabError, match="nftables, systemd-container") as caught:
-        requirements.require_packages(NEEDED)
+        requirements.require_packages("nspawn", NEEDED)
     assert "apt-get install --no-install-recommends nftables systemd-container" in caught.value.hint
 
 
@@ -44,11 +44,20 @@ def test_a_c_compiler_is_needed_only_for_programs_with_c(
 ) -> None:
     _machine_without(monkeypatch, "gcc", build=[build])
     monkeypatch.setattr(requirements, "_C_HEADER", Path(__file__))
-    assert requirements.missing_packages(NEEDED) == missing
-    assert requirements.missing_packages() == []
+    assert requirements.missing_packages("nspawn", NEEDED) == missing
+    assert requirements.missing_packages("nspawn") == []
 
 
 def test_a_c_compiler_needs_headers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _machine_without(monkeypatch, build=[RUNC])
     monkeypatch.setattr(requirements, "_C_HEADER", tmp_path / "stdio.h")
-    assert requirements.missing_packages(NEEDED) == ["libc6-dev"]
+    assert requirements.missing_packages("nspawn", NEEDED) == ["libc6-dev"]
+
+
+def test_virtual_machines_need_other_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _machine_without(monkeypatch, "systemd-nspawn", "vagrant", "libvirtd")
+    monkeypatch.setattr(requirements, "_SHARE", tmp_path)
+    assert requirements.missing_packages("vagrant") == ["libvirt-daemon-system", "vagrant", "vagrant-libvirt"]
+    (tmp_path / "rubygems-integration/all/gems/vagrant-libvirt-0.11.2").mkdir(parents=True)
+    assert requirements.missing_packages("vagrant") == ["libvirt-daemon-system", "vagrant"]
+    assert requirements.missing_packages("nspawn") == ["systemd-container"]

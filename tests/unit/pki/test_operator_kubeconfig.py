@@ -126,6 +126,6 @@ def test_the_default_target_is_kubectls(monkeypatch, environment, expected):
 
 
 def test_a_cluster_that_was_never_up_has_none(tmp_path):
-    with pytest.raises(StateError, match="no admin kubeconfig") as error:
+    with pytest.raises(StateError, match=r"admin\.kubeconfig is missing") as error:
         operator_kubeconfig.read(State(tmp_path))
     assert "k8sbootstrap up" in error.value.hint

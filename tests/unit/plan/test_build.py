@@ -153,6 +153,22 @@ class TestAddresses:
         assert built.node_api_endpoint == meant
         assert meant.rpartition(":")[0] in built.api_sans
 
+    def test_a_virtual_ip_serves_the_operator_and_no_node(self, plan: Plan) -> None:
+        built = plan([M1, W1], "api: {virtualIP: 10.0.0.100, port: 7443}")
+        assert built.api_endpoint == "10.0.0.100:7443"
+        assert built.node_api_endpoint == "127.0.0.1:7443"
+        assert "10.0.0.100" in built.api_sans
+        master, worker = built.hosts
+        assert (built.balances(worker), built.shares_virtual_ip(worker)) == (True, False)
+        assert built.shares_virtual_ip(master)
+        assert "virtual_ip" in built.package_purposes(master)
+        assert "virtual_ip" not in built.package_purposes(worker)
+
+    def test_a_name_for_a_virtual_ip(self, plan: Plan) -> None:
+        built = plan([M1, W1], "api: {virtualIP: 10.0.0.100, endpoint: api.example.com}")
+        assert built.api_endpoint == built.node_api_endpoint == "api.example.com:6443"
+        assert {"10.0.0.100", "api.example.com"} <= set(built.api_sans)
+
     def test_api_sans(self, plan: Plan) -> None:
         built = plan(
             [M1],

@@ -3,7 +3,7 @@ from typing import get_args
 import yaml
 
 from k8sbootstrap.config.models.base import HookPoint
-from k8sbootstrap.plan.phases import NODE_ROLES, PHASES, UPGRADE, title
+from k8sbootstrap.plan.phases import NODE_ROLES, PHASES, UNCORDON, UPGRADE, title
 from k8sbootstrap.resources import data_dir
 
 
@@ -29,7 +29,17 @@ def test_every_phase_names_the_roles_of_its_playbook() -> None:
 def test_hooks_can_name_every_phase() -> None:
     names = [phase.name for phase in PHASES]
     names.insert(names.index("image_registry") + 1, UPGRADE.name)
-    assert get_args(HookPoint) == (*names, "up", "reset")
+    assert get_args(HookPoint) == (
+        *names,
+        "up",
+        "remove",
+        "certs_renew",
+        "certs_rotate_ca",
+        "reboot",
+        "stop",
+        "start",
+        "reset",
+    )
 
 
 def test_the_upgrade_of_nodes_has_its_playbook() -> None:
@@ -39,6 +49,11 @@ def test_the_upgrade_of_nodes_has_its_playbook() -> None:
         assert play["any_errors_fatal"], "no other node goes out of service after a failure"
         assert play["serial"] == 1
     assert set(NODE_ROLES) < set(UPGRADE.roles)
+
+
+def test_giving_nodes_back_has_its_playbook() -> None:
+    (play,) = yaml.safe_load((data_dir() / "playbooks" / UNCORDON.playbook).read_text())
+    assert tuple(role["role"] for role in play["roles"]) == UNCORDON.roles
 
 
 def test_title_of_other_playbooks() -> None:

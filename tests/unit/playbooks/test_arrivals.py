@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.k8sbootstrap.host import arrivals
 
-from k8sbootstrap.actions import presend
+from k8sbootstrap.actions import upload
 
 STRANGER = 12345
 CONTENT = b"v1"
@@ -146,4 +146,4 @@ def test_folders_that_killed_runs_left_are_found(tmp_path: Path, monkeypatch: py
 
 
 def test_all_folders_on_hosts_have_names_that_reset_knows() -> None:
-    assert presend._folder().startswith(f"{arrivals.PLACE}/{arrivals.PREFIX}")
+    assert upload.new_folder().startswith(f"{arrivals.PLACE}/{arrivals.PREFIX}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import jinja2
 import pytest
 from ansible.module_utils.k8sbootstrap.kube import etcd
 from playbook_code import PLAYBOOKS
@@ -41,7 +42,7 @@ def give_data(paths: Path) -> None:
 
 
 def test_a_bare_host(paths: Path, new_record: New) -> None:
-    nothing = {"members": {}, "formed": False, "api": [], "joined": False, "living": None}
+    nothing = {"members": {}, "formed": False, "api": [], "joined": False, "restoring": "", "living": None}
     assert etcd.look(new_record()) == {"cluster": "", "data": False, "changed": 0, **nothing}
     assert list(paths.iterdir()) == []
 
@@ -192,8 +193,9 @@ def permission() -> str | None:
 
 
 def test_the_permission_is_there_while_the_unit_starts(paths: Path, new_record: New) -> None:
-    with etcd.permitted(new_record(), {"members": MEMBERS, "begin": "new"}):
-        assert permission() == "new\n"
+    with etcd.permitted(new_record(), {"name": "master1", "members": MEMBERS, "begin": "new"}):
+        pairs = "master1=https://10.0.0.11:2380,master2=https://10.0.0.12:2380"
+        assert permission() == f"new {pairs}\n"
         assert new_record().data["etcd"] == {"members": MEMBERS, "formed": False}
     assert permission() is None
 
@@ -202,6 +204,21 @@ def test_it_goes_when_the_unit_fails(paths: Path, new_record: New) -> None:
     with pytest.raises(RuntimeError), etcd.permitted(new_record(), {"members": MEMBERS, "begin": "new"}):
         raise RuntimeError
     assert permission() is None
+
+
+def test_a_member_whose_data_a_restore_brings_may_not_begin(paths: Path, new_record: New) -> None:
+    """It is marked, and one that the restore has placed already is known as that."""
+    wanted = {"members": MEMBERS, "begin": "new", "restoring": "r1"}
+    with etcd.permitted(new_record(), wanted):
+        assert permission() is None
+    assert new_record().data["etcd"] == {"restoring": "r1", "placed": ""}
+    record = new_record()
+    record.data["etcd"] |= {"members": MEMBERS, "formed": True, "placed": "r1"}
+    record.save()
+    with etcd.permitted(new_record(), wanted):
+        assert permission() is None
+    assert new_record().data["etcd"]["placed"] == "r1"
+    assert new_record().data["etcd"]["formed"]
 
 
 @pytest.mark.parametrize("data", [False, True])
@@ -237,6 +254,7 @@ def test_a_member_of_an_older_version_is_written_down(paths: Path, new_record: N
 def start(tmp_path: Path) -> Callable[[], subprocess.CompletedProcess[str]]:
     """Runs the script that the unit starts, with an etcd that only prints its arguments."""
     text = (PLAYBOOKS.parent / "roles/etcd/templates/start-etcd.sh.j2").read_text()
+    text = jinja2.Template(text).render(etcd_name="m1", etcd_address="10.0.0.11")
     for path in ("/var/lib/etcd", "/run/k8sbootstrap"):
         assert f" {path}/" in text or f"<{path}/" in text
         text = text.replace(path, f"{tmp_path}{path}")
@@ -248,14 +266,16 @@ def start(tmp_path: Path) -> Callable[[], subprocess.CompletedProcess[str]]:
 def test_it_starts_where_data_is(start: Any, tmp_path: Path) -> None:
     for number in (1, 2):
         write(tmp_path / f"var/lib/etcd/member/wal/{number}.wal")
-    write(tmp_path / "run/k8sbootstrap/etcd-begin", "new\n")
-    assert start().stdout == "--name=a b --flag=$x --initial-cluster-state=existing\n"
+    write(tmp_path / "run/k8sbootstrap/etcd-begin", "new x=https://y\n")
+    own = "--initial-cluster=m1=https://10.0.0.11:2380"
+    assert start().stdout == f"--name=a b --flag=$x --initial-cluster-state=existing {own}\n"
 
 
 @pytest.mark.parametrize("state", ["new", "existing"])
 def test_it_starts_where_it_may(start: Any, tmp_path: Path, state: str) -> None:
-    write(tmp_path / "run/k8sbootstrap/etcd-begin", f"{state}\n")
-    assert start().stdout == f"--name=a b --flag=$x --initial-cluster-state={state}\n"
+    write(tmp_path / "run/k8sbootstrap/etcd-begin", f"{state} m1=https://x:2380,$(m2)=https://y:2380\n")
+    members = "--initial-cluster=m1=https://x:2380,$(m2)=https://y:2380"
+    assert start().stdout == f"--name=a b --flag=$x --initial-cluster-state={state} {members}\n"
 
 
 @pytest.mark.parametrize("there", ["", "var/lib/etcd/member/snap/db", "var/lib/etcd/member/wal/0.tmp"])

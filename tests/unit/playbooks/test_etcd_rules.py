@@ -19,6 +19,7 @@ BARE: dict[str, Any] = {
     "formed": False,
     "api": [],
     "joined": False,
+    "restoring": "",
     "living": None,
 }
 JOINED = BARE | {"cluster": "demo", "joined": True}
@@ -153,10 +154,40 @@ TWICE = {
     "m3": member(*THREE, living=living(*THREE, cluster="bb", objects=12)),
 }
 REFUSED = {
-    "grown from one to three": (
+    "grown while another member does not answer": (
+        named("m1", "m2", "m3", "e1"),
+        {"m1": member(*THREE), "m2": stopped(*THREE), "m3": member(*THREE), "e1": BARE},
+        "adds e1: members are added only while all others are well, and etcd on m2 does not answer",
+    ),
+    "grown while another member is out of reach": (
+        named("m1", "m2", "m3", "e1"),
+        {"m1": member(*THREE), "m2": member(*THREE), "m3": None, "e1": BARE},
+        "adds e1: members are added only while all others are well, and etcd on m3 does not answer",
+    ),
+    "grown before the first members have all begun": (
+        named("m1", "m2", "m3", "e1"),
+        {
+            "m1": member(*THREE, living=living(*THREE, m3={"started": False})),
+            "m2": member(*THREE, living=living(*THREE, m3={"started": False})),
+            "m3": BARE,
+            "e1": BARE,
+        },
+        "adds e1: members are added only while all others are well, and etcd on m3 does not answer",
+    ),
+    "grown by a host that did not answer": (
         THREE,
-        {"m1": ONE, "m2": BARE, "m3": BARE},
-        "etcd has the member m1, and cluster.yaml adds m2 and m3: without the data of the others they would ",
+        {"m1": ONE, "m2": BARE, "m3": None},
+        "adds m2 and m3, but m3 did not report whether there is etcd data",
+    ),
+    "grown by a host with data": (
+        THREE,
+        {"m1": ONE, "m2": BARE | {"data": True}, "m3": BARE},
+        "adds m2 and m3, but m2 has data of another etcd, or of a member that was taken out",
+    ),
+    "one added and another taken out": (
+        named("m1", "m2", "e1"),
+        {"m1": member(*THREE), "m2": member(*THREE), "m3": member(*THREE), "e1": BARE},
+        "adds e1 and no longer has m3: members can't be added and taken out at once",
     ),
     "grown while the first is stopped": (
         THREE,
@@ -187,11 +218,6 @@ REFUSED = {
         named("m1"),
         {"m1": BARE | {"cluster": "demo", "api": list(OWN.values())}},
         "etcd's data is on 10.0.0.21, 10.0.0.22 and 10.0.0.23, but cluster.yaml puts etcd on m1",
-    ),
-    "a host of its own added": (
-        OWN,
-        {"m1": BARE | {"api": ["10.0.0.21"]}, "e1": member("e1"), "e2": BARE, "e3": BARE},
-        "etcd has the member e1, and cluster.yaml adds e2 and e3",
     ),
     "a master taken out": (
         named("m1"),
@@ -242,6 +268,11 @@ REFUSED = {
         THREE,
         {"m1": stopped(*THREE), "m2": stopped(*THREE, data=False), "m3": stopped(*THREE, data=False)},
         "etcd's data is gone from m2 and m3: /var/lib/etcd/member/wal is empty, but a member ran there",
+    ),
+    "two of three lost their data, and one does not report": (
+        THREE,
+        {"m1": None, "m2": stopped(*THREE, data=False), "m3": stopped(*THREE, data=False)},
+        "no member that reports has it; m1 did not report",
     ),
     "all lost their data": (
         THREE,
@@ -296,6 +327,52 @@ REFUSED = {
 }
 
 
+LEARNER = {"started": False, "id": "1234", "name": ""}
+JOINS = {
+    "from one to three": (
+        THREE,
+        {"m1": ONE, "m2": BARE, "m3": BARE},
+        {"m2": "existing", "m3": "existing"},
+        ["m2", "m3"],
+    ),
+    "a worker that becomes a master": (
+        named("m1", "w1"),
+        {"m1": ONE, "w1": JOINED},
+        {"w1": "existing"},
+        ["w1"],
+    ),
+    "hosts of their own": (
+        OWN,
+        {"m1": BARE | {"api": ["10.0.0.21"]}, "e1": member("e1"), "e2": BARE, "e3": BARE},
+        {"e2": "existing", "e3": "existing"},
+        ["e2", "e3"],
+    ),
+    "killed when the first had been added": (
+        THREE,
+        {"m1": member("m1", living=living("m1", "m2", m2=LEARNER)), "m2": begun(*THREE), "m3": BARE},
+        {"m2": "existing", "m3": "existing"},
+        ["m3"],
+    ),
+    "killed when the first had started": (
+        THREE,
+        {
+            "m1": member("m1", living=living("m1", "m2")),
+            "m2": begun(*THREE, data=True) | {"living": living("m1", "m2")},
+            "m3": BARE,
+        },
+        {"m3": "existing"},
+        ["m3"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", JOINS)
+def test_members_join_those_that_run(case: str) -> None:
+    planned, reports, begin, join = JOINS[case]
+    judged = judge(planned, "demo", reports, [*planned, *reports])
+    assert judged == {"problems": [], "begin": begin, "join": join}
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_it_is_refused(case: str) -> None:
     planned, reports, text = REFUSED[case]
@@ -312,11 +389,10 @@ def test_the_newest_list_of_members_counts() -> None:
     assert verdict(THREE, **reports) == ([], {"m3": "existing"})
 
 
-def test_a_lost_member_is_made_anew_with_these_commands() -> None:
+def test_a_lost_member_is_removed_and_added_again() -> None:
     reports = {"m1": member(*THREE), "m2": BARE, "m3": member(*THREE)}
     hint = verdict(THREE, **reports)[0][0]
-    assert f"etcdctl member remove {first_id('m2')}" in hint
-    assert "etcdctl member add m2 --peer-urls=https://10.0.0.12:2380" in hint
+    assert "If the host is new: k8sbootstrap remove m2 --dead, then up." in hint
 
 
 def test_etcds_own_ids() -> None:
@@ -327,3 +403,41 @@ def test_etcds_own_ids() -> None:
     known = {"cluster": "aa", "members": members, "revision": 1, "objects": 0}
     reports = {"master1": BARE, "other": BARE | {"living": known}}
     assert judge({"master1": "10.86.1.11"}, "lab", reports, [])["begin"] == {"master1": "new"}
+
+
+@pytest.mark.parametrize(
+    "reports",
+    [
+        pytest.param({name: stopped(*THREE, restoring="r1") for name in THREE}, id="all"),
+        pytest.param(
+            {**{name: member(*THREE) for name in THREE}, "m2": member(*THREE, restoring="r1")}, id="one"
+        ),
+        pytest.param(
+            {name: stopped(*THREE, data=False, restoring="r1") for name in THREE}, id="without data"
+        ),
+    ],
+)
+def test_nothing_starts_while_a_restore_has_not_ended(reports: dict[str, Any]) -> None:
+    problems, begin = verdict(THREE, **reports)
+    assert begin == {}
+    assert len(problems) == 1
+    assert "a restore of etcd was begun on m" in problems[0]
+    assert "Run the same k8sbootstrap etcd restore, or recover, again" in problems[0]
+
+
+def test_the_restore_itself_goes_on_whatever_members_have() -> None:
+    reports = {"m1": member(*THREE, restoring="r1"), "m2": BARE | {"restoring": "r1"}, "m3": BARE}
+    judged = judge(THREE, "demo", reports, [*THREE], restoring="r1")
+    assert judged == {"problems": [], "begin": {}, "join": []}
+    other = judge(THREE, "demo", reports, [*THREE], restoring="r2")
+    assert "has not ended" in other["problems"][0]["text"]
+    begins = judge(THREE, "demo", dict.fromkeys(THREE, BARE), [*THREE], restoring="r1")
+    assert begins["begin"] == new(*THREE)
+
+
+def test_members_of_a_restored_cluster_join_where_they_never_started() -> None:
+    """Their ids are of another token: without data they must not begin a cluster of their own."""
+    ids = {name: {"id": f"ff{name[1]}", "started": name != "m3"} for name in THREE}
+    known = living(*THREE, **ids)
+    reports = {name: member(*THREE, living=known) for name in ("m1", "m2")}
+    assert verdict(THREE, **reports, m3=begun(*THREE)) == ([], {"m3": "existing"})

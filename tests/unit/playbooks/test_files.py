@@ -92,6 +92,21 @@ def test_a_changed_file_shows_its_diff_and_asks_for_a_restart(
     assert new_record().data["pending_restarts"] == ["app.service"]
 
 
+def test_a_unit_that_knows_enough_servers_does_not_restart_for_a_new_list(
+    host: Path, apply: Apply, file: Any, new_record: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(files_module, "runs_on", lambda *given: asked.append(given) or len(asked) == 1)
+    apply(file("app.service", "--servers=a\n"))
+    record = new_record()
+    record.restarted("app.service")
+    for content, pending in (("--servers=a,b\n", []), ("--servers=c\n", ["app.service"])):
+        done = apply(file("app.service", content, endpoints="servers"))
+        assert texts(done) == [f"{host}/app.service changed"]
+        assert asked[-1] == ("app.service", "servers", f"{host}/app.service", content.encode())
+        assert new_record().data["pending_restarts"] == pending
+
+
 def test_keys_that_are_read_again_on_reload_restart_nothing(apply: Apply, file: Any, new_record: New) -> None:
     def waiting(content: str) -> tuple[list[str], list[str]]:
         apply(file("app.json", content, live=["mirrors"]))

@@ -36,15 +36,15 @@ def test_an_api_server_uses_its_own_member_alone() -> None:
     assert FILTERS["etcd_urls"](MEMBERS, "c") == "https://10.0.0.3:2379"
 
 
+def test_members_that_come_before_one() -> None:
+    before = FILTERS["members_before"]
+    assert before(MEMBERS, "c", ["a", "other", "c", "b"]) == {"a": "10.0.0.1"}
+    assert before(MEMBERS, "a", ["a", "c", "b"]) == {}
+
+
 def test_an_api_server_without_a_member_uses_all() -> None:
     urls = FILTERS["etcd_urls"](MEMBERS, "other")
     assert urls == "https://10.0.0.2:2379,https://10.0.0.1:2379,https://10.0.0.3:2379"
-
-
-def test_pairs_keep_the_order() -> None:
-    assert FILTERS["member_pairs"](dict(list(MEMBERS.items())[:2]), "https", 2380) == (
-        "b=https://10.0.0.2:2380,a=https://10.0.0.1:2380"
-    )
 
 
 def test_peers_are_all_but_the_host_itself() -> None:

@@ -93,6 +93,7 @@ def find(tmp_path: Path, ca: x509.Pair) -> Find:
             "name": "worker1",
             "certificate": str(tmp_path / "client.pem"),
             "ca": str(tmp_path / "ca.crt"),
+            "authority": (tmp_path / "ca.crt").read_text(),
             "server": server,
         }
         found: dict[str, bool] = identity.find(params, check_mode=check_mode)
@@ -140,10 +141,17 @@ def test_an_expired_certificate(
     assert aside(tmp_path)
 
 
-def test_a_certificate_of_another_ca(tmp_path: Path, serve: Any, find: Find) -> None:
-    write(tmp_path / "client.pem", client(authority()))
+def test_a_certificate_that_is_refused(tmp_path: Path, ca: x509.Pair, serve: Any, find: Find) -> None:
+    write(tmp_path / "client.pem", client(ca))
     assert find(SILENT) == GOOD, "nobody has refused it"
     assert find(serve(401)) == JOINS
+    assert aside(tmp_path)
+
+
+def test_a_certificate_of_another_ca(tmp_path: Path, find: Find) -> None:
+    """Whether or not the API server answers: the CA that signs is known."""
+    write(tmp_path / "client.pem", client(authority()))
+    assert find(SILENT) == JOINS
     assert aside(tmp_path)
 
 
@@ -190,3 +198,16 @@ def test_an_expired_certificate_is_drift(
 def test_other_files_that_are_needed_do_not_expire(tmp_path: Path, part: dict[str, Any]) -> None:
     (tmp_path / "plain").write_text("x")
     assert files.file_drift(part | {"needs": [str(tmp_path / "plain")]}) == []
+
+
+def test_a_ca_that_is_replaced(tmp_path: Path, ca: x509.Pair, find: Find) -> None:
+    """Trusted as long as the other one signs; then the kubelet gets a certificate of the new one."""
+    new = authority()
+    write(tmp_path / "client.pem", client(ca))
+    (tmp_path / "ca.crt").write_bytes(ca.certificate_pem + new.certificate_pem)
+    assert find(SILENT) == GOOD
+    (tmp_path / "ca.crt").write_bytes(new.certificate_pem + ca.certificate_pem)
+    assert find(SILENT, check_mode=True) == JOINS
+    assert not aside(tmp_path)
+    assert find(SILENT) == JOINS
+    assert aside(tmp_path)

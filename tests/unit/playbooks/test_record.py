@@ -81,4 +81,4 @@ def test_a_killed_write_leaves_the_old_record(
         new_record().pend(["b.service"])
     folder = host / "var/lib/k8sbootstrap"
     assert json.loads((folder / "record.json").read_text())["pending_restarts"] == ["a.service"]
-    assert [path.name for path in folder.iterdir()] == ["record.json"]
+    assert {path.name for path in folder.iterdir()} == {"record.json", "record.json.lock"}

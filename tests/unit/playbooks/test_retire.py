@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.k8sbootstrap.host.files import FileSet
-from ansible.module_utils.k8sbootstrap.host.retire import take_off
+from ansible.module_utils.k8sbootstrap.host.retire import stop_retired, take_off
 
 New = Callable[..., Any]
 
@@ -83,3 +83,24 @@ def test_check_mode_says_the_same_and_changes_nothing(calls, host, new_record, i
     assert files(host) == before
     assert calls.read_text() == ""
     assert "api_loadbalancer" in new_record().data["components"]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_units_that_a_component_no_longer_has_stop(tmp_path, calls, new_record, *, check_mode: bool) -> None:
+    (tmp_path / "bin/systemctl").write_text(
+        "#!/bin/sh\n"
+        f'[ "$1" = show ] && printf "Id=etcd-snapshot.timer\nLoadState=loaded\n" || echo "$@" >>{calls}\n'
+    )
+    record = new_record()
+    part = record.component("etcd")
+    part["units"] = ["etcd.service", "etcd-snapshot.timer", "theirs.service"]
+    record.data["units_before"] = {"theirs.service": {"enabled": True, "active": True}}
+    changes = stop_retired("etcd", [{"name": "etcd.service"}], record, check_mode)
+    assert [change["text"] for change in changes] == ["etcd-snapshot.timer stopped and disabled"]
+    if check_mode:
+        assert calls.read_text() == ""
+        assert len(part["units"]) == 3
+    else:
+        assert calls.read_text() == "disable --now etcd-snapshot.timer\n"
+        assert part["units"] == ["etcd.service", "theirs.service"]
+    assert stop_retired("etcd", [{"name": name} for name in part["units"]], record, check_mode) == []

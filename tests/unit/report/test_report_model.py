@@ -1,5 +1,10 @@
+from datetime import UTC, datetime
+
 import pytest
 
+from k8sbootstrap.checks.conformance import record
+from k8sbootstrap.checks.conformance.answers import ToldRun
+from k8sbootstrap.checks.conformance.record import Conformance
 from k8sbootstrap.checks.framework import CheckReport, CheckResult, Status
 from k8sbootstrap.report import changes
 from k8sbootstrap.report.changes import ShownChange, host_changes
@@ -67,7 +72,8 @@ def test_equal_failures_of_many_hosts_are_one(page) -> None:
 def test_a_run_without_a_playbook_says_its_error(page) -> None:
     made = page("preflight", summary=PREFLIGHT)
     assert (made.error, made.next_step) == (PREFLIGHT["error"], "add memory")
-    assert (made.failures, made.hosts, made.changes, made.drawings, made.checks) == ((), (), (), (), None)
+    assert (made.failures, made.hosts, made.changes, made.drawings) == ((), (), (), ())
+    assert (made.checks, made.conformance) == (None, None)
     assert [(part.title, part.outcome, part.notes) for part in made.parts] == [
         ("Host keys", "ok", ()),
         ("Preflight", "failed", ("master1: memory: failed: 512 MB < 1700 MB",)),
@@ -219,6 +225,27 @@ def test_the_table_of_checks(page) -> None:
     assert [(result.check, result.host) for result in table.failures] == [
         ("ssh", "worker2"),
         ("etcd", "master3"),
+    ]
+
+
+def test_the_newest_run_of_conformance(page, state) -> None:
+    results = (
+        CheckResult("sig-apps", "cluster", Status.PASSED, "", title="Job"),
+        CheckResult("sig-apps", "cluster", Status.SKIPPED, "needs 2 nodes", title="DaemonSet"),
+        CheckResult("sig-node", "cluster", Status.FAILED, "timed out", title="Pods"),
+    )
+    run = Conformance("1.37.2", datetime(2026, 11, 29, tzinfo=UTC), "DNS", CheckReport("demo", results, 90.0))
+    record.write(state, run, ToldRun("ended", copied=True, error="", parts=[]))
+    table = page("failed", summary=SUMMARY).conformance
+    assert (table.ok, table.summary) == (False, "1 passed, 1 failed, 1 not run")
+    assert table.about.startswith("Kubernetes 1.37.2, only tests that match DNS, ")
+    assert [(row.name, row.passed, row.failed, row.left_out) for row in table.rows] == [
+        ("sig-apps", 1, 0, 1),
+        ("sig-node", 0, 1, 0),
+    ]
+    assert [[each.title for each in group] for group in (table.failed, table.left_out)] == [
+        ["Pods"],
+        ["DaemonSet"],
     ]
 
 

@@ -200,7 +200,7 @@ def check_events(events: dict[tuple[str, str], dict[str, Any]], directory: Path,
     assert (after["outcome"], after["error"]) == ("ok", "")
     assert 0 < after["seconds"] < 30
     work = {"text": "Work", "kind": "", "action": "", "name": "", "causes": [], "why": []}
-    count = {"ok": 0, "skipped": 0, "failed": 0, "unreachable": False}
+    count = {"ok": 0, "skipped": 0, "failed": 0, "unreachable": False, "restarts": 0, "new": False}
     assert after["results"] == {
         "master1": {**count, "changed": 1, "changes": [work]},
         "worker-1": {**count, "changed": 2, "changes": [work, work]},
@@ -239,6 +239,79 @@ def check_times(run: Run) -> None:
         assert phase.finished is not None
         for event in hooks:
             assert not phase.started < round(event.time, 3) < phase.finished  # as Ansible's side rounds
+
+
+PARTS = {"first": ["host", "etcd"], "second": ["host", "etcd", "control_plane"], "last": ["etcd", "kubelet"]}
+"""Playbooks of one run, as up --restore has them, with their phases."""
+
+
+@pytest.fixture
+def in_parts(hosts: list[HostPlan], playbook: WritePlaybook, tmp_path: Path) -> Callable[[Run], None]:
+    """A run of these playbooks. The last one's phase etcd is for worker-1, too."""
+    for name, phases in PARTS.items():
+        folder = tmp_path / "data/playbooks" / name
+        folder.mkdir()
+        (folder / "callback_plugins").symlink_to(folder.parent / "callback_plugins")
+        for phase in phases:
+            those = "master1:worker-1" if name == "last" else "master1"
+            text = PLAY.format(hosts=those, phase=f"{name} {phase}", folder=tmp_path, more="")
+            playbook(f"{name}/{phase}.yml", text)
+        site = "".join(f"- ansible.builtin.import_playbook: {phase}.yml\n" for phase in phases)
+        playbook(f"{name}/site.yml", site)
+
+    def run(it: Run) -> None:
+        for name in PARTS:
+            path = ansible.playbook_path("site.yml").parent / name / "site.yml"
+            it.playbook(path, hosts[:2], it.state.inventory, is_part=name != "last")
+
+    return run
+
+
+def test_phases_in_parts(go: Callable[..., Run], tmp_path: Path, in_parts: Callable[[Run], None]) -> None:
+    """Hooks run once for each: before its first part, and after its last."""
+    phases = ["host", "etcd", "control_plane", "kubelet"]
+    go(hook("a", before=phases, after=[*phases, "up"]), run=in_parts)
+    assert order(tmp_path) == [
+        "a: before host",
+        "first host",
+        "a: before etcd",
+        "first etcd",
+        "second host",
+        "second etcd",
+        "a: before control_plane",
+        "second control_plane",
+        "a: after host",
+        "last etcd",
+        "a: after etcd",
+        "a: after control_plane",
+        "a: before kubelet",
+        "last kubelet",
+        "a: after kubelet",
+        "a: after up",
+    ]
+    events = read(tmp_path)
+    assert events["before", "etcd"]["hosts"] == ["master1"]
+    assert events["after", "etcd"]["hosts"] == ["master1", "worker-1"]
+    assert events["after", "etcd"]["results"]["master1"]["changed"] == 3
+
+
+def test_a_run_that_ends_between_two_parts(
+    go: Callable[..., Run], tmp_path: Path, in_parts: Callable[[Run], None]
+) -> None:
+    def first_part(it: Run) -> None:
+        path = ansible.playbook_path("site.yml").parent / "first/site.yml"
+        it.playbook(path, [], it.state.inventory, is_part=True)
+        raise HostError("no room for the data")
+
+    with pytest.raises(HostError):
+        go(
+            hook("a", before=["etcd"], after=["etcd", "up"]),
+            hook("", "false", after=["etcd"]),
+            run=first_part,
+        )
+    assert order(tmp_path) == ["first host", "a: before etcd", "first etcd", "a: after etcd", "a: after up"]
+    etcd = read(tmp_path)["after", "etcd"]
+    assert (etcd["outcome"], etcd["error"]) == ("failed", "no room for the data")
 
 
 def test_a_failed_phase(go: Callable[..., Run], tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ def test_summary(state: State, recorded: list[Event]) -> None:
         "skipped": 1,
         "failed": 0,
         "unreachable": False,
+        "restarts": 0,
+        "new": False,
     }
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,14 @@ from k8sbootstrap.errors import HostError
 from k8sbootstrap.hosts.answers import HttpAnswer, RunAnswer
 from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.survey.cluster.requests import ENDPOINT_HEALTH
-from k8sbootstrap.survey.status.collect import KERNEL, OS_RELEASE, collect, status_request, summarize
+from k8sbootstrap.survey.status.collect import (
+    KERNEL,
+    OS_RELEASE,
+    VIRTUAL_IP,
+    collect,
+    status_request,
+    summarize,
+)
 from k8sbootstrap.survey.status.parse import os_name, version
 from tests.json_form import form_of
 from tests.unit.checks.cluster.healthy import healthy, make_plan
@@ -155,6 +163,31 @@ def test_an_api_that_does_not_answer(facts):
     status = summarize(replace(facts, nodes={}, api_error="no API server answered (m1: refused)"), NOW)
     assert status.nodes == ()
     assert "no API server answered (m1: refused)" in shown(status)
+
+
+@pytest.mark.parametrize(
+    ("holders", "words"),
+    [
+        (["m2"], "The virtual IP 192.0.2.100 is on m2\n"),
+        ([], "192.0.2.100 is on no master"),
+        (["m1", "m3"], "192.0.2.100 is on m1, m3"),
+    ],
+)
+def test_who_has_the_virtual_ip(facts, holders, words):
+    api = facts.plan.config.api.model_copy(update={"virtual_ip": IPv4Address("192.0.2.100")})
+    plan = replace(facts.plan, config=facts.plan.config.model_copy(update={"api": api}))
+    assert VIRTUAL_IP not in status_request(plan, plan.hosts[3]).run
+    answers = dict(facts.answers)
+    for host in plan.masters:
+        asked = status_request(plan, host).run
+        seen = "2: eth0    inet 192.0.2.100/32 scope global eth0\n" if host.name in holders else ""
+        more = {name: RunAnswer(0, "Keepalived v2.2.7 (01/16,2022)\n", "") for name in asked}
+        run = {**more, **answers[host.name].run, VIRTUAL_IP: RunAnswer(0, seen, "")}
+        answers[host.name] = replace(answers[host.name], run=run)
+    status = summarize(replace(facts, plan=plan, answers=answers), NOW)
+    assert status.virtual_ip_on == tuple(holders)
+    assert words in shown(status)
+    assert "virtual IP" not in shown(summarize(facts, NOW))
 
 
 def test_json_has_every_certificate_with_iso_times(facts):

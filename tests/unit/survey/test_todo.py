@@ -17,6 +17,7 @@ from k8sbootstrap.survey.etcd_members import EtcdReport
 from k8sbootstrap.survey.nodes import with_unplanned
 from k8sbootstrap.survey.record import HostFinding
 from k8sbootstrap.survey.todo import HostFindings, Survey, compare
+from k8sbootstrap.survey.upgrade.find import may_be_upgrade
 from tests.cluster_yaml import cluster_yaml
 
 CLUSTER = cluster_yaml("master1", "master2", "master3", "worker1")
@@ -90,7 +91,7 @@ def test_bare_hosts(plan: ClusterPlan) -> None:
         role
         for phase in PHASES
         for role in phase.roles
-        if role not in {"api_loadbalancer", "image_registry", "retired"}
+        if role not in {"api_loadbalancer", "api_virtual_ip", "image_registry", "retired"}
     ]
     assert "cluster_rbac" not in survey.work["master2"]
     assert todo_text.summary(survey)[3] == "worker1: everything (a new host)"
@@ -121,6 +122,13 @@ def test_an_api_that_does_not_answer_is_asked_again_by_the_run(plan: ClusterPlan
     assert "(not known: connection refused)" in todo_text.summary(survey)[0]
 
 
+def test_masters_whose_api_does_not_answer_are_asked_nothing(plan: ClusterPlan) -> None:
+    down = {"api_error": "connection refused", "pod_cidrs": None}
+    assert seen(plan, master2=down).without_api == ("master2",)
+    assert seen(plan, master1=None, master2=down, master3=down).without_api == ()
+    assert seen(plan).without_api == ()
+
+
 def test_a_node_that_came_back_with_another_pod_cidr(plan: ClusterPlan) -> None:
     """Itself gives its pods other addresses, and all the others route there."""
     survey = seen(plan, master1={"pod_cidrs": CIDRS | {"worker1": "10.244.9.0/24"}})
@@ -133,6 +141,34 @@ def test_only_masters_say_what_nodes_there_are(plan: ClusterPlan) -> None:
     known = {"pod_cidrs": CIDRS | {"worker1": "10.244.9.0/24"}}
     survey = seen(plan, master1=None, master2=known)
     assert "pod_network" in survey.work["worker1"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "work", "words"),
+    [
+        ("1.37.2", {"kubelet": ("upgrade",)}, "kubelet (still cordoned by an upgrade)"),
+        ("", {"kubelet": ("upgrade",)}, "kubelet (still cordoned by an upgrade)"),
+        ("remove", {"node_uncordon": ("remove",)}, "node_uncordon (still cordoned by k8sbootstrap remove)"),
+        (
+            "reboot:1f",
+            {"node_uncordon": ("reboot",)},
+            "node_uncordon (still cordoned by k8sbootstrap reboot)",
+        ),
+        ("stop", {"node_uncordon": ("stop",)}, "node_uncordon (stopped by k8sbootstrap stop)"),
+    ],
+)
+def test_a_node_that_a_stopped_command_left_cordoned(
+    plan: ClusterPlan, reason: str, work: dict[str, tuple[str, ...]], words: str
+) -> None:
+    survey = seen(plan, master1={"cordoned": {"worker1": reason}})
+    assert todo(survey) == {"worker1": work}
+    assert todo_text.summary(survey) == [f"worker1: {words}"]
+    assert may_be_upgrade(survey) is ("kubelet" in work)
+
+
+def test_only_masters_say_which_nodes_are_cordoned(plan: ClusterPlan) -> None:
+    assert seen(plan, worker1={"cordoned": {"worker1": "remove"}}).settled
+    assert seen(plan, worker1=None, master1={"cordoned": {"worker1": "remove"}}).settled
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -236,6 +272,11 @@ def test_a_worker_that_no_longer_needs_its_load_balancer(tmp_path: Path) -> None
     survey = seen(plan, worker1={"digests": before, "drift": drift})
     assert todo(survey) == {"worker1": {"retired": ("configuration",)}}
     assert seen(plan).settled
+
+
+def test_masters_that_no_longer_have_a_virtual_ip(plan: ClusterPlan) -> None:
+    before = wanted(plan)["master1"] | {"api_virtual_ip": "before"}
+    assert todo(seen(plan, master1={"digests": before})) == {"master1": {"retired": ("configuration",)}}
 
 
 MEMBER = {

@@ -58,6 +58,8 @@ class Upstream:
             for file in BINARIES:
                 path = f"v{version}/bin/linux/{arch}/{file}"
                 self.put(f"{path}.sha256", digest(path))
+            tests = f"v{version}/kubernetes-test-linux-{arch}.tar.gz"
+            self.put(f"{tests}.sha256", digest(tests))
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -151,11 +153,13 @@ def test_all_newer_patches_are_added_in_order_and_comments_stay(folder: Path, up
     assert catalogue.sha256["kubernetes/1.36.6/arm64/kube-proxy"] == digest(
         "v1.36.6/bin/linux/arm64/kube-proxy"
     )
-    kept = [
-        line for line in sums.splitlines() if not line.startswith(("kubernetes/1.36.6", "kubernetes/1.36.7"))
-    ]
+    assert catalogue.sha256["kubernetes-test/1.36.6/arm64"] == digest(
+        "v1.36.6/kubernetes-test-linux-arm64.tar.gz"
+    )
+    new = ("kubernetes/1.36.6", "kubernetes/1.36.7", "kubernetes-test/1.36.6", "kubernetes-test/1.36.7")
+    kept = [line for line in sums.splitlines() if not line.startswith(new)]
     assert kept == before[1].splitlines()
-    assert len(sums.splitlines()) == len(kept) + 2 * 2 * len(BINARIES)
+    assert len(sums.splitlines()) == len(kept) + 2 * 2 * (len(BINARIES) + 1)
     assert run(folder, upstream.url).output == "nothing is new\n"
 
 
@@ -167,7 +171,7 @@ def test_checksums_of_a_catalogued_release_are_completed(folder: Path, upstream:
             upstream.put(f"v1.36.4/bin/linux/{arch}/{file}.sha256", known + "\n")
     done = run(folder, upstream.url, "1.36.4")
     assert done.exit_code == 0, done.output
-    assert len(done.output.splitlines()) == 2 * 4
+    assert len(done.output.splitlines()) == 2 * (4 + 1)
     ours = [line for line in texts(folder)[1].splitlines() if line.startswith("kubernetes/1.36.4/amd64/")]
     assert [line.split("/")[3].partition(":")[0] for line in ours] == list(BINARIES)
 

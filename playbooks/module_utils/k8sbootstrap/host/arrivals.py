@@ -20,7 +20,7 @@ PREFIX = "k8sbootstrap-tmp-"
 """What names of the folders begin with; ``actions/presend.py`` and the action ``own_module`` make them."""
 ARRIVING = ".k8sbootstrap-new"
 """Ending of a file that is not whole yet, beside where it belongs."""
-_PART = ".part"
+PART = ".part"
 """Ending of a file that is being sent ahead."""
 _STALLED = 3.0
 """Seconds without a new byte after which a file that is being sent ahead is given up."""
@@ -102,7 +102,7 @@ def arrived(folder: str, name: str) -> str | None:
         try:
             if not _is_ours(os.lstat(folder)):
                 return None
-            now = os.lstat(path + _PART).st_size
+            now = os.lstat(path + PART).st_size
         except OSError:
             return path if os.path.lexists(path) else None
         if now > size:

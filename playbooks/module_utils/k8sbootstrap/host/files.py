@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import grp
 import hashlib
@@ -17,9 +18,23 @@ from collections.abc import Mapping
 from http.client import HTTPMessage
 from typing import IO, TypedDict, cast
 
-from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, Cause, Change, change
+from ansible.module_utils.k8sbootstrap.changes import (
+    CONFIGURATION,
+    DRIFT,
+    NEW,
+    RENEWAL,
+    Cause,
+    Change,
+    change,
+)
 from ansible.module_utils.k8sbootstrap.host.arrivals import ARRIVING, arrived, place
-from ansible.module_utils.k8sbootstrap.host.certificates import has_expired
+from ansible.module_utils.k8sbootstrap.host.certificates import (
+    belong_together,
+    end_of,
+    ends_soon,
+    has_expired,
+)
+from ansible.module_utils.k8sbootstrap.host.endpoints import runs_on
 from ansible.module_utils.k8sbootstrap.host.foreign import content_of
 from ansible.module_utils.k8sbootstrap.host.merge import only_live
 from ansible.module_utils.k8sbootstrap.host.record import (
@@ -39,6 +54,8 @@ _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 """What files begin with that nobody can read in a diff."""
 _DOWNLOADING = ".k8sbootstrap-download"
 """Ending of a binary that is being fetched, beside where it belongs."""
+BEFORE = ".k8sbootstrap-before"
+"""Ending of what a file held, until its program has taken the new content."""
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -87,6 +104,7 @@ class FileSet:
         self.inputs: dict[str, list[str]] = {}
         self._new: list[str] = []
         self._notes: dict[str, FileNotes] = {}
+        self._renewed: set[str] = set()
 
     def missing_binaries(self, uploads: dict[str, str]) -> list[str]:
         """Destinations of binaries that are neither here nor uploaded nor to be had from their URLs.
@@ -116,8 +134,12 @@ class FileSet:
         for directory in self.request["directories"]:
             self._directory(directory)
         self.record.save()
+        kept = self._kept()
+        if self._renewed and not self.check_mode:
+            self.part["digest"] = ""  # a run that is killed between a certificate and its key must be seen
+            self.record.save()
         for wanted in self.request["files"]:
-            content = contents[wanted["dest"]]
+            content = kept.get(wanted["dest"], contents[wanted["dest"]])
             if content is None:
                 continue
             self._file(wanted, hashlib.sha256(content).hexdigest(), content)
@@ -127,11 +149,58 @@ class FileSet:
         self._prune()
         self.record.save()
 
+    def write(self, wanted: File) -> None:
+        """Bring one file to the wanted state; others stay."""
+        content = base64.b64decode(wanted["content"])
+        self._file(wanted, hashlib.sha256(content).hexdigest(), content)
+        relabel(self._new)
+        self.record.save()
+
     def _content(self, wanted: File) -> bytes | None:
-        content, self._notes[wanted["dest"]] = content_of(
-            wanted, self.part["files"].get(wanted["dest"]), ORIGINALS
-        )
+        content, notes = content_of(wanted, self.part["files"].get(wanted["dest"]), ORIGINALS)
+        leaf = wanted.get("leaf")
+        self._notes[wanted["dest"]] = {**notes, "leaf": leaf} if leaf else notes
         return content
+
+    def _kept(self) -> dict[str, bytes]:
+        """Certificates and keys that stay, though the controller has others that say the same.
+
+        Another controller may have made them, or a renewal of which this one does not know. A certificate and
+        its key stay together or not at all.
+        """
+        now = time.time()
+        pairs: dict[str, list[File]] = {}
+        for wanted in self.request["files"]:
+            if wanted.get("leaf"):
+                pairs.setdefault(certificate_path(wanted["dest"]), []).append(wanted)
+        kept = {}
+        for certificate, files in pairs.items():
+            keys = [wanted["dest"] for wanted in files if wanted["dest"] != certificate]
+            if not all(self._says_the_same(wanted) for wanted in files):
+                continue
+            if not all(belong_together(certificate, key) for key in keys):
+                continue
+            leaf = files[0]["leaf"]
+            soon = leaf is not None and ends_soon(certificate, leaf["authority_ends"], now)
+            if soon or any(wanted["renew"] for wanted in files):
+                self._renewed.update(wanted["dest"] for wanted in files)
+                continue
+            for wanted in files:
+                with open(wanted["dest"], "rb") as handle:
+                    kept[wanted["dest"]] = handle.read()
+        return kept
+
+    def _says_the_same(self, wanted: File) -> bool:
+        """Whether a certificate or key is there as it was written, and says what the wanted one says."""
+        known, leaf = self.part["files"].get(wanted["dest"]), wanted["leaf"]
+        known_leaf = known.get("leaf") if known else None
+        return (
+            known is not None
+            and leaf is not None
+            and known_leaf is not None
+            and known_leaf["says"] == leaf["says"]
+            and self._has(wanted["dest"], known["sha256"])
+        )
 
     # users and directories
 
@@ -204,7 +273,8 @@ class FileSet:
         if same_content and now and (stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid) == (mode, *owned):
             if known is None:
                 self.part["files"][dest] = self._entry(dest, digest, self._keep_original(dest))
-            elif known["sha256"] != digest:  # what somebody added is part of it now
+            elif known["sha256"] != digest or known.get("leaf") != self._notes.get(dest, {}).get("leaf"):
+                # what somebody added is part of it now
                 self.part["files"][dest] = self._entry(dest, digest, known["original"])
             return
         if same_content:
@@ -219,10 +289,16 @@ class FileSet:
                 os.chmod(dest, mode)
                 self.part["files"][dest] = self._entry(dest, digest, original)
             return
-        causes = file_causes(known, digest, self._digest(dest) if now and known else None)
+        causes: tuple[Cause, ...] = (RENEWAL,)
+        if dest not in self._renewed:
+            causes = file_causes(known, digest, self._digest(dest) if now and known else None)
         self.changes.append(change("file", "change" if now else "add", dest, *causes))
         self._diff(wanted, now, source)
-        units = [unit for unit in wanted["restarts"] if _is_loaded_and_not_inactive(unit)]
+        units = [
+            unit
+            for unit in wanted["restarts"]
+            if _is_loaded_and_not_inactive(unit) and not self._runs_on(unit, wanted, source)
+        ]
         for unit in units:
             self.inputs.setdefault(unit, []).append(dest)
         self.record.pend(units, reload=self._is_live(wanted, now, source))
@@ -246,6 +322,12 @@ class FileSet:
         if now is None or isinstance(source, str):
             return False
         return only_live(wanted["dest"], wanted.get("live"), source)
+
+    @staticmethod
+    def _runs_on(unit: str, wanted: File, source: bytes | str) -> bool:
+        """Whether a unit may go on with the servers that it was started with."""
+        flag = wanted.get("endpoints")
+        return bool(flag) and isinstance(source, bytes) and runs_on(unit, flag, wanted["dest"], source)
 
     def _has(self, dest: str, digest: str) -> bool:
         return self._digest(dest) == digest
@@ -350,6 +432,11 @@ def digest_of(path: str, known: FileEntry | None) -> str:
     return _sha256(path)
 
 
+def certificate_path(path: str) -> str:
+    """The path of the certificate that belongs to a key; any other path as it is."""
+    return path[: -len(".key")] + ".crt" if path.endswith(".key") else path
+
+
 def file_causes(known: FileEntry | None, wanted: str, found: str | None) -> tuple[Cause, ...]:
     """Why a file's content is not as wanted.
 
@@ -385,8 +472,22 @@ def file_drift(part: Component) -> list[Change]:
             known.get("gid"),
         ):
             changes.append(change("file", "mode", path, DRIFT))
+        leaf = known.get("leaf")
+        if leaf and certificate_path(path) == path and ends_soon(path, leaf["authority_ends"], time.time()):
+            changes.append(change("file", "change", path, RENEWAL))
     changes += [change("file", "add", path, DRIFT) for path in part["needs"] if not _is_good(path)]
     return changes
+
+
+def certificate_ends(part: Component) -> dict[str, float]:
+    """When certificates of a component end: the controller's names for them to seconds since 1970."""
+    ends = {}
+    for path, known in part["files"].items():
+        leaf = known.get("leaf")
+        end = end_of(path) if leaf and certificate_path(path) == path else None
+        if leaf and end is not None:
+            ends[leaf["name"]] = end
+    return ends
 
 
 def _is_good(path: str) -> bool:
@@ -396,7 +497,7 @@ def _is_good(path: str) -> bool:
 
 def restore(dest: str, original: str | None) -> None:
     """Remove a file of ours; put back the one that was there before us, if there was one."""
-    for ending in (ARRIVING, _DOWNLOADING):
+    for ending in (ARRIVING, _DOWNLOADING, BEFORE):
         if os.path.lexists(dest + ending):
             os.unlink(dest + ending)
     if original:
@@ -428,9 +529,13 @@ def _as_file(binary: Binary) -> File:
         "group": "root",
         "secret": True,
         "live": [],
+        "endpoints": "",
         "merge": "",
         "keep": False,
         "replace": False,
+        "leaf": None,
+        "renew": False,
+        "reread": None,
     }
 
 

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
-from typing import Any, TypedDict, cast
+from typing import Any, TextIO, TypedDict, cast
+
+from ansible.module_utils.k8sbootstrap.host.request import Leaf
 
 DIRECTORY = "/var/lib/k8sbootstrap"
 PATH = DIRECTORY + "/record.json"
@@ -24,7 +27,10 @@ class _Written(TypedDict):
 
 
 class FileNotes(TypedDict, total=False):
-    """What is kept of a file whose settings are merged with somebody else's."""
+    """What is kept of a certificate, or of a file whose settings are merged with somebody else's."""
+
+    leaf: Leaf
+    """Of a certificate, its key, or a kubeconfig."""
 
     theirs: bool
     """Whether somebody else's are in it."""
@@ -145,6 +151,10 @@ class EtcdMember(TypedDict, total=False):
     """Name to address of the members that it was begun with."""
     formed: bool
     """Whether it has formed a cluster with them."""
+    restoring: str
+    """Id of the restore that has begun here and not ended."""
+    placed: str
+    """The same once the member's data is that of the snapshot."""
 
 
 class _Later(TypedDict, total=False):
@@ -200,12 +210,18 @@ class Data(_Later):
 class Record:
     """The record of one host; ``save`` writes it atomically.
 
+    Until this process ends, what a master's timer starts waits before it renews certificates: it writes the
+    record, too.
+
     Args:
         check_mode: Never write it.
     """
 
     def __init__(self, check_mode: bool = False) -> None:
         self.check_mode = check_mode
+        self._lock: TextIO | None = None
+        if not check_mode and os.path.exists(PATH):
+            self._hold()
         try:
             with open(PATH, encoding="utf-8") as handle:
                 known: dict[str, Any] = json.load(handle)
@@ -243,12 +259,18 @@ class Record:
                 waiting.remove(unit)
         self.save()
 
+    def _hold(self) -> None:
+        if self._lock is None:  # closing a second one would let go of the first, too
+            self._lock = open(PATH + ".lock", "a")  # noqa: SIM115 - open as long as this process lives
+            fcntl.lockf(self._lock, fcntl.LOCK_EX)
+
     def save(self) -> None:
         """Write the record if it changed."""
         text = json.dumps(self.data, sort_keys=True)
         if self.check_mode or text == self._saved:
             return
         os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+        self._hold()
         write_atomically(PATH, text.encode(), 0o600, 0, 0)
         self._saved = text
 

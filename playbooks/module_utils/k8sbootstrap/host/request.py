@@ -43,6 +43,27 @@ class Binary(_Placed):
     """Where the host may fetch it."""
 
 
+class Leaf(TypedDict):
+    """What the controller knows of a certificate that it made, or of the file with its key."""
+
+    name: str
+    """Its name in the controller's PKI."""
+    says: str
+    """Digest of what it says: whom it names, who signs it. A new one says the same."""
+    authority_ends: float
+    """When its CA ends, in seconds since 1970."""
+
+
+class Reread(TypedDict):
+    """How a file is changed that a running API server reads again by itself, and may refuse."""
+
+    unit: str
+    server: str
+    """URL of the API server here."""
+    after: list[str]
+    """URLs of those that must have taken it first."""
+
+
 class File(_Placed):
     """A file with its content."""
 
@@ -54,12 +75,20 @@ class File(_Placed):
     """Whether no diff shows it."""
     live: list[str]
     """Keys of a JSON file that its program reads again when it is told to."""
+    endpoints: str
+    """Flag of a unit that lists servers: see endpoints.py. Empty for none."""
     merge: str
     """docker or containerd where its settings are put together with those that are there; else empty."""
     keep: bool
     """Whether somebody else's file stays."""
     replace: bool
     """Whether the cluster's programs write it too."""
+    leaf: Leaf | None
+    """Of a certificate, its key, or a kubeconfig; else None."""
+    renew: bool
+    """Whether it replaces one that says the same and is still good."""
+    reread: Reread | None
+    """Of a file that an API server reads again by itself; else None."""
 
 
 class Health(TypedDict, total=False):
@@ -82,6 +111,8 @@ class Unit(TypedDict):
     """Whether it restarts on one host at a time only."""
     reload: bool
     """Whether it is reloaded instead of restarted."""
+    missing: list[str]
+    """Command that prints what the unit has set and is not there any more (losses.py); empty for most."""
 
 
 class Image(TypedDict):
@@ -117,10 +148,14 @@ class Registry(TypedDict, total=False):
 class Etcd(TypedDict, total=False):
     """How etcd's member may start; empty for other components."""
 
+    name: str
+    """Of the member here."""
     members: dict[str, str]
     """Name to address."""
     begin: str
     """State to start in without data, new or existing; empty where it may not."""
+    restoring: str
+    """Id of a restore that brings the member's data: it is installed and does not start. Empty for none."""
 
 
 class Request(TypedDict):
@@ -142,6 +177,8 @@ class Request(TypedDict):
     digest: str
     """Of the inputs, for the record."""
     etcd: Etcd
+    replaces: list[str]
+    """Components to take off before the units start."""
     absent: list[str]
     """Components to take off; nothing else is done then."""
     restart: bool

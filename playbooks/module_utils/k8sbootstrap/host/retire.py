@@ -8,7 +8,8 @@ import subprocess
 from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, Change, change
 from ansible.module_utils.k8sbootstrap.host.files import restore
 from ansible.module_utils.k8sbootstrap.host.record import Component, Record
-from ansible.module_utils.k8sbootstrap.host.units import give_back
+from ansible.module_utils.k8sbootstrap.host.request import Unit
+from ansible.module_utils.k8sbootstrap.host.units import give_back, stop_for_good
 
 
 def take_off(name: str, record: Record, check_mode: bool) -> list[Change]:
@@ -44,6 +45,26 @@ def take_off(name: str, record: Record, check_mode: bool) -> list[Change]:
     del record.data["components"][name]
     record.save()
     return changes
+
+
+def stop_retired(name: str, wanted: list[Unit], record: Record, check_mode: bool) -> list[Change]:
+    """Stop units that a component no longer has; those that were there before it are left alone.
+
+    Returns:
+        What was, or in check mode would be, changed.
+
+    Raises:
+        UnitError: One does not stop.
+    """
+    part = record.component(name)
+    names = {unit["name"] for unit in wanted}
+    gone = [unit for unit in part["units"] if unit not in names and unit not in record.data["units_before"]]
+    if gone and not check_mode:
+        stop_for_good(gone)
+        part["units"] = [unit for unit in part["units"] if unit not in gone]
+        for unit in gone:
+            record.restarted(unit)
+    return [change("unit", "stop", unit, CONFIGURATION) for unit in gone]
 
 
 def _leave_folders(part: Component) -> list[str]:

@@ -8,11 +8,16 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ansible.module_utils.k8sbootstrap.changes import CONFIGURATION, DRIFT, NEW, Cause, Change, change
+from ansible.module_utils.k8sbootstrap.host.losses import losses
+from ansible.module_utils.k8sbootstrap.host.patience import while_busy, within
 from ansible.module_utils.k8sbootstrap.host.record import Record, UnitBefore
 from ansible.module_utils.k8sbootstrap.host.request import Health, Unit
+
+_SECONDS_FOR_PATHS = 300
+"""For what a program makes with the help of other hosts, such as a certificate: they may be slow."""
 
 
 class UnitError(Exception):
@@ -48,6 +53,7 @@ class Units:
         self.restarted: list[str] = []
         self.reloaded: list[str] = []
         self.enabled: list[str] = []
+        self.lost: list[Change] = []
 
     @property
     def pending(self) -> list[str]:
@@ -60,6 +66,7 @@ class Units:
         """What was (or in check mode would be) done to units."""
         return [
             *(change("unit", "enable", name, self._cause(name)) for name in self.enabled),
+            *self.lost,
             *(change("unit", "start", name, self._cause(name)) for name in self.started),
             *(change("unit", "restart", name, why=self.inputs.get(name, ())) for name in self.restarted),
             *(change("unit", "reload", name, why=self.inputs.get(name, ())) for name in self.reloaded),
@@ -68,8 +75,11 @@ class Units:
     def _cause(self, name: str) -> Cause:
         return DRIFT if name in self.known else CONFIGURATION if self.known else NEW
 
-    def apply(self) -> None:
+    def apply(self, when_active: Callable[[], None] = lambda: None) -> None:
         """Enable and start units, restart those that may restart at once, and wait for the health of all.
+
+        Args:
+            when_active: Called when a unit is active, before its health is waited for.
 
         Raises:
             UnitError: a unit failed.
@@ -89,18 +99,36 @@ class Units:
         for unit in self.wanted:
             name = unit["name"]
             if name not in self.part["units"]:
-                self._note_before(name, states.get(name, {}))
-                self.part["units"].append(name)
-            active = states.get(name, {}).get("ActiveState") == "active"
-            if not active:
-                self._start(unit)
-            elif name in self.record.data["pending_restarts"] and not unit["rolling"]:
-                self._restart(unit)
-            elif name in self.record.data["pending_reloads"]:
-                self._reload(name)
+                self._take_over(name, states.get(name, {}))
+            state = states.get(name, {}).get("ActiveState")
+            if state == "active":
+                self._bring_up_to_date(unit)
+            else:
+                self._start(unit, is_starting=state == "activating")
+            when_active()
             if unit["name"] not in self.pending:
                 self._wait(unit)
         self.record.save()
+
+    def note(self) -> None:
+        """Only write down that the units are ours: somebody else starts them."""
+        states = self._states()
+        for unit in self.wanted:
+            if unit["name"] not in self.part["units"]:
+                self._take_over(unit["name"], states.get(unit["name"], {}))
+        self.record.save()
+
+    def _bring_up_to_date(self, unit: Unit) -> None:
+        """Restart or reload a unit that runs, if it has to."""
+        name = unit["name"]
+        if name in self.record.data["pending_restarts"]:
+            if not unit["rolling"]:
+                self._restart(unit)
+        elif name in self.record.data["pending_reloads"]:
+            self._reload(name)
+        elif lost := losses(unit["missing"]):
+            self.lost += lost
+            self._reload(name)
 
     def wait_for_paths(self, paths: list[str]) -> None:
         """Wait until the component's programs have made what it can't do without.
@@ -110,13 +138,12 @@ class Units:
         """
         if self.check_mode:
             return
-        seconds = max(unit["timeout"] for unit in self.wanted) if paths else 0
-        deadline = time.monotonic() + seconds
+        goes_on = within(_SECONDS_FOR_PATHS)
         for path in paths:
             while not os.path.exists(path):
-                if time.monotonic() > deadline:
+                if not goes_on():
                     journals = "\n".join(_journal(unit["name"]) for unit in self.wanted)
-                    raise UnitError(f"{path} does not exist after {seconds} s\n{journals}")
+                    raise UnitError(f"{path} does not exist after {_SECONDS_FOR_PATHS} s\n{journals}")
                 time.sleep(0.2)
 
     def restart_one_by_one(self, peers: list[Health]) -> None:
@@ -134,7 +161,7 @@ class Units:
                 continue
             if not self.check_mode:
                 for peer in peers:
-                    problem = _until_healthy(peer, 15)
+                    problem = until_healthy(peer, within(15))
                     if problem:
                         raise UnitError(
                             "{} was not restarted: its peer {} is not healthy ({}), and a restart could stop "
@@ -145,28 +172,35 @@ class Units:
             self._restart(unit)
             self._wait(unit)
 
-    def _note_before(self, name: str, state: Mapping[str, str]) -> None:
-        """Keep what a unit that is not ours was like, so that it can be that again."""
+    def _take_over(self, name: str, state: Mapping[str, str]) -> None:
+        """Write down that a unit is ours, and what one that was there before was like."""
         if state.get("LoadState") == "loaded" and f"/etc/systemd/system/{name}" not in self.part["files"]:
             before: UnitBefore = {
                 "enabled": state.get("UnitFileState") == "enabled",
                 "active": state.get("ActiveState") == "active",
             }
             self.record.data["units_before"].setdefault(name, before)
+        self.part["units"].append(name)
 
     def _states(self) -> dict[str, dict[str, str]]:
         return unit_states([unit["name"] for unit in self.wanted])
 
-    def _start(self, unit: Unit) -> None:
-        self.started.append(unit["name"])
+    def _start(self, unit: Unit, *, is_starting: bool) -> None:
+        """Start a unit. One that is starting may run out of time that began before it could start at all."""
+        name = unit["name"]
+        self.started.append(name)
         if self.check_mode:
             return
-        subprocess.run(["systemctl", "reset-failed", unit["name"]], check=False, capture_output=True)
-        _run_unit("start", unit["name"])
-        self.record.restarted(unit["name"])
+        try:
+            _start(name)
+        except UnitError:
+            if not is_starting:
+                raise
+            _start(name)
+        self.record.restarted(name)
 
     def _restart(self, unit: Unit) -> None:
-        self.restarted.append(unit["name"])
+        (self.reloaded if unit["reload"] else self.restarted).append(unit["name"])
         if self.check_mode:
             return
         _run_unit("reload-or-restart" if unit["reload"] else "restart", unit["name"])
@@ -181,14 +215,16 @@ class Units:
     def _wait(self, unit: Unit) -> None:
         if self.check_mode:
             return
-        problem = _until_healthy(unit["health"], unit["timeout"]) if unit["health"] else None
+        began = time.monotonic()
+        goes_on = while_busy(unit["name"], unit["timeout"])
+        problem = until_healthy(unit["health"], goes_on) if unit["health"] else None
         if problem:
             raise UnitError(
-                "{} is not healthy after {} s: {}\n{}".format(
-                    unit["name"], unit["timeout"], problem, _journal(unit["name"])
+                "{} is not healthy after {:.0f} s: {}\n{}".format(
+                    unit["name"], time.monotonic() - began, problem, _journal(unit["name"])
                 )
             )
-        if unit["name"] in self.restarted:
+        if unit["name"] in (*self.restarted, *self.reloaded):
             self.record.restarted(unit["name"])
 
 
@@ -225,6 +261,26 @@ def give_back(name: str, before: UnitBefore) -> str:
     return "".join(each.stderr for each in done if each.returncode != 0).strip()
 
 
+def stop_for_good(units: list[str]) -> bool:
+    """Stop services that are there, all at once, and see that a boot does not start them.
+
+    Raises:
+        UnitError: One does not stop.
+    """
+    show = ["systemctl", "show", "--property=Id,LoadState", *units]
+    shown = subprocess.run(show, check=False, capture_output=True, text=True).stdout
+    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.split("\n\n")]
+    there = [block["Id"] for block in blocks if block.get("LoadState") == "loaded"]
+    if not there:
+        return False
+    done = subprocess.run(
+        ["systemctl", "disable", "--now", *there], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise UnitError(f"systemctl disable --now {' '.join(there)} failed: {done.stderr.strip()[-300:]}")
+    return True
+
+
 def unit_drift(names: list[str], states: Mapping[str, Mapping[str, str]]) -> list[Change]:
     """What somebody did to units since they were set up."""
     changes = []
@@ -241,6 +297,11 @@ def _systemctl(*arguments: str) -> None:
     subprocess.run(["systemctl", *arguments], check=True, capture_output=True, text=True)
 
 
+def _start(name: str) -> None:
+    subprocess.run(["systemctl", "reset-failed", name], check=False, capture_output=True)
+    _run_unit("start", name)
+
+
 def _run_unit(verb: str, name: str) -> None:
     done = subprocess.run(["systemctl", verb, name], check=False, capture_output=True, text=True)
     if done.returncode != 0:
@@ -253,10 +314,9 @@ def _journal(name: str) -> str:
     return f"Last lines of its journal:\n{out}" if out else "Its journal is empty."
 
 
-def _until_healthy(health: Health, timeout: float) -> str | None:
+def until_healthy(health: Health, goes_on: Callable[[], bool]) -> str | None:
     """Ask the health endpoint until it answers 200; None then, else the last answer in words."""
     context = None
-    deadline = time.monotonic() + timeout
     pause = 0.1
     while True:
         try:
@@ -273,7 +333,7 @@ def _until_healthy(health: Health, timeout: float) -> str | None:
             problem = "{} answered {} {}".format(health["url"], error.code, body)
         except (OSError, ValueError) as error:
             problem = "{}: {}".format(health["url"], getattr(error, "reason", None) or error)
-        if time.monotonic() > deadline:
+        if not goes_on():
             return problem
         time.sleep(pause)
         pause = min(pause * 1.5, 1.0)

@@ -7,32 +7,24 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from ansible.module_utils.k8sbootstrap.kube.kubectl import KubectlError, Object, items, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.kube.kubectl import (
+    KubectlError,
+    Object,
+    items,
+    kubectl,
+    kubectl_json,
+    patiently,
+)
 from ansible.module_utils.k8sbootstrap.kube.objects import CORDONED
 
-_PATIENCE = 30
-"""Seconds that an API server may be away."""
 _LEASES = ("kube-controller-manager", "kube-scheduler")
 _FINISHED = ("Succeeded", "Failed")
-_Answer = TypeVar("_Answer")
 
 
 class DrainError(Exception):
     """A node could not be drained or does not come back; the text says what holds it up."""
-
-
-def patiently(ask: Callable[[], _Answer], seconds: float = _PATIENCE) -> _Answer:
-    """What ``ask`` returns, tried again while it raises KubectlError and there is time."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return ask()
-        except KubectlError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(1)
 
 
 def node_object(name: str) -> Object:
@@ -93,16 +85,19 @@ def wait_for_leaders(timeout: float = 60) -> None:
             )
 
 
-def cordon(node: Object, version: str) -> bool:
-    """Keep new pods off a node, and remember in it that this was done here.
+def cordon(node: Object, reason: str) -> bool:
+    """Keep new pods off a node, and write into it that this was done here, and why.
 
     Returns:
-        Whether this was done; a node that somebody else keeps pods off stays his.
+        Whether pods are kept off it here; a node that somebody else keeps pods off stays his.
     """
-    if node["spec"].get("unschedulable"):
+    known = node["metadata"].get("annotations", {}).get(CORDONED)
+    cordoned = node["spec"].get("unschedulable")
+    if cordoned and known is None:
         return False
-    patch = {"metadata": {"annotations": {CORDONED: version}}, "spec": {"unschedulable": True}}
-    _patch(node["metadata"]["name"], patch)
+    if not cordoned or known != reason:
+        patch = {"metadata": {"annotations": {CORDONED: reason}}, "spec": {"unschedulable": True}}
+        _patch(node["metadata"]["name"], patch)
     return True
 
 

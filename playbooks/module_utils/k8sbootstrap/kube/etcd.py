@@ -20,6 +20,7 @@ from typing import Any
 from ansible.module_utils.k8sbootstrap.host.record import EtcdMember, Record, write_atomically
 from ansible.module_utils.k8sbootstrap.host.request import Etcd
 from ansible.module_utils.k8sbootstrap.host.units import tls
+from ansible.module_utils.k8sbootstrap.kube.etcd_join import initial_cluster, peer_url
 
 DATA = "/var/lib/etcd"
 BEGIN = "/run/k8sbootstrap/etcd-begin"
@@ -43,7 +44,8 @@ def look(record: Record) -> dict[str, Any]:
         in seconds since 1970; 0 where there is no such folder. ``members``: name → address, of the cluster
         that the member here was made for; empty where there is no record of one. ``formed``: that member was
         well once. ``api``: addresses of the members that the API server here uses. ``joined``: the host is a
-        node. ``living``: what its own member reports (see ``ask``); None where it does not answer.
+        node. ``restoring``: id of a restore that was begun and has not ended. ``living``: what its own member
+        reports (see ``ask``); None where it does not answer.
     """
     try:
         living = ask() if os.path.exists(PKI + "/healthcheck-client.key") else None
@@ -61,6 +63,7 @@ def look(record: Record) -> dict[str, Any]:
         "changed": changed,
         **recorded(record),
         "api": sorted(set(_addresses(API_UNIT, "etcd-servers"))) if "kube_apiserver" in components else [],
+        "restoring": record.data["etcd"].get("restoring", ""),
         "joined": kubelet is not None and (bool(kubelet.get("digest")) or os.path.exists(JOINED)),
         "living": living,
     }
@@ -78,7 +81,8 @@ def recorded(record: Record) -> EtcdMember:
     soon as that was there, so it counts as formed even if its data is gone.
     """
     if record.data["etcd"]:
-        return {"members": record.data["etcd"]["members"], "formed": record.data["etcd"]["formed"]}
+        etcd = record.data["etcd"]
+        return {"members": etcd.get("members", {}), "formed": etcd.get("formed", False)}
     part = record.data["components"].get("etcd")
     if part is None or UNIT not in part.get("files", {}):
         return {"members": {}, "formed": False}
@@ -134,11 +138,14 @@ def permitted(record: Record, wanted: Etcd) -> Iterator[None]:
         yield
         return
     try:
-        if wanted["begin"] and not has_data():
+        if wanted.get("restoring"):
+            withdraw()
+            mark(record, wanted["restoring"])
+        elif wanted["begin"] and not has_data():
             record.data["etcd"] = {"members": wanted["members"], "formed": False}
             record.save()
             os.makedirs(os.path.dirname(BEGIN), mode=0o755, exist_ok=True)
-            write_atomically(BEGIN, wanted["begin"].encode() + b"\n", 0o644, 0, 0)
+            write_atomically(BEGIN, f"{wanted['begin']} {_first_members(wanted)}\n".encode(), 0o644, 0, 0)
         else:
             withdraw()
             if not record.data["etcd"]:  # an older version of this program began it
@@ -148,10 +155,30 @@ def permitted(record: Record, wanted: Etcd) -> Iterator[None]:
         withdraw()
 
 
+def _first_members(wanted: Etcd) -> str:
+    """The members that one without data starts with. It joins those that run, or they begin together.
+
+    Raises:
+        UnitError: It can't join.
+    """
+    if wanted["begin"] == "existing":
+        return initial_cluster(wanted["name"], wanted["members"])
+    return ",".join(f"{name}={peer_url(address)}" for name, address in wanted["members"].items())
+
+
 def withdraw() -> None:
     """See that no member can start without data."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(BEGIN)
+
+
+def mark(record: Record, identity: str) -> None:
+    """Write down that a restore has begun: nothing else starts etcd here until it has ended."""
+    etcd = record.data["etcd"]
+    # one that was placed by this restore may have confirmed writes since: it is never placed again
+    placed = identity if etcd.get("placed") == identity else ""
+    record.data["etcd"] = {**etcd, "restoring": identity, "placed": placed}
+    record.save()
 
 
 def note_formed(record: Record, members: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sized
 from typing import TypedDict
 
-RESET = "make a new cluster: k8sbootstrap reset, then up"
+RESET = "make a new cluster: k8sbootstrap reset, then up, or up --restore BACKUP"
 
 
 class Member(TypedDict):
@@ -50,6 +50,7 @@ class Report(TypedDict):
     formed: bool
     api: list[str]
     joined: bool
+    restoring: str
     living: Living | None
 
 
@@ -69,6 +70,8 @@ class Verdict(TypedDict):
     """None where all is well."""
     begin: dict[str, str]
     """Member to the state that it may start in without data, new or existing."""
+    join: list[str]
+    """Those of them that are no members yet: they are added one after another."""
 
 
 class _Known(TypedDict, total=False):
@@ -84,6 +87,8 @@ def judge(
     reports: Mapping[str, Report],
     must_answer: list[str],
     file: str = "cluster.yaml",
+    *,
+    restoring: str = "",
 ) -> Verdict:
     """See whether the planned members are those of the cluster, and which of them may start without data.
 
@@ -93,13 +98,18 @@ def judge(
         reports: Host to what it has of etcd. Members go by their names.
         must_answer: Hosts whose report is needed before a new cluster is begun.
         file: What to call the place that names the planned members.
+        restoring: Id of a restore that this is a part of. It decides about members where it has begun.
     """
+    if restoring and any(report["restoring"] == restoring for report in reports.values()):
+        return {"problems": [], "begin": {}, "join": []}
     case = _Case(members, cluster, reports, must_answer, file)
     begin: dict[str, str] = {}
-    problems = case.two_clusters() or case.other_members()
+    problems = case.unfinished() or case.two_clusters() or case.other_members()
     if not problems:
         problems, begin = case.without_data()
-    return {"problems": problems, "begin": {} if problems else begin}
+    if problems:
+        return {"problems": problems, "begin": {}, "join": []}
+    return {"problems": [], "begin": begin, "join": case.joining}
 
 
 class _Case:
@@ -122,6 +132,7 @@ class _Case:
         }
         self.recorded = {host: report["members"] for host, report in reports.items() if report["members"]}
         self.known = self._known()
+        self.joining: list[str] = []
 
     def _known(self) -> list[_Known]:
         """The members that there are (name, address, id, started), from living ones, else from records."""
@@ -139,6 +150,18 @@ class _Case:
         for names in self.recorded.values():
             return [{"name": name, "address": address} for name, address in names.items()]
         return []
+
+    def unfinished(self) -> list[Problem]:
+        """A restore that was stopped: members may have data of different clusters."""
+        hosts = [host for host, report in self.reports.items() if report["restoring"]]
+        if not hosts:
+            return []
+        return _problem(
+            f"a restore of etcd was begun on {_and(hosts)} and has not ended: until then members may have "
+            "different data",
+            "Run the same k8sbootstrap etcd restore, or recover, again: it continues from there. After "
+            "up --restore run up again in the same folder.",
+        )
 
     def two_clusters(self) -> list[Problem]:
         """Hosts whose etcd is not one cluster."""
@@ -187,13 +210,53 @@ class _Case:
             problems += self._elsewhere(name, address) if name in added else self._gone(name, address)
         new = [name for name in added if name not in gone]
         if new:
-            problems += _problem(
-                f"etcd has {_count(there, 'member')} {_and(list(there.values()))}, and {self.file} "
-                f"adds {_and(new)}: without the data of the others they would start a second, "
-                "empty cluster",
-                f"Members can't be added yet: {self.back}",
-            )
+            problems += self._added(new, there, gone)
         return problems
+
+    def _added(self, new: list[str], there: Mapping[str, str], gone: Mapping[str, str]) -> list[Problem]:
+        """Why members can't be added; where nothing speaks against it, they are to join."""
+        has = f"etcd has {_count(there, 'member')} {_and(list(there.values()))}"
+        adds = f"{has}, and {self.file} adds {_and(new)}"
+        if not self.living:
+            return _problem(
+                f"{adds}: but no member answers, and without the data of the others they would start a "
+                "second, empty cluster",
+                "Start etcd on its hosts first: systemctl start etcd. Or " + self.back,
+            )
+        if gone:
+            return _problem(
+                f"{adds} and no longer has {_and(list(gone))}: members can't be added and taken out at once",
+                f"Put {_and(list(gone))} back into {self.file}. To take it out first: k8sbootstrap remove "
+                f"{' '.join(gone)}.",
+            )
+        late = [
+            each["name"] or each["address"]
+            for each in self.known
+            if not each.get("started") and each.get("id") == self._first_id(each["address"])
+        ]
+        down = [name for name in there.values() if name in self.members and name not in self.living]
+        ill = list(dict.fromkeys([*late, *down]))
+        if ill:
+            return _problem(
+                f"{adds}: members are added only while all others are well, and etcd on {_and(ill)} "
+                "does not answer",
+                f"Find out why it does not run: journalctl -u etcd. Or {self.back}",
+            )
+        silent = [name for name in new if name not in self.reports]
+        if silent:
+            return _problem(
+                f"{adds}, but {_and(silent)} did not report whether there is etcd data: not reached, or "
+                "left out",
+                "Make these hosts reachable, and do not leave them out.",
+            )
+        full = [name for name in new if self.reports[name]["data"]]
+        if full:
+            return _problem(
+                f"{adds}, but {_and(full)} has data of another etcd, or of a member that was taken out",
+                "Save what you need of it, and move /var/lib/etcd away on that host.",
+            )
+        self.joining = new
+        return []
 
     def _moved(self, gone: Mapping[str, str]) -> list[Problem]:
         each = [f"{name} ({address})" if name != address else name for name, address in gone.items()]
@@ -208,7 +271,8 @@ class _Case:
         return _problem(
             f"etcd's member {name} has the address {address}, but {self.file} says "
             f"{self.members[name]}: the other members and API servers would not find it",
-            f"Addresses of members can't be changed yet: set the address of {name} back to {address}.",
+            f"Set the address of {name} back to {address}. To change it: k8sbootstrap remove {name}, then "
+            "write the new address and run k8sbootstrap up.",
         )
 
     def _gone(self, name: str, address: str) -> list[Problem]:
@@ -216,7 +280,7 @@ class _Case:
             return _problem(
                 f"{name} ({address}) is a member of etcd, but no longer in {self.file}: it would "
                 "stay a member and count for the quorum",
-                f"Members can't be removed yet: put {name} back into {self.file}.",
+                f"Take it out: k8sbootstrap remove {name}, or up --prune. Or add it to {self.file}.",
             )
         identity = self._known_at(address).get("id", "")
         return _problem(
@@ -269,7 +333,7 @@ class _Case:
             return _problem(
                 f"{them}: there is no etcd data, but nodes or API servers of the cluster are on "
                 f"{_and(used)}. With a new, empty etcd the cluster would lose its workloads",
-                f"Restore the data or a snapshot (docs/etcd.md), or {RESET}.",
+                f"Put the data back, or restore a snapshot: k8sbootstrap etcd restore --newest. Or {RESET}.",
             )
         foreign = [host for host, report in reports.items() if report["data"] and not report["members"]]
         if foreign:
@@ -296,6 +360,7 @@ class _Case:
     def _lost(self, lost: list[str]) -> list[Problem]:
         """Members whose data was there and is gone."""
         rest = [name for name in self.members if name in self.reports and self.reports[name]["data"]]
+        silent = [name for name in self.members if name not in self.reports]
         quorum = len(rest) > len(self.members) // 2
         if quorum:
             state = "the other members have a quorum, and the cluster works without it"
@@ -304,6 +369,8 @@ class _Case:
                 f"with {_and(rest)} alone there is no quorum, so the API does not answer; running "
                 "pods continue"
             )
+        elif silent:
+            state = f"no member that reports has it; {_and(silent)} did not report"
         else:
             state = "no member has it, so the API does not answer; running pods continue"
         hint = "Mount the disk if it is not mounted, or restore /var/lib/etcd. Then start etcd."
@@ -313,9 +380,12 @@ class _Case:
                 "before it stops."
             )
         if quorum:
-            hint = " ".join([hint, *(f"If the data is lost, {self._by_hand(name)}" for name in lost)])
+            hint += f" If the data is lost: k8sbootstrap remove {' '.join(lost)}, then up."
+        elif silent:
+            hint += f" Before anything else make {_and(silent)} report: the data may be there."
         else:
-            hint += f" If the data is lost, restore a snapshot (docs/etcd.md), or {RESET}."
+            command = f"recover --survivor {rest[0]}" if rest else "restore --newest"
+            hint += f" If the data is lost: k8sbootstrap etcd {command}. Or {RESET}."
         places = [name + _since(self.reports[name]["changed"]) for name in lost]
         return _problem(
             f"etcd's data is gone from {_and(places)}: /var/lib/etcd/member/wal is empty, but "
@@ -327,17 +397,7 @@ class _Case:
         return _problem(
             f"{name} has no etcd data, but etcd has a member {entry['name']} "
             f"({entry['address']}) that ran before: an empty one must not replace it",
-            f"If the host is new, {self._by_hand(name)}",
-        )
-
-    def _by_hand(self, name: str) -> str:
-        """How a member whose data is lost is made anew."""
-        address = self.members[name]
-        identity = self._known_at(address).get("id") or "ID"
-        add = f"etcdctl member add {name} --peer-urls=https://{address}:2380"
-        return (
-            f"run on another member etcdctl member remove {identity}, then {add}. Then up "
-            "starts it (docs/etcd.md)."
+            f"If the host is new: k8sbootstrap remove {name} --dead, then up.",
         )
 
     def _first_id(self, address: str) -> str:

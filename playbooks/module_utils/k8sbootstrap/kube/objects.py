@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,8 @@ from ansible.module_utils.k8sbootstrap.kube.kubectl import Object, items, kubect
 ANNOTATION = "k8sbootstrap.io/managed"
 """What labels and taints of a node were last set to: those no longer wanted are told from others' by it."""
 CORDONED = "k8sbootstrap.io/cordoned"
-"""Annotation of a node that an upgrade keeps pods off: the version that it is to have."""
+"""Annotation of a node that k8sbootstrap keeps pods off: the release that it is to have, or the command."""
+_REASON = re.compile(r"[\w.:-]{1,100}")
 SUPER_ADMIN = "/etc/kubernetes/super-admin.conf"
 
 
@@ -84,14 +86,15 @@ def node_patch(node: Object, wanted: dict[str, Any]) -> dict[str, Any]:
 
 def cluster_drift(
     record: Data,
-) -> tuple[dict[str, list[Change]], dict[str, str], dict[str, str], list[str]]:
+) -> tuple[dict[str, list[Change]], dict[str, str], dict[str, str], dict[str, str]]:
     """What somebody changed of the objects, labels and taints that this master's runs applied.
 
     Args:
         record: The master's record: ``objects`` and ``nodes``, of which only one master has any.
 
     Returns:
-        Changes by role, every node's podCIDR, its address, and the nodes that an upgrade has not given back.
+        Changes by role, every node's podCIDR, its address, and why k8sbootstrap keeps pods off nodes, by
+        node.
 
     Raises:
         KubectlError: The API server can't be asked.
@@ -104,9 +107,17 @@ def cluster_drift(
     for name, wanted in record["nodes"].items():
         if name in live and node_patch(live[name], wanted):
             found["node_settings"].append(change("node", "set", name, DRIFT))
-    cordoned = [name for name, node in live.items() if CORDONED in node["metadata"].get("annotations", {})]
+    cordoned = {name: reason for name, node in live.items() if (reason := cordoned_for(node)) is not None}
     ranges = {name: node["spec"].get("podCIDR", "") for name, node in live.items()}
     return found, ranges, {name: _address(node) for name, node in live.items()}, cordoned
+
+
+def cordoned_for(node: Object) -> str | None:
+    """Why k8sbootstrap keeps pods off a node: None where it does not, empty where nobody can tell."""
+    reason = node["metadata"].get("annotations", {}).get(CORDONED)
+    if reason is None:
+        return None
+    return reason if _REASON.fullmatch(reason) else ""
 
 
 def _address(node: Object) -> str:

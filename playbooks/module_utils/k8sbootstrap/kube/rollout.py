@@ -5,9 +5,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from ansible.module_utils.k8sbootstrap.kube.kubectl import ADMIN, KubectlError, Object, kubectl, kubectl_json
+from ansible.module_utils.k8sbootstrap.kube.kubectl import (
+    ADMIN,
+    KubectlError,
+    Object,
+    kubectl,
+    kubectl_json,
+    patiently,
+)
 from ansible.module_utils.k8sbootstrap.kube.objects import key_of, live_objects
 
 WORKLOADS = ("DaemonSet", "Deployment")
@@ -18,20 +26,25 @@ _PATIENCE = 60.0
 """Seconds that even those get: a registry may be slow for once."""
 
 
-def wait_for(objects: list[Object], timeout: int) -> None:
+def wait_for(objects: list[Object], timeout: int, kinds: tuple[str, ...] = WORKLOADS) -> None:
     """Wait for the workloads among some objects.
 
     Nodes whose kubelet is lost are made allowance for: one pod each may be missing.
 
+    Args:
+        objects: The objects.
+        timeout: Seconds.
+        kinds: Kinds of workloads that are waited for.
+
     Raises:
         KubectlError: Some do not run after ``timeout`` seconds; says why.
     """
-    waited = [item for item in objects if item["kind"] in WORKLOADS]
+    waited = [item for item in objects if item["kind"] in kinds]
     started = time.monotonic()
     while waited:
-        nodes = kubectl_json("get", "nodes")["items"]
+        nodes = patiently(lambda: kubectl_json("get", "nodes"))["items"]
         lost = sum(map(is_lost, nodes))
-        live = live_objects(waited, kubeconfig=ADMIN)
+        live = patiently(partial(live_objects, waited, kubeconfig=ADMIN))
         waited = [item for item in waited if not runs(live.get(_key(item, live)), lost)]
         if not waited:
             return
@@ -53,7 +66,7 @@ def wait_for_nodes(names: list[str]) -> None:
     """
     deadline = time.monotonic() + _PATIENCE
     while names:
-        nodes = kubectl_json("get", "nodes")["items"]
+        nodes = patiently(lambda: kubectl_json("get", "nodes"))["items"]
         told = {item["metadata"]["name"]: not_ready(item) for item in nodes}
         late = [f"{name} ({told[name]})" for name in names if told.get(name)]
         if not late:

@@ -153,7 +153,7 @@ def test_a_failure_names_control_and_hosts_and_what_to_do(judge: Judge, answers:
         "          Run:",
         "            chmod 600 x",
     ]
-    assert 'failure message="permissions=644"' in as_junit(report, "cis")
+    assert 'failure message="permissions=644"' in as_junit(report, CIS)
 
 
 @pytest.mark.parametrize("status", ["PASS", "WARN", "FAIL"])

@@ -16,6 +16,7 @@ from k8sbootstrap.survey.cluster.requests import (
     ENDPOINT_HEALTH,
     ENDPOINT_STATUS,
     MEMBERS,
+    SNAPSHOTS,
     UNITS,
     health_request,
     units,
@@ -63,6 +64,7 @@ def answer_of(plan: ClusterPlan, host: HostPlan) -> Answer:
         run[MEMBERS] = RunAnswer(0, members_of(plan), "")
         run[ENDPOINT_STATUS] = RunAnswer(0, recorded(f"etcd-status-{host.name}.json"), "")
         run[ENDPOINT_HEALTH] = RunAnswer(0, recorded("etcd-health.json"), "")
+        run[SNAPSHOTS] = RunAnswer(0, recorded("etcd-snapshots.txt"), "")
     assert run.keys() == request.run.keys()
     return Answer(http={name: HttpAnswer(200, "ok", "", 0.01) for name in request.http}, run=run)
 

@@ -100,7 +100,7 @@ def test_json_word_by_word():
 
 def test_junit_word_by_word():
     assert (
-        as_junit(replace(REPORT, results=REPORT.results[2:]), "k8sbootstrap-verify")
+        as_junit(replace(REPORT, results=REPORT.results[2:]), VERIFY)
         == """\
 <?xml version='1.0' encoding='utf-8'?>
 <testsuites>
@@ -139,7 +139,7 @@ def test_json_keeps_its_form(facts, tmp_path, monkeypatch, capsys, golden):
 
 
 def test_junit_counts_and_names():
-    suite = ET.fromstring(as_junit(REPORT, "x")).find("testsuite")
+    suite = ET.fromstring(as_junit(REPORT, VERIFY)).find("testsuite")
     assert suite.attrib["tests"] == "5"
     assert suite.attrib["failures"] == "1"
     assert suite.attrib["skipped"] == "1"

@@ -121,6 +121,15 @@ def test_haproxy_is_only_wanted_where_workers_use_it(tmp_path, plan):
     assert api_get(external, external.hosts[0]).url == "https://127.0.0.1:6443/readyz"
 
 
+def test_keepalived_is_only_wanted_where_there_is_a_virtual_ip(tmp_path, plan):
+    text = (tmp_path / "cluster.yaml").read_text() + "api: {virtualIP: 192.0.2.100}\n"
+    virtual = make_plan(tmp_path, text)
+    assert "keepalived" in units(virtual, virtual.hosts[0])
+    assert "keepalived" not in units(virtual, virtual.hosts[3])
+    assert "keepalived" not in units(plan, plan.hosts[0])
+    assert "haproxy" in units(virtual, virtual.hosts[3])
+
+
 def test_etcd_without_quorum(facts):
     answer = RunAnswer(1, recorded("etcd-health-no-quorum.json"), recorded("etcd-health-no-quorum.stderr"))
     status = RunAnswer(0, recorded("etcd-status-no-leader.json"), "")
@@ -129,6 +138,12 @@ def test_etcd_without_quorum(facts):
     assert "context deadline exceeded" in failures["m1"]
     assert "different values of the leader" in failures["cluster"]
     assert "m1 reports 3" in failures["cluster"]  # the raft term it went on to
+
+
+def test_etcd_that_is_full(facts):
+    said = json.dumps([{"endpoint": "e", "health": False, "error": "Active Alarm(s): NOSPACE "}])
+    full = with_answer(facts, "m1", run={ENDPOINT_HEALTH: RunAnswer(1, said, "")})
+    assert failing(CHECKS["etcd"], full)["m1"].endswith("(alarm NOSPACE). Run: k8sbootstrap etcd defrag")
 
 
 def test_etcd_member_that_is_dead(facts):

@@ -33,6 +33,7 @@ ALL = [
     "address-present",
     "address-unique",
     "cidr-overlap",
+    "virtual-ip",
     "ports",
     "firewall",
     "name-servers",
@@ -131,6 +132,52 @@ def test_what_warns(judge, check, changes):
 )
 def test_what_cannot_be_seen_is_skipped(judge, check, gone):
     assert judge(check, **{gone: None}).status is Status.SKIPPED
+
+
+KEEPALIVED = {
+    "record": json.dumps(
+        {
+            "cluster": "demo",
+            "components": {"api_virtual_ip": {"files": {"/etc/keepalived/keepalived.conf": {}}}},
+        }
+    )
+}
+THERE = {"addresses": addresses(link("eth0", "192.0.2.100/32"))}
+SOMEBODY = {"answers_at": "02:00:00:00:00:07"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "changes", "status", "says"),
+    [
+        ("192.0.2.100", {}, Status.PASSED, "192.0.2.100 on eth0"),
+        ("192.0.2.100", KEEPALIVED | THERE, Status.PASSED, "on eth0"),
+        ("192.0.2.100", THERE, Status.FAILED, "is already an address of m1"),
+        ("192.0.2.100", SOMEBODY, Status.FAILED, "02:00:00:00:00:07 already answers at 192.0.2.100"),
+        ("192.0.2.100", KEEPALIVED | SOMEBODY, Status.FAILED, "already answers"),
+        ("192.0.3.100", {}, Status.FAILED, "no address of the network 192.0.2.0/24"),
+        ("192.0.2.255", {}, Status.FAILED, "no address of the network"),
+        ("192.0.2.100", {"addresses": None}, Status.SKIPPED, "ip command"),
+        ("192.0.2.100", {"addresses": json.dumps([])}, Status.SKIPPED, "192.0.2.11"),
+    ],
+)
+def test_a_virtual_ip(judge, make_plan, wanted, changes, status, says):  # noqa: PLR0917
+    verdict = judge("virtual-ip", plan=make_plan(api={"virtualIP": wanted}), **changes)
+    assert verdict.status is status, verdict
+    assert says in verdict.message
+    assert bool(verdict.fix) is (status is Status.FAILED)
+
+
+def test_a_virtual_ip_that_another_master_has_is_taken_by_nobody_else(judge, make_plan):
+    hosts = [
+        {"name": f"m{number}", "address": f"192.0.2.1{number}", "roles": ["master"]} for number in (1, 2, 3)
+    ]
+    plan = make_plan(hosts=hosts, api={"virtualIP": "192.0.2.100"})
+    others = {"m2": KEEPALIVED | THERE, "m3": KEEPALIVED}
+    assert judge("virtual-ip", plan=plan, others=others, **SOMEBODY).status is Status.PASSED
+    others = {"m2": THERE, "m3": KEEPALIVED}
+    assert "of m2" in judge("virtual-ip", plan=plan, others=others, **SOMEBODY).message
+    # m2 did not answer: it may have the address
+    assert judge("virtual-ip", plan=plan, others={"m3": KEEPALIVED}, **SOMEBODY).status is Status.PASSED
 
 
 @pytest.mark.parametrize(
@@ -248,6 +295,16 @@ def test_ports_of_a_master_with_another_api_port(judge, make_plan):
 
 def test_ports_held_by_a_cluster_that_is_not_recorded(judge):
     assert judge("ports", base="master", record="").status is Status.FAILED
+
+
+def test_on_a_worker_that_becomes_a_master_the_load_balancer_makes_way(judge):
+    sockets, cgroups = (
+        listening("127.0.0.1", 6443, "haproxy", 7),
+        {"7": "0::/system.slice/haproxy.service\n"},
+    )
+    assert judge("ports", base="master", sockets=sockets, cgroups=cgroups).status is Status.PASSED
+    bare = judge("ports", base="master", sockets=sockets, cgroups=cgroups, record="")
+    assert "6443 (for kube-apiserver) by haproxy" in bare.message
 
 
 def test_a_port_held_by_another_of_our_units(judge):
@@ -637,6 +694,13 @@ def engine(*lines, info=None, containers=()):
             "docker-registry already has its own configuration",
         ),
         ({}, owned("/etc/docker/registry/config.yml"), Status.PASSED, "none"),
+        (
+            {"api": {"virtualIP": "192.0.2.100"}},
+            owned("/etc/keepalived/keepalived.conf"),
+            Status.FAILED,
+            "keepalived already has its own configuration",
+        ),
+        ({}, owned("/etc/keepalived/keepalived.conf"), Status.PASSED, "none"),
     ],
 )
 def test_settings_of_the_hosts_owner(judge, make_plan, config, seen, status, says):  # noqa: PLR0917

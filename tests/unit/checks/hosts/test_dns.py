@@ -10,6 +10,7 @@ import pytest
 from k8sbootstrap.checks.framework import Status
 from k8sbootstrap.survey.facts import parse
 
+QUESTION = json.dumps({"platforms": [], "address": "127.0.0.1", "free": ""})
 ETCD = [
     {"name": "e1", "address": "192.0.2.11", "roles": ["etcd"]},
     {"name": "m1", "address": "192.0.2.12", "roles": ["master"]},
@@ -86,7 +87,7 @@ def test_systemd_resolved(tmp_path, etc, resolved, wanted):
     for place, name in (("/etc/resolv.conf", "etc"), ("/run/systemd/resolve/resolv.conf", "resolved")):
         probe = probe.replace(place, str(tmp_path / name))
     done = subprocess.run(
-        [sys.executable, "-", "[]"], input=probe, capture_output=True, text=True, check=True
+        [sys.executable, "-", QUESTION], input=probe, capture_output=True, text=True, check=True
     )
     assert parse(done.stdout).name_servers == wanted
 

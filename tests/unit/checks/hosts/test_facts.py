@@ -8,6 +8,8 @@ import pytest
 
 from k8sbootstrap.survey.facts import Address, Listener, Route, parse
 
+QUESTION = json.dumps({"platforms": [], "address": "127.0.0.1", "free": ""})
+
 
 def test_a_bare_host(recording):
     facts = parse(recording())
@@ -79,14 +81,16 @@ def test_empty_folders_are_no_leftovers(tmp_path, made, counts):
     for place in ("/var/lib/kubelet", "/etc/cni/net.d", "/etc/kubernetes", "/var/lib/etcd"):
         probe = probe.replace(f'"{place}', f'"{tmp_path}/{place.rpartition("/")[2]}')
     done = subprocess.run(
-        [sys.executable, "-", "[]"], input=probe, capture_output=True, text=True, check=True
+        [sys.executable, "-", QUESTION], input=probe, capture_output=True, text=True, check=True
     )
     assert list(parse(done.stdout).leftovers) == [f"{tmp_path}/{name}" for name in counts]
 
 
 def test_the_probe_runs_here_and_is_understood(recording):
     script = resources.files("k8sbootstrap.hosts.scripts").joinpath("facts.py").read_bytes()
-    done = subprocess.run([sys.executable, "-I", "-", "[]"], input=script, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-", QUESTION], input=script, capture_output=True, check=True
+    )
     facts = parse(done.stdout.decode())
     assert facts.python == sys.version_info[:3]
     assert facts.memory > 0

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Managed by k8sbootstrap. Brings routes, VXLAN and firewall rules in line with /etc/k8sbootstrap/pod-network.
 # "apply" may run at any time: it adds what is missing and removes what it once added and is no longer wanted.
-# "remove" takes everything off again. Routes carry protocol 75, so that no one else's are touched.
+# "missing" prints what somebody took off, one thing a line; "watch" goes on looking for that, and has it set again.
+# "remove" takes everything off. Routes carry protocol 75, so that no one else's are touched.
 set -eu
 
 config=/etc/k8sbootstrap/pod-network
@@ -21,15 +22,35 @@ vxlan() {
   ip link set "$device" up
 }
 
-chain() { # TABLE CHAIN PARENT, then rules are added by the caller
-  iptables -w -t "$1" -N "$2" 2>/dev/null || true
-  iptables -w -t "$1" -C "$3" -j "$2" 2>/dev/null || iptables -w -t "$1" -I "$3" -j "$2"
+rules() { # COMMAND, which is run for each rule with TABLE CHAIN RULE...
+  pods=$(value pods)
+  # pods reach each other under their own addresses, and everything else under the node's
+  "$1" nat POSTROUTING -j K8SBOOTSTRAP-MASQ
+  "$1" nat K8SBOOTSTRAP-MASQ -s "$pods" ! -d "$pods" ! -o cni0 -j MASQUERADE
+  # hosts whose firewall drops forwarded packets by default (docker's does) still forward those of pods
+  "$1" filter FORWARD -j K8SBOOTSTRAP-FORWARD
+  "$1" filter K8SBOOTSTRAP-FORWARD -s "$pods" -j ACCEPT
+  "$1" filter K8SBOOTSTRAP-FORWARD -d "$pods" -j ACCEPT
 }
 
-rule() { # TABLE CHAIN RULE...
+has_rule() { # TABLE CHAIN RULE...
+  table=$1
+  shift
+  iptables -w -t "$table" -C "$@" 2>/dev/null
+}
+
+add_rule() { # TABLE CHAIN RULE...
+  has_rule "$@" && return
   table=$1 name=$2
   shift 2
-  iptables -w -t "$table" -C "$name" "$@" 2>/dev/null || iptables -w -t "$table" -A "$name" "$@"
+  case "$name" in
+  K8SBOOTSTRAP-*) iptables -w -t "$table" -A "$name" "$@" ;;
+  *) iptables -w -t "$table" -I "$name" "$@" ;;
+  esac
+}
+
+name_if_missing() { # TABLE CHAIN RULE...
+  has_rule "$@" || echo "rule $*"
 }
 
 unchain() {
@@ -78,7 +99,7 @@ renumber() {
 }
 
 apply() {
-  self=$(value self) pods=$(value pods)
+  self=$(value self)
   renumber
   wanted=" "
   while read -r kind address cidr; do
@@ -98,16 +119,40 @@ apply() {
     case "$way" in "dev lo "*) continue ;; esac # kube-proxy's, to Services
     case "$wanted" in *" $cidr "*) ;; *) ip -4 route del "$cidr" proto "$proto" ;; esac
   done
-  # pods reach each other under their own addresses, and everything else under the node's
-  chain nat K8SBOOTSTRAP-MASQ POSTROUTING
-  rule nat K8SBOOTSTRAP-MASQ -s "$pods" ! -d "$pods" ! -o cni0 -j MASQUERADE
-  # hosts whose firewall drops forwarded packets by default (docker's does) still forward those of pods
-  chain filter K8SBOOTSTRAP-FORWARD FORWARD
-  rule filter K8SBOOTSTRAP-FORWARD -s "$pods" -j ACCEPT
-  rule filter K8SBOOTSTRAP-FORWARD -d "$pods" -j ACCEPT
+  for chain in "nat K8SBOOTSTRAP-MASQ" "filter K8SBOOTSTRAP-FORWARD"; do
+    iptables -w -t "${chain% *}" -N "${chain#* }" 2>/dev/null || true
+  done
+  rules add_rule
+}
+
+missing() {
+  { ip -4 -o route show proto "$proto"; echo; bridge fdb show dev "$device" 2>/dev/null || true; echo; cat "$config"; } |
+    awk -v device="$device" '
+      !NF { part++; next }
+      !part { way[$1] = $0 " " }
+      part == 1 { known[$1] }
+      part == 2 && $1 == "node" {
+        split($2, of, ".")
+        mac = sprintf("02:4b:%02x:%02x:%02x:%02x", of[1], of[2], of[3], of[4])
+        if (!($3 in way) || index(way[$3], " dev " device " ") && !(mac in known)) print "route", $3
+      }'
+  rules name_if_missing
+}
+
+watch() {
+  pause=5 before=
+  while sleep "$pause"; do
+    lost=$(missing)
+    if [ -n "$lost" ] && [ "$lost" != "$before" ]; then echo "missing, set again: $lost"; fi
+    if [ -n "$lost" ]; then systemctl reload-or-restart k8s-pod-network.service || true; fi
+    # what can't be set yet, such as a route by an interface that is down, is tried less often
+    if [ -n "$lost" ] && [ "$lost" = "$before" ]; then pause=15; else pause=5; fi
+    before=$lost
+  done
 }
 
 remove() {
+  systemctl stop k8s-pod-network-watch.service 2>/dev/null || true
   ip -4 -o route show proto "$proto" | while read -r cidr _; do ip -4 route del "$cidr" proto "$proto"; done
   ip link del "$device" 2>/dev/null || true
   unchain nat K8SBOOTSTRAP-MASQ POSTROUTING
@@ -116,6 +161,8 @@ remove() {
 
 case "${1:-}" in
   apply) apply ;;
+  missing) missing ;;
+  watch) watch ;;
   remove) remove ;;
-  *) echo "usage: $0 apply|remove" >&2; exit 2 ;;
+  *) echo "usage: $0 apply|missing|watch|remove" >&2; exit 2 ;;
 esac

@@ -1,0 +1,1 @@
+"""Backups: all that a cluster is rebuilt from, in one encrypted file."""

@@ -1,0 +1,1 @@
+"""Runs upstream's Conformance tests: ``verify --conformance``."""

@@ -1,0 +1,1 @@
+"""What doctor asks a cluster's hosts and its API, and what they said."""
