@@ -208,6 +208,8 @@ def restart(unit: str) -> list[str]:
     Raises:
         subprocess.SubprocessError: It did not.
     """
+    # one that failed over and over with its old certificate may have used up the starts that systemd allows
+    subprocess.run(["systemctl", "reset-failed", unit], check=False, timeout=60)
     subprocess.run(["systemctl", "try-restart", unit], check=True, timeout=300)
     with alone():
         record = read_record()

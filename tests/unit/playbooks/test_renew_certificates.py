@@ -49,7 +49,8 @@ def restarts(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def run(command: list[str], **options: Any) -> Any:
         if command[0] != "systemctl":
             return real(command, **options)
-        seen.append(command[-1])
+        if command[1] == "try-restart":
+            seen.append(command[-1])
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(program.subprocess, "run", run)

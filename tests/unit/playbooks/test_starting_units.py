@@ -52,6 +52,26 @@ def test_one_that_is_starting_is_started_again(start: Callable[..., list[str]]) 
     assert start("activating", [1, 0]) == ["reset-failed", "start"] * 2
 
 
+def test_one_that_used_up_its_starts_is_restarted(
+    monkeypatch: pytest.MonkeyPatch, new_record: Callable[..., Any]
+) -> None:
+    """As a kubelet that ended over and over since boot, as its certificate had expired."""
+    told = []
+
+    def run(command: list[str], **_: Any) -> Any:
+        told.append(command[1])
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    seen = {"app.service": {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}}
+    monkeypatch.setattr(units_module, "unit_states", lambda _: seen)
+    monkeypatch.setattr(units_module.subprocess, "run", run)
+    record = new_record()
+    record.component("app")["units"] = ["app.service"]
+    record.data["pending_restarts"] = ["app.service"]
+    Units("app", [dict(UNIT, rolling=False)], record, check_mode=False, inputs={}).apply()
+    assert [verb for verb in told if verb != "show"] == ["reset-failed", "restart"]
+
+
 @pytest.mark.parametrize(
     ("state", "codes"), [("activating", [1, 1]), ("inactive", [1, 0]), ("failed", [1, 0])]
 )

@@ -192,11 +192,11 @@ class Units:
         if self.check_mode:
             return
         try:
-            _start(name)
+            _run_unit("start", name)
         except UnitError:
             if not is_starting:
                 raise
-            _start(name)
+            _run_unit("start", name)
         self.record.restarted(name)
 
     def _restart(self, unit: Unit) -> None:
@@ -297,12 +297,16 @@ def _systemctl(*arguments: str) -> None:
     subprocess.run(["systemctl", *arguments], check=True, capture_output=True, text=True)
 
 
-def _start(name: str) -> None:
-    subprocess.run(["systemctl", "reset-failed", name], check=False, capture_output=True)
-    _run_unit("start", name)
-
-
 def _run_unit(verb: str, name: str) -> None:
+    """Start, restart or reload a unit, also one that ended so often that systemd would not start it again.
+
+    systemd counts the starts of the last seconds, its own after failures too. ``reset-failed`` sets that to 0
+    (systemctl(1)).
+
+    Raises:
+        UnitError: It did not work.
+    """
+    subprocess.run(["systemctl", "reset-failed", name], check=False, capture_output=True)
     done = subprocess.run(["systemctl", verb, name], check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise UnitError(f"systemctl {verb} {name} failed: {done.stderr.strip()}\n{_journal(name)}")
