@@ -1,6 +1,6 @@
 """The components that hosts run: the one table of their units, ports, health and hosts.
 
-``tests/unit/plan/test_components.py`` holds the roles to it.
+``tests/roles/test_components.py`` holds the roles to it.
 """
 
 from collections.abc import Iterator
@@ -27,6 +27,8 @@ class Port:
     number: PortNumber
     local: bool = False
     """At 127.0.0.1 alone."""
+    clients: tuple[Placement, ...] = ()
+    """Which of the cluster's hosts connect to it from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Component:
 
     def runs_on(self, plan: ClusterPlan, host: HostPlan) -> bool:
         """Whether the host runs it."""
-        return _is_placed(self.placement, plan, host)
+        return is_placed(self.placement, plan, host)
 
 
 COMPONENTS = (
@@ -79,7 +81,11 @@ COMPONENTS = (
         "etcd",
         "etcd",
         "etcd",
-        (Port(2379), Port(2380), Port(2381, local=True)),
+        (
+            Port(2379, clients=("etcd", "master")),
+            Port(2380, clients=("etcd",)),
+            Port(2381, local=True),
+        ),
         # a full database is no reason to hold back what helps: doctor and verify name it
         Health(
             "https",
@@ -93,7 +99,7 @@ COMPONENTS = (
         "kube-apiserver",
         "kube_apiserver",
         "master",
-        (Port("api"),),
+        (Port("api", clients=("master", "node")),),
         Health("https", "api", "/readyz", f"{_MASTER_PKI}/ca.crt", f"{_MASTER_PKI}/apiserver-kubelet-client"),
     ),
     Component(
@@ -114,7 +120,7 @@ COMPONENTS = (
         "kubelet",
         "kubelet",
         "node",
-        (Port(10248, local=True), Port(10250)),
+        (Port(10248, local=True), Port(10250, clients=("master",))),
         Health("http", 10248, "/healthz"),
     ),
     Component(
@@ -141,7 +147,13 @@ COMPONENTS = (
         "virtual-ip",
         version=("sh", "-c", "keepalived --version 2>&1"),
     ),
-    Component("docker-registry", "image_registry", "registry", (Port("registry"),), observed=False),
+    Component(
+        "docker-registry",
+        "image_registry",
+        "registry",
+        (Port("registry", clients=("node",)),),
+        observed=False,
+    ),
 )
 """In the order in which they are shown."""
 
@@ -149,6 +161,23 @@ COMPONENTS = (
 def components_of(plan: ClusterPlan, host: HostPlan) -> Iterator[Component]:
     """The components that a host runs."""
     return (component for component in COMPONENTS if component.runs_on(plan, host))
+
+
+def is_placed(placement: Placement, plan: ClusterPlan, host: HostPlan) -> bool:
+    """Whether a host is one of those that a placement means."""
+    runtime = plan.config.runtime.name
+    placed: dict[Placement, bool] = {
+        "etcd": host.is_etcd,
+        "master": host.is_master,
+        "node": host.is_node,
+        "kube-proxy": host.is_node and plan.has_kube_proxy,
+        "docker": host.is_node and runtime == "docker",
+        "containerd": host.is_node and runtime == "containerd",
+        "balancer": plan.balances(host),
+        "virtual-ip": plan.shares_virtual_ip(host),
+        "registry": plan.serves_images(host),
+    }
+    return placed[placement]
 
 
 def port_number(port: PortNumber, plan: ClusterPlan) -> int:
@@ -164,19 +193,3 @@ def port_number(port: PortNumber, plan: ClusterPlan) -> int:
     if plan.local_registry is None:
         raise ValueError("the cluster has no image registry of its own")
     return plan.local_registry.port
-
-
-def _is_placed(placement: Placement, plan: ClusterPlan, host: HostPlan) -> bool:
-    runtime = plan.config.runtime.name
-    placed: dict[Placement, bool] = {
-        "etcd": host.is_etcd,
-        "master": host.is_master,
-        "node": host.is_node,
-        "kube-proxy": host.is_node and plan.has_kube_proxy,
-        "docker": host.is_node and runtime == "docker",
-        "containerd": host.is_node and runtime == "containerd",
-        "balancer": plan.balances(host),
-        "virtual-ip": plan.shares_virtual_ip(host),
-        "registry": plan.serves_images(host),
-    }
-    return placed[placement]

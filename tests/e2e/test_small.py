@@ -83,6 +83,21 @@ def test_bare_hosts_pass_preflight(lab: Lab, bare: dict[str, dict[str, list[str]
     lab.k("preflight")
 
 
+def test_a_port_that_is_blocked_between_hosts_is_named_with_the_rule(lab: Lab) -> None:
+    rule = "INPUT -p tcp -m tcp --dport 6443 -j DROP"
+    lab.sh("master1", f"iptables -A {rule}")
+    said = lab.k("preflight", code=4).stdout
+    lab.sh("master1", f"iptables -D {rule}")
+    address = lab.config["hosts"][0]["address"]
+    assert (
+        f"hosts can't connect to {address}: 6443/tcp (kube-apiserver) from worker1: no answer in 5 s" in said
+    )
+    assert f"iptables -A {rule}" in said
+    assert "10250" not in said
+    for name in lab.hosts:
+        assert "k8sb-preflight" not in lab.sh(name, "ss -ltnp")
+
+
 class TestBadInput:
     """Each fault: one clear message, the documented exit code, and nothing done to any host."""
 

@@ -3,6 +3,7 @@
 from k8sbootstrap.checks.framework import Check
 from k8sbootstrap.checks.hosts import (
     access,
+    connections,
     identity,
     leftovers,
     network,
@@ -39,6 +40,7 @@ CHECKS = (
     Check("virtual-ip", virtual_ip.virtual_ip),
     Check("ports", network.ports),
     Check("firewall", network.firewall),
+    Check("connections", connections.connections),
     Check("name-servers", network.name_servers),
     Check("snapshot-bucket", snapshot_bucket.snapshot_bucket),
     Check("settings", settings.settings),

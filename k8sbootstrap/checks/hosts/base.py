@@ -1,9 +1,10 @@
 """What checks of a host get to see."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.survey.connections import Tried
 from k8sbootstrap.survey.facts import HostFacts
 
 
@@ -28,6 +29,8 @@ class HostCase:
     host: HostPlan
     seen: Mapping[str, Seen]
     """By host name, of every host that answered."""
+    connections: Tried = field(default_factory=Tried)
+    """What came of hosts' connecting to each other."""
 
     @property
     def facts(self) -> HostFacts:

@@ -8,6 +8,7 @@ from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped, warn
 from k8sbootstrap.checks.hosts.base import HostCase, names
 from k8sbootstrap.plan.components import components_of, port_number
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.survey.connections import LISTENER
 from k8sbootstrap.survey.facts import HostFacts, Listener
 
 OWN_DEVICES = frozenset({"cni0", "k8s-vxlan", "docker0", "nodelocaldns"})
@@ -44,6 +45,7 @@ def ports(case: HostCase) -> Verdict:
         for port in wanted
         for listener in listeners
         if listener.port == port.number
+        and listener.process != LISTENER  # of a preflight that was killed; the next one ends it
         and not (port.local and _elsewhere(listener))
         and not (case.ours and listener.unit in {port.unit, _MAKES_WAY.get(port.unit, port.unit)})
     ]

@@ -16,6 +16,7 @@ from k8sbootstrap.errors import K8sBootstrapError
 from k8sbootstrap.hosts.ask import Question, Session, UnusableAnswerError, ask, shown
 from k8sbootstrap.hosts.pool import Pool
 from k8sbootstrap.plan.models import ClusterPlan, HostPlan
+from k8sbootstrap.survey.connections import try_connections
 from k8sbootstrap.survey.facts import RAW, facts_of
 from k8sbootstrap.survey.status.bucket import trouble
 
@@ -52,9 +53,19 @@ def run_preflight(
         lambda host, session: probe(host, session, questions[host], stores.get(host, {})),
     )
     seen = {name: answer for name, answer in answers.items() if isinstance(answer, Seen)}
+    tried = try_connections(
+        plan,
+        pool,
+        [host for host in hosts if host.name in seen],
+        but_not_to=[name for name, each in seen.items() if each.facts.firewalld],
+    )
     return CheckReport(
         plan.config.name,
-        tuple(result for host in hosts for result in _results(plan, host, answers[host.name], seen, ignore)),
+        tuple(
+            result
+            for host in hosts
+            for result in _results(host, answers[host.name], HostCase(plan, host, seen, tried), ignore)
+        ),
     )
 
 
@@ -101,17 +112,13 @@ def probe(
 
 
 def _results(
-    plan: ClusterPlan,
-    host: HostPlan,
-    answer: Seen | K8sBootstrapError,
-    seen: Mapping[str, Seen],
-    ignore: Collection[str],
+    host: HostPlan, answer: Seen | K8sBootstrapError, case: HostCase, ignore: Collection[str]
 ) -> Iterator[CheckResult]:
     """What every check says about one host."""
     access = Access(host, answer)
     yield from apply(ACCESS_CHECKS, access, host.name, ignore)
     if isinstance(answer, Seen):
-        yield from apply(CHECKS, HostCase(plan, host, seen), host.name, ignore)
+        yield from apply(CHECKS, case, host.name, ignore)
         return
     for check in CHECKS:
         yield CheckResult(check.name, host.name, Status.SKIPPED, f"{access.blocked} failed")

@@ -45,14 +45,15 @@ class ScriptedSession(LocalSession):
 
 
 class AnsweredPool(Pool):
-    """Hosts of which it is known already what comes of asking them."""
+    """Hosts of which it is known already what comes of asking them first. Later they do not answer."""
 
     def __init__(self, answers: Mapping[str, object]) -> None:
         super().__init__(unreachable)
         self._answers = answers
 
     def on_all(self, *_: object) -> Any:
-        return dict(self._answers)
+        answers, self._answers = self._answers, {}
+        return dict(answers)
 
 
 def unreachable(target: SSHTarget) -> LocalSession:
