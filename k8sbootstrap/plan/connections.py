@@ -25,6 +25,35 @@ class Connection:
     """The component that listens, or the pod network."""
 
 
+@dataclass(frozen=True)
+class PodNetworkPort:
+    """A port at which nodes take what other nodes send for pods."""
+
+    plugin: str
+    """``network.plugin``."""
+    protocol: Protocol
+    number: int
+    key: str = ""
+    """Setting of the plugin that decides; empty where it always has the port."""
+    values: tuple[str, ...] = ()
+    """Values of that setting for which it has."""
+
+
+POD_NETWORK_PORTS = (
+    PodNetworkPort("flannel", "udp", 8472, "backend", ("vxlan",)),
+    PodNetworkPort("flannel", "udp", 51820, "backend", ("wireguard",)),
+    PodNetworkPort("calico", "tcp", 179, "encapsulation", ("ipip", "none")),
+    PodNetworkPort("calico", "udp", 4789, "encapsulation", ("vxlan",)),
+    PodNetworkPort("cilium", "tcp", 4240),
+    PodNetworkPort("cilium", "udp", 8472, "routing", ("vxlan",)),
+    PodNetworkPort("cilium", "udp", 6081, "routing", ("geneve",)),
+)
+"""Sources: documentation of flannel ("Backends"), calico ("System requirements"), cilium ("Firewall rules").
+
+The routed network has none between nodes on one network: they send each other pods' own packets.
+"""
+
+
 def connections(plan: ClusterPlan, hosts: Sequence[HostPlan]) -> Iterator[Connection]:
     """All connections between hosts that the components and the pod network need.
 
@@ -46,22 +75,8 @@ def connections(plan: ClusterPlan, hosts: Sequence[HostPlan]) -> Iterator[Connec
 
 
 def _pod_network(plan: ClusterPlan) -> Iterator[tuple[Protocol, int]]:
-    """What nodes send each other for pods. The routed network sends pods' own packets between most nodes.
-
-    The numbers are in the documentation of flannel ("Backends"), calico ("System requirements") and cilium
-    ("System Requirements", firewall rules).
-    """
     network = plan.config.network
-    if network.plugin == "flannel" and network.flannel.backend == "vxlan":
-        yield "udp", 8472
-    if network.plugin == "flannel" and network.flannel.backend == "wireguard":
-        yield "udp", 51820
-    if network.plugin == "calico":
-        if network.calico.encapsulation == "vxlan":
-            yield "udp", 4789
-        else:
-            yield "tcp", 179
-    if network.plugin == "cilium":
-        yield "tcp", 4240
-        if network.cilium.routing != "native":
-            yield "udp", {"vxlan": 8472, "geneve": 6081}[network.cilium.routing]
+    for port in POD_NETWORK_PORTS:
+        settings = getattr(network, port.plugin) if network.plugin == port.plugin else None
+        if settings and (not port.key or getattr(settings, port.key) in port.values):
+            yield port.protocol, port.number
