@@ -40,7 +40,11 @@ class HostCase:
     @property
     def ours(self) -> bool:
         """Whether this tool has put this very cluster on the host before."""
-        return self.facts.cluster == self.plan.config.name
+        return self.is_ours(self.host.name)
+
+    def is_ours(self, host: str) -> bool:
+        """Whether this tool has put this very cluster on a host that answered."""
+        return self.seen[host].facts.cluster == self.plan.config.name
 
     def others_with(self, value: Callable[[HostFacts], object]) -> list[str]:
         """Names of the other hosts of which the same is true."""

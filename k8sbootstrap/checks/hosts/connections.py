@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 
-from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped
+from k8sbootstrap.checks.framework import Verdict, failed, passed, skipped, warning
 from k8sbootstrap.checks.hosts.base import HostCase, names
 
 
@@ -11,7 +11,7 @@ def connections(case: HostCase) -> Verdict:
     """The other hosts reach this host at every TCP and UDP port that they will connect to.
 
     Hosts try it: at each free port a program of k8sbootstrap answers for a moment. A host with firewalld is
-    left out, as `up` opens its ports.
+    left out, as `up` opens its ports. Between hosts that are in the cluster already, it is a warning.
 
     Fix: Open the ports that the message names: in the packet filter of the host, in that of the hosts that
     connect, and in firewalls and security groups between them.
@@ -31,7 +31,9 @@ def connections(case: HostCase) -> Verdict:
         at = each.connection
         blocked[f"{at.port}/{at.protocol} ({at.used_by})", each.reason].append(at.source)
     said = "; ".join(f"{port} from {names(hosts)}: {reason}" for (port, reason), hosts in blocked.items())
-    return failed(
+    # a running cluster may be changed all the same: each step looks at the peers that it needs
+    new = not all(case.is_ours(host) for each in failures for host in (each.connection.source, name))
+    return (failed if new else warning)(
         f"hosts can't connect to {case.host.private_address}: {said}",
         f"Open these ports on {name}, and in firewalls between the hosts."
         + _filters(case, {each.connection.port for each in failures}),

@@ -135,7 +135,7 @@ def test_hosts_to_leave_out(ask):
 @pytest.fixture
 def verdict(plan, recording):
     def of(tried, **facts):
-        seen = {"m1": Seen(parse(recording(**facts)), 1000.0, 1001.0)}
+        seen = {name: Seen(parse(recording(**facts)), 1000.0, 1001.0) for name in ("m1", "m2", "w1")}
         return judge(HostCase(plan, plan.hosts[0], seen, tried))
 
     return of
@@ -159,3 +159,10 @@ def test_what_is_said(plan, verdict):
         "Open these ports on m1, and in firewalls between the hosts. These rules of m1 may block them: "
         "iptables -P INPUT DROP; iptables -A INPUT -p tcp -m multiport --dports 80,6443 -j DROP."
     )
+
+
+def test_a_running_cluster_is_warned(plan, verdict, recording):
+    tried = Tried(tuple(connections(plan, plan.hosts)))
+    blocked = tuple(Blocked(each, "no answer in 5 s") for each in tried.tried if each.target == "m1")
+    record = json.loads(recording("master"))["record"]
+    assert verdict(replace(tried, blocked=blocked), record=record).status is Status.WARNING
