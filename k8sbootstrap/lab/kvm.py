@@ -21,7 +21,7 @@ def open_up(saved: Path) -> None:
     """Let QEMU's user use KVM, as udev does where it runs, and keep in a file what was before.
 
     Else libvirt, whose daemon is root, would find that KVM works and that it does not, and examine QEMU at
-    every call.
+    every call. Where QEMU has no user of its own, it runs as root, and nothing is done.
     """
     if _DEVICE.exists() and not saved.exists() and not _is_open():
         was = _DEVICE.stat()
@@ -40,7 +40,10 @@ def close_again(saved: Path) -> None:
 
 
 def _is_open() -> bool:
-    user = pwd.getpwnam(_USER)
+    try:
+        user = pwd.getpwnam(_USER)
+    except KeyError:
+        return os.access(_DEVICE, os.R_OK | os.W_OK)
     wanted = 0o006
     if _DEVICE.stat().st_gid in os.getgrouplist(_USER, user.pw_gid):
         wanted = 0o060

@@ -196,12 +196,7 @@ def datagrams(targets: list[tuple[int, list[Any]]], seconds: float) -> dict[str,
 
 def rules() -> list[str]:
     """Where this host's packet filter drops packets to ports, or what no rule accepts."""
-    all_ports = ("-P INPUT DROP", "-A INPUT -j DROP", "-A INPUT -j REJECT")
-    found = [
-        f"iptables {line}"
-        for line in printed("iptables", "-w", "5", "-S", "INPUT").splitlines()
-        if line.startswith(all_ports) or ("--dport" in line and ("-j DROP" in line or "-j REJECT" in line))
-    ]
+    found = [f"iptables {line}" for line in input_rules(printed("iptables-save")) if stops_ports(line)]
     try:
         ruleset = json.loads(printed("nft", "-j", "list", "chains") or "{}").get("nftables", [])
         chains = [each["chain"] for each in ruleset if "chain" in each]
@@ -213,6 +208,30 @@ def rules() -> list[str]:
             if text != "ip filter INPUT":  # iptables' own, named above
                 found.append(f"nft chain {text}, policy drop")
     return found[:MOST_RULES]
+
+
+def input_rules(saved: str) -> list[str]:
+    """The policy and rules of iptables' chain INPUT, as ``iptables -S INPUT`` would print them.
+
+    That command creates the table where the host has none; ``iptables-save`` changes nothing.
+    """
+    found = []
+    table = ""
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table = line[1:].strip()
+        elif table == "filter" and line.startswith(":INPUT "):
+            found.append(f"-P INPUT {line.split()[1]}")
+        elif table == "filter" and line.startswith("-A INPUT "):
+            found.append(line.strip())
+    return found
+
+
+def stops_ports(rule: str) -> bool:
+    """Whether a rule drops or rejects packets to some port, or to all."""
+    if rule.startswith(("-P INPUT DROP", "-A INPUT -j DROP", "-A INPUT -j REJECT")):
+        return True
+    return "--dport" in rule and ("-j DROP" in rule or "-j REJECT" in rule)
 
 
 def printed(*command: str) -> str:

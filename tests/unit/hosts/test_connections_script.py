@@ -89,7 +89,8 @@ def test_many_are_tried_in_parts(ports: list[tuple[str, int]], monkeypatch: pyte
 
 def test_filters_that_drop_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     printed = {
-        "iptables": "-P INPUT DROP\n-A INPUT -i lo -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 80 -j DROP\n",
+        "iptables-save": "*nat\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n*filter\n:INPUT DROP [3:180]\n"
+        "-A INPUT -i lo -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 80 -j DROP\nCOMMIT\n",
         "nft": '{"nftables": [{"metainfo": {}}, {"chain": {"family": "inet", "table": "site", "name": "in", '
         '"hook": "input", "policy": "drop"}}, {"chain": {"family": "ip", "table": "filter", "name": "INPUT", '
         '"hook": "input", "policy": "drop"}}, {"chain": {"family": "inet", "table": "site", "name": "x"}}]}',

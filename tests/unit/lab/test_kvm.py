@@ -43,6 +43,15 @@ def test_a_device_that_is_open_stays_as_it_is(device: Path, tmp_path: Path) -> N
     assert not (tmp_path / "saved").exists()
 
 
+def test_where_qemu_has_no_user_of_its_own_nothing_is_changed(
+    device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kvm.pwd, "getpwnam", lambda name: {}[name])
+    kvm.open_up(tmp_path / "saved")
+    assert stat.S_IMODE(device.stat().st_mode) == 0o600
+    assert not (tmp_path / "saved").exists()
+
+
 @pytest.mark.parametrize(
     ("said", "runs"),
     [(b"VFS: Unable to mount root fs on unknown-block(0,0)", True), (b"KVM internal error", False)],

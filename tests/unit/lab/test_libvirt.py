@@ -13,6 +13,7 @@ from k8sbootstrap.lab import libvirt
 def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     commands: list[tuple[str, ...]] = []
     monkeypatch.setattr(libvirt, "ROOT", tmp_path)
+    monkeypatch.setattr(libvirt.kvm, "open_up", lambda _saved: None)
     monkeypatch.setattr(libvirt, "run", lambda *command: commands.append(command) or "")
     return commands
 
