@@ -21,7 +21,7 @@ def open_up(saved: Path) -> None:
     """Let QEMU's user use KVM, as udev does where it runs, and keep in a file what was before.
 
     Else libvirt, whose daemon is root, would find that KVM works and that it does not, and examine QEMU at
-    every call. Where QEMU has no user of its own, it runs as root, and nothing is done.
+    every call. Where QEMU has no such user, the device stays as it is.
     """
     if _DEVICE.exists() and not saved.exists() and not _is_open():
         was = _DEVICE.stat()

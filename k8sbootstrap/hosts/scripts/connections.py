@@ -213,7 +213,7 @@ def rules() -> list[str]:
 def input_rules(saved: str) -> list[str]:
     """The policy and rules of iptables' chain INPUT, as ``iptables -S INPUT`` would print them.
 
-    That command creates the table where the host has none; ``iptables-save`` changes nothing.
+    With iptables-legacy that command creates the table where the host has none. ``iptables-save`` never does.
     """
     found = []
     table = ""

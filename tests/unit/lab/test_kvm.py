@@ -43,7 +43,7 @@ def test_a_device_that_is_open_stays_as_it_is(device: Path, tmp_path: Path) -> N
     assert not (tmp_path / "saved").exists()
 
 
-def test_where_qemu_has_no_user_of_its_own_nothing_is_changed(
+def test_where_qemu_has_no_such_user_the_device_stays_as_it_is(
     device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kvm.pwd, "getpwnam", lambda name: {}[name])
